@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec_fusion.training.checkpoint import Record, whole_file
+from tfrec_fusion.files.whole import whole_file
+from tfrec_fusion.training.checkpoint import Record
 from tfrec_fusion.training.fit import TrainingDiverged, fit
 
 

@@ -11,10 +11,11 @@ from functools import partial
 import pytest
 
 from tfrec_fusion.data import sources
-from tfrec_fusion.data.download import Unreachable, Wheel, fetched, sha256
 from tfrec_fusion.data.movielens import GENRES_100K
 from tfrec_fusion.data.sources import DataUnavailable, load
 from tfrec_fusion.data.tables import checksum
+from tfrec_fusion.files.cache import cache_folder
+from tfrec_fusion.files.download import Unreachable, Wheel, fetched, sha256
 
 MEMBERS = "recbole/dataset_example/ml-100k/"
 EVENTS = [
@@ -415,10 +416,10 @@ def test_a_cache_that_cannot_be_written_is_said(places):
 
 def test_the_cache_folder_is_the_users_unless_said_otherwise(monkeypatch, tmp_path):
     monkeypatch.setenv("TFREC_FUSION_CACHE", str(tmp_path / "variable"))
-    assert sources.cache_folder(tmp_path / "argument") == tmp_path / "argument"
-    assert sources.cache_folder() == tmp_path / "variable"
+    assert cache_folder(tmp_path / "argument") == tmp_path / "argument"
+    assert cache_folder() == tmp_path / "variable"
     monkeypatch.delenv("TFREC_FUSION_CACHE")
-    assert "tfrec_fusion" in sources.cache_folder().name
+    assert "tfrec_fusion" in cache_folder().name
 
 
 def test_the_registry_is_whole():

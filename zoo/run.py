@@ -13,7 +13,6 @@ RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ import pandas as pd
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.indexed import IndexedData, merge
 from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.files.whole import write_text
 from zoo.baselines import BASELINES
 from zoo.recommender import Model, Recommender
 
@@ -95,7 +95,7 @@ def save_run(folder: Path, model: Any, data: IndexedData, info: Mapping[str, Any
         for column in COLUMNS:
             events[f"{part}.{column}"] = getattr(rows, column)
     np.savez_compressed(folder / "events.npz", allow_pickle=False, **events)
-    write_whole(folder / "run.json", json.dumps(info, indent=2, allow_nan=False) + "\n")
+    write_text(folder / "run.json", json.dumps(info, indent=2, allow_nan=False) + "\n")
 
 
 def load_run(folder: str | Path) -> Run:
@@ -125,13 +125,6 @@ def load_run(folder: str | Path) -> Run:
     parts = {part: _events(arrays, part, len(users), len(items)) for part in PARTS}
     titles = np.array(["", *table["title"]], dtype=object)
     return Run(folder, model, users, items, titles, parts, info)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file that appears whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, "utf-8")
-    os.replace(partial, path)
 
 
 def _read(folder: Path, name: str, read: Any) -> Any:

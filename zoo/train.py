@@ -16,10 +16,11 @@ import zoo
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.tables import RecData, checksum
 from tfrec_fusion.evaluation.report import ReportRow
+from tfrec_fusion.files.whole import write_text
 from zoo.comparison import notes, write_report, yardsticks
 from zoo.network_trainer import NetworkTrainer, TrainOptions
 from zoo.ranking import ranking_of
-from zoo.run import Run, load_run, save_run, write_whole
+from zoo.run import Run, load_run, save_run
 
 
 def train(
@@ -125,4 +126,4 @@ def _claim(folder: Path, plan: Mapping[str, Any]) -> None:
             "Choose another folder, or remove that one."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text)
+    write_text(path, text)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from tfrec_fusion.data.download import Unreachable
+from tfrec_fusion.files.download import Unreachable
 
 Files = Mapping[str, bytes]
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from tfrec_fusion.data import movielens
-from tfrec_fusion.data.download import Archive, Unreachable, Wheel, fetched, in_cache
 from tfrec_fusion.data.layouts import Layout, Tables, read_local, read_zip
 from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.files.cache import cache_folder
+from tfrec_fusion.files.download import Archive, Unreachable, Wheel, fetched, in_cache
 
 logger = logging.getLogger(__name__)
 
-CACHE_VARIABLE = "TFREC_FUSION_CACHE"
 GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 HARPER_KONSTAN = (
     "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. "
@@ -154,17 +153,6 @@ def load(
         )
     except ValueError as error:
         raise ValueError(f"{name} from {place} is damaged: {error}") from error
-
-
-def cache_folder(cache_dir: str | Path | None = None) -> Path:
-    """The folder downloads are kept in: `cache_dir`, or the variable, or the user's cache."""
-    if cache_dir is None:
-        cache_dir = os.environ.get(CACHE_VARIABLE)
-    if cache_dir:
-        return Path(cache_dir).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("tfrec_fusion"))
 
 
 Attempt = tuple[str, Callable[[], Tables]]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from tfrec_fusion.files.whole import write_text
 
 UNSEEN = ""
 
@@ -93,10 +94,7 @@ class Vocabulary:
 
     def save(self, path: str | Path) -> None:
         """Writes the ids as a JSON list; the file appears whole or not at all."""
-        target = Path(path)
-        partial = target.with_name(target.name + ".partial")
-        partial.write_text(json.dumps(self.ids[1:].tolist(), ensure_ascii=False), "utf-8")
-        os.replace(partial, target)
+        write_text(path, json.dumps(self.ids[1:].tolist(), ensure_ascii=False))
 
     @classmethod
     def load(cls, path: str | Path) -> Vocabulary:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfrec_fusion.evaluation.rows import ReportRow, best_models, metric_label, metric_names, number
+from tfrec_fusion.files.whole import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,17 +88,15 @@ def write_csv(path: str | Path, rows: Sequence[ReportRow]) -> None:
     columns = [
         one for n in names for one in ((n, f"{n}_low", f"{n}_high") if n in bounded else (n,))
     ]
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["model", *columns], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            cells: dict[str, object] = {n: repr(float(v)) for n, v in row.metrics.items()}
-            for name, (low, high) in row.intervals.items():
-                cells |= {f"{name}_low": repr(float(low)), f"{name}_high": repr(float(high))}
-            writer.writerow({"model": row.model, **cells})
-    os.replace(partial, target)
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, ["model", *columns], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        cells: dict[str, object] = {n: repr(float(v)) for n, v in row.metrics.items()}
+        for name, (low, high) in row.intervals.items():
+            cells |= {f"{name}_low": repr(float(low)), f"{name}_high": repr(float(high))}
+        writer.writerow({"model": row.model, **cells})
+    write_text(path, lines.getvalue())
 
 
 def read_csv(path: str | Path) -> list[ReportRow]:
@@ -153,7 +152,4 @@ def write_html(
     page = html_page(
         rows, title=title, metrics=metrics, plotted=plotted, curves=curves, notes=notes
     )
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
-    partial.write_text(page, "utf-8")
-    os.replace(partial, target)
+    write_text(path, page)

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from tfrec_fusion.training.checkpoint import Record, save_checkpoint, whole_file
+from tfrec_fusion.files.whole import whole_file
+from tfrec_fusion.training.checkpoint import Record, save_checkpoint
 
 Mode = Literal["max", "min"]
 

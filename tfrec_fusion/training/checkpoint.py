@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import keras
 import numpy as np
+
+from tfrec_fusion.files.whole import whole_file
 
 
 @dataclasses.dataclass
@@ -45,21 +45,6 @@ class Record:
         for name in {**self.history, **logs}:
             values = self.history.setdefault(name, [float("nan")] * done)
             values.append(float(logs.get(name, float("nan"))))
-
-
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file that appears under `path` only when all of it is on the disk.
-
-    Whatever interrupts the writing, `path` is either as it was before or complete.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def save_checkpoint(
