@@ -49,8 +49,8 @@ def test_the_version_is_read_from_the_package(setup):
 def test_extras_keep_the_core_light(setup):
     core = {Requirement(line).name for line in setup["options"]["install_requires"].split("\n")[1:]}
     extras = set(setup["options.extras_require"])
-    assert extras == {"text", "serving", "scann", "notebooks", "dev"}
-    assert not core & {"scann", "tensorflow-text", "keras-hub", "tensorflow-serving-api", "pytest"}
+    assert extras == {"serving", "scann", "notebooks", "dev"}
+    assert not core & {"scann", "tensorflow-serving-api", "pytest"}
 
 
 @pytest.mark.parametrize("python", PYTHONS)
