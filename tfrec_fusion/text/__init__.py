@@ -1,0 +1,1 @@
+"""Language models: where they come from, text to vectors, and vectors that are kept."""

