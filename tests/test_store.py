@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfrec_fusion.text import segments, store
@@ -131,6 +131,7 @@ def test_what_is_given_cannot_be_changed_by_mistake(kept):
             TextStore(kept).encode(Encoder(), texts)[0, 0] = 1.0
 
 
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.text(max_size=3), min_size=1, max_size=12), min_size=1, max_size=3))
 def test_any_texts_in_any_order(tmp_path_factory, catalogues):
     folder = tmp_path_factory.mktemp("store")

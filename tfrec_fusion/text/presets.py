@@ -115,8 +115,8 @@ def _from_folder(name: str, folder: Path, dtype: str, licence: str | None = None
     except Exception as error:
         raise ValueError(
             f"KerasHub cannot load the model in {folder}: {type(error).__name__}: "
-            f"{one_line(error)} The folder must have the weights and tokenizer files of one of "
-            "the language models that KerasHub knows, such as BERT or GPT-2."
+            f"{one_line(error).rstrip('.')}. The folder must have the weights and tokenizer files "
+            "of one of the language models that KerasHub knows, such as BERT or GPT-2."
         ) from error
     return _language_model(name, backbone, tokenizer, licence or licence_of(folder))
 
