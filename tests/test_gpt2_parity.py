@@ -58,7 +58,7 @@ def write_folder(folder, config):
     folder.mkdir()
     settings = {"model_type": "gpt2", "resid_pdrop": 0.1, "activation_function": "gelu_new"}
     (folder / "config.json").write_text(json.dumps({**config, **settings}))
-    model = json.loads(train_tokenizer(TEXTS, 280).to_str())["model"]
+    model = json.loads(train_tokenizer(TEXTS, 270).to_str())["model"]
     vocabulary = dict(model["vocab"])
     while len(vocabulary) < config["vocab_size"] - 1:
         vocabulary[f"<unused{len(vocabulary)}>"] = len(vocabulary)

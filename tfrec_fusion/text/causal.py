@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from tfrec_fusion.text.blocks import PackedBlocks, model_inputs, windows
 
-STEPS_PER_EXECUTION = 10
 MEASURED_TOKENS = 4096
 # Gains, shifts and embeddings are not decayed: they have no scale that decay would keep small.
 NOT_DECAYED = ["bias", "beta", "gamma", "embedding"]
@@ -171,13 +170,17 @@ def train_gpt2(
     keras.utils.set_random_seed(seed)
     batches = PackedBlocks(train, size.max_length, schedule.batch_size, seed)
     network = keras_hub.models.GPT2CausalLM(backbone=size.backbone(), preprocessor=None)
-    network.compile(
+    # KerasHub's own `fit` would look for texts to tokenize.
+    trained = keras.Model(network.input, network.output)
+    trained.compile(
         optimizer=schedule.optimizer(len(batches)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        weighted_metrics=[],
-        steps_per_execution=min(STEPS_PER_EXECUTION, len(batches)),
-        jit_compile=False,  # on a CPU, XLA takes longer to compile this than it saves
+        # XLA, or several steps a call, take longer to compile on a CPU than they save: a step's
+        # matrix products are large enough.
+        jit_compile=False,
     )
+    # Variables made here rather than in the first step, which would be traced twice for them.
+    trained.optimizer.build(trained.trainable_variables)
     stopping = keras.callbacks.EarlyStopping(
         "val_loss", patience=schedule.patience, mode="min", restore_best_weights=True
     )
@@ -185,7 +188,7 @@ def train_gpt2(
     shown = progress and sys.stderr.isatty()
     with tqdm(total=schedule.epochs * len(batches), unit="step", disable=not shown) as bar:
         watch = _Watch(TokenNats(network, size.max_length), validation, bar)
-        fitted = network.fit(
+        fitted = trained.fit(
             batches, epochs=schedule.epochs, shuffle=False, verbose=0, callbacks=[watch, stopping]
         )
     history = {name: [float(one) for one in values] for name, values in fitted.history.items()}
