@@ -7,8 +7,10 @@ import math
 import keras
 import keras_hub
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
+from click.testing import CliRunner
 
 from tfrec_fusion.text.blocks import PackedBlocks, windows
 from tfrec_fusion.text.byte_pairs import END, keras_tokenizer, token_sequences, train_tokenizer
@@ -16,6 +18,7 @@ from tfrec_fusion.text.causal import GPT2Size, Schedule, TokenNats, Training, tr
 from tfrec_fusion.text.ngrams import Bigram, Unigram, perplexity
 from tfrec_fusion.text.presets import load_language_model
 from tfrec_fusion.text.pretrain import TextParts, pretrain, split_texts
+from zoo.commands_text import lines_of, pretrain_lm, texts_of
 
 SMALL = GPT2Size(
     vocabulary_size=300, num_layers=1, num_heads=2, hidden_dim=32, max_length=32, dropout=0.0
@@ -362,3 +365,62 @@ def test_held_out_texts_must_be_texts(tmp_path):
     parts = TextParts(stories(20), [], stories(2))
     with pytest.raises(ValueError, match=r"`parts\.validation` is empty"):
         pretrain(parts, tmp_path / "model")
+
+
+# The command
+
+
+def command(*arguments):
+    return CliRunner().invoke(pretrain_lm, [str(one) for one in arguments])
+
+
+def refusal(*arguments):
+    result = command(*arguments)
+    assert result.exit_code, result.output
+    return f"{result.output}{result.exception}"
+
+
+def test_the_command_trains_on_a_file(tmp_path):
+    (tmp_path / "texts.txt").write_text("\n".join([*stories(80), "", " "]) + "\n")
+    sizes = ["--vocabulary-size=290", "--num-layers=1", "--hidden-dim=16", "--max-length=16"]
+    arguments = ["--texts", tmp_path / "texts.txt", "--out", tmp_path / "model", *sizes]
+    result = command(*arguments, "--epochs", 1, "--json")
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    assert "2 of 82 texts are blank and are left out" in result.stderr
+    answer = json.loads(result.stdout)
+    assert answer["perplexity"] > 1 and answer["unigram"] > answer["bigram"] > 1
+    assert load_language_model(answer["folder"]).backbone.hidden_dim == 16
+    assert f"{tmp_path / 'model'}, which does" in refusal(*arguments)
+
+
+def test_texts_come_from_items_and_interactions(tmp_path):
+    interactions = {"user_id": ["u", "v"], "item_id": ["a", "b"], "timestamp": [1, 2]}
+    interactions |= {"text": ["I like it.", "No."], "note": ["short", ""]}
+    pd.DataFrame(interactions).to_csv(tmp_path / "interactions.csv", index=False)
+    items = {"item_id": ["a", "b"], "title": ["A", "B"], "text": ["An A.", "A B."]}
+    pd.DataFrame(items).to_csv(tmp_path / "items.csv", index=False)
+    assert texts_of(str(tmp_path), None, ["text"]) == ["An A.", "A B.", "I like it.", "No."]
+    assert texts_of(str(tmp_path), None, ["title", "note"])[:3] == ["A", "B", "short"]
+    with pytest.raises(ValueError, match="Received: 'review'; items has item_id, title, text"):
+        texts_of(str(tmp_path), None, ["review"])
+    with pytest.raises(ValueError, match=r"interactions\.timestamp must hold texts\. .* int64"):
+        texts_of(str(tmp_path), None, ["timestamp"])
+
+
+def test_lines_are_what_is_between_newlines(tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_bytes("\ufeffone\r\ntwo\u2028still two\n\nfour".encode())
+    assert lines_of(file) == ["one", "two\u2028still two", "", "four"]
+
+
+def test_texts_that_the_command_refuses(tmp_path):
+    out = ["--out", tmp_path / "model"]
+    (tmp_path / "latin").write_bytes("Zoë's café\n".encode("latin-1"))
+    message = refusal("--texts", tmp_path / "latin", *out)
+    assert "must be a UTF-8 file" in message and "whose byte 2 is 0xeb" in message
+    assert "which is none" in refusal("--texts", tmp_path / "nothing", *out)
+    assert "one of them" in refusal(*out)
+    assert "belong to --data" in refusal("--texts", tmp_path / "latin", "--column", "x", *out)
+    (tmp_path / "few").write_text("one\ntwo\n")
+    assert "at least 10 different texts. Received: 2" in refusal("--texts", tmp_path / "few", *out)
+    assert not (tmp_path / "model").exists()

@@ -1,0 +1,146 @@
+"""Commands about texts: a language model of one's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from tfrec_fusion.data.reading import read_tables
+
+TEXT_COLUMN = "text"
+
+
+@click.command("pretrain-lm")
+@click.option("--data", help="A public data set, or a folder of tables.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    help="Where the texts are, in items or interactions: `text` by default; may be repeated.",
+)
+@click.option(
+    "--texts", "file", type=click.Path(path_type=Path), help="A UTF-8 file instead, a text a line."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Preset folder.")
+@click.option("--vocabulary-size", default=4096, show_default=True, help="Tokens.")
+@click.option("--num-layers", default=4, show_default=True, help="Transformer blocks.")
+@click.option("--num-heads", default=4, show_default=True, help="Attention heads a block.")
+@click.option("--hidden-dim", default=128, show_default=True, help="Length of a token's vector.")
+@click.option("--max-length", default=128, show_default=True, help="Tokens the model can see.")
+@click.option("--dropout", default=0.1, show_default=True, help="Share of values dropped.")
+@click.option("--epochs", default=10, show_default=True, help="At most this many.")
+@click.option("--batch-size", default=16, show_default=True, help="Blocks of tokens a step.")
+@click.option("--learning-rate", default=2e-3, show_default=True, help="At its highest.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything drawn.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def pretrain_lm(
+    data: str | None,
+    data_dir: Path | None,
+    columns: tuple[str, ...],
+    file: Path | None,
+    out: Path,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    as_json: bool,
+    **sizes: int | float,
+) -> None:
+    """Train a small GPT-2 on your own texts into a preset folder, beside n-gram models.
+
+    A tenth of the texts says when to stop, another tenth is what perplexities are measured on.
+    """
+    # TF Text and KerasHub take seconds to import: other commands need not wait for them.
+    from tfrec_fusion.text.causal import GPT2Size, Schedule
+    from tfrec_fusion.text.pretrain import pretrain, split_texts
+
+    if (data is None) == (file is None):
+        raise ValueError("Give the texts by --data or by --texts, one of them.")
+    if file is not None:
+        if columns or data_dir:
+            raise ValueError("--column and --data-dir belong to --data, not to --texts.")
+        texts = lines_of(file)
+    else:
+        texts = texts_of(str(data), data_dir, columns or (TEXT_COLUMN,))
+    written = [text for text in texts if text.strip()]
+    if blank := len(texts) - len(written):
+        click.echo(f"{blank} of {len(texts)} texts are blank and are left out.", err=True)
+    if out.exists():
+        raise FileExistsError(f"--out must not exist. Received: {out}, which does.")
+    result = pretrain(
+        split_texts(written, seed=seed),
+        out,
+        size=GPT2Size(**sizes),  # type: ignore[arg-type]
+        schedule=Schedule(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
+        seed=seed,
+        progress=not as_json,
+    )
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), **vars(result)}))
+        return
+    click.echo(f"{'model':8} perplexity")
+    for name in ("unigram", "bigram"):
+        click.echo(f"{name:8} {getattr(result, name):.2f}")
+    click.echo(f"{'GPT-2':8} {result.perplexity:.2f}")
+    click.echo(
+        f"{out}: {result.parameters:,} parameters, best after epoch {result.best_epoch} of "
+        f"{result.epochs}, {result.seconds:.0f} s; use it as a preset, by its path.",
+        err=True,
+    )
+
+
+def texts_of(data: str, data_dir: Path | None, columns: Iterable[str]) -> list[str]:
+    """The texts in these columns of a data set's items and interactions, wherever they are.
+
+    Args:
+        data: A name of a public data set, or a folder, as `read_tables` takes it.
+        data_dir: A local copy of the public data set.
+        columns: Names of columns; one of each table may have the name, or both.
+
+    Raises:
+        ValueError: When neither table has a column, or it holds something else than texts.
+    """
+    tables = read_tables(data, data_dir)
+    frames = {"items": tables.items, "interactions": tables.interactions}
+    texts: list[str] = []
+    for column in columns:
+        found = {name: frame[column] for name, frame in frames.items() if column in frame}
+        if not found:
+            have = "; ".join(f"{name} has {', '.join(one)}" for name, one in frames.items())
+            raise ValueError(f"--column must be one of a table's. Received: {column!r}; {have}.")
+        for name, series in found.items():
+            values = series.dropna()
+            if pd.api.types.is_numeric_dtype(values) or not values.map(type).eq(str).all():
+                raise ValueError(
+                    f"--column {column}: {name}.{column} must hold texts. "
+                    f"Received: values of type {values.dtype}."
+                )
+            texts += values.tolist()
+    return texts
+
+
+def lines_of(file: Path) -> list[str]:
+    """A file's lines, each a text.
+
+    Args:
+        file: A UTF-8 text file.
+
+    Raises:
+        FileNotFoundError: When there is none.
+        ValueError: When it is not UTF-8.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"--texts must be a file. Received: {file}, which is none.")
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"--texts must be a UTF-8 file. Received: {file}, whose byte {error.start} is "
+            f"{error.object[error.start]:#04x}. Convert it, e.g. `iconv -f latin1 -t utf-8`."
+        ) from error
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
