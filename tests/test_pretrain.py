@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from tfrec_fusion.text.blocks import PackedBlocks, windows
 from tfrec_fusion.text.byte_pairs import END, keras_tokenizer, token_sequences, train_tokenizer
 from tfrec_fusion.text.causal import GPT2Size, Schedule, TokenNats, Training, train_gpt2
+from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.ngrams import Bigram, Unigram, perplexity
 from tfrec_fusion.text.presets import load_language_model
 from tfrec_fusion.text.pretrain import TextParts, pretrain, split_texts
@@ -322,6 +323,13 @@ def test_the_folder_is_a_preset(pretrained):
     nats = TokenNats(network, 32)(sequences)
     assert perplexity(nats) == pytest.approx(result.perplexity, rel=1e-5)
     assert len(nats) == result.num_tokens == sum(map(len, sequences)) - len(sequences)
+
+
+def test_the_folder_encodes_texts(pretrained):
+    _, folder, _ = pretrained
+    vectors = TextEncoder(str(folder), max_length=32).encode(["guitar good", "drum good", ""])
+    assert vectors.shape == (3, 32) and np.isfinite(vectors).all()
+    assert np.abs(vectors[0] - vectors[1]).max() > 1e-3
 
 
 def test_the_folder_tells_how_it_came_about(pretrained):
