@@ -3,21 +3,45 @@
 import inspect
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec_fusion.layers import collaborative, embedding, history, retrieval
+from tfrec_fusion.layers import (
+    collaborative,
+    embedding,
+    fused_tower,
+    fusion,
+    history,
+    retrieval,
+    text_table,
+)
 from tfrec_fusion.layers.collaborative import PairDense, WeightedDot
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
+from tfrec_fusion.layers.fused_tower import FusedTower
+from tfrec_fusion.layers.fusion import FUSIONS
 from tfrec_fusion.layers.history import CausalAttention, HistoryEncoder
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
+from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
+from tfrec_fusion.text.tower import TextTower
 
 RNG = np.random.default_rng(0)
 
 
 def vectors(*shape):
     return RNG.normal(size=shape).astype(np.float32)
+
+
+def small_text_tower():
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=9, num_layers=1, num_heads=2, hidden_dim=4, intermediate_dim=8
+    )
+    return TextTower(backbone, "last", mode="full", dtype="float32")
+
+
+def two_sources():
+    return [vectors(3, 4), vectors(3, 6)], [np.array([1.0, 0.0, 1.0], np.float32), None]
 
 
 VALID = np.array([[False, True, True, True], [True, True, True, True]])
@@ -44,8 +68,22 @@ CASES = {
         lambda **k: HistoryEncoder(8, kind="gru", num_layers=2, **k),
         lambda: (vectors(2, 4, 8), VALID),
     ),
+    **{
+        kind.__name__: (lambda kind=kind, **k: kind(4, **k), two_sources)
+        for kind in FUSIONS.values()
+    },
+    "FusedTower": (
+        lambda **k: FusedTower(6, 4, fusion="gated", id_dropout=0.5, text_dropout=0.2, **k),
+        lambda: (np.array([[1, 5], [0, 2]]), vectors(2, 2, 3)),
+    ),
+    "TextTable": (lambda **k: TextTable(6, 4, 3, **k), lambda: (np.array([[1, 5], [0, 2]]),)),
+    "EncodedTable": (
+        lambda **k: EncodedTable(6, 4, 3, tower=small_text_tower(), length=2, **k),
+        lambda: (np.array([1, 5]),),
+    ),
+    "TextProfile": (lambda **k: TextProfile(2.0, **k), lambda: (vectors(2, 4, 3), VALID)),
     "CatalogueLogits": (
-        lambda **k: CatalogueLogits(6, temperature=0.5, **k),
+        lambda **k: CatalogueLogits(6, temperature=0.5, partial=True, **k),
         lambda: (vectors(2, 3, 4), vectors(6, 4)),
     ),
     "InBatchLogits": (
@@ -54,11 +92,13 @@ CASES = {
     ),
 }
 
+MODULES = (collaborative, embedding, fused_tower, fusion, history, retrieval, text_table)
+
 
 def test_every_layer_is_under_the_contract():
     found = {
         name
-        for module in (collaborative, embedding, history, retrieval)
+        for module in MODULES
         for name, one in inspect.getmembers(module, inspect.isclass)
         if issubclass(one, keras.layers.Layer) and one.__module__ == module.__name__
     }
@@ -90,17 +130,22 @@ def test_config_round_trip(case):
 
 
 def test_keras_file_round_trip(case, tmp_path):
-    make, inputs = case
-    arguments = inputs()
-    symbolic = [keras.Input(one.shape[1:], dtype=str(one.dtype)) for one in arguments]
+    make, draw = case
+    arguments = draw()
+    symbolic = keras.tree.map_structure(
+        lambda one: None if one is None else keras.Input(one.shape[1:], dtype=str(one.dtype)),
+        list(arguments),
+    )
     if make is CASES["CatalogueLogits"][0]:  # its second input has no batch dimension
         symbolic[1] = keras.Input(batch_shape=arguments[1].shape)
     layer = make()
-    model = keras.Model(symbolic, layer(*symbolic))
+    inputs = [one for one in keras.tree.flatten(symbolic) if one is not None]
+    values = [one for one in keras.tree.flatten(list(arguments)) if one is not None]
+    model = keras.Model(inputs, layer(*symbolic))
     randomised(layer)
     model.save(tmp_path / "layer.keras")
     loaded = keras.saving.load_model(tmp_path / "layer.keras")
-    np.testing.assert_array_equal(model(list(arguments)), loaded(list(arguments)))
+    np.testing.assert_array_equal(model(values), loaded(values))
 
 
 def test_gradients_are_finite_and_reach_every_trainable_weight(case):

@@ -83,6 +83,14 @@ class ItemTower(keras.layers.Layer):
             )
             self.kernel = self.add_weight(name="kernel", shape=(self.feature_dim, self.dim))
 
+    @classmethod
+    def of(cls, rows: np.ndarray, **kwargs: Any) -> ItemTower:
+        """A tower that answers with given vectors, `(num_items, dim)`, and is not trained."""
+        tower = cls(*rows.shape, trainable=False, **kwargs)
+        tower(np.zeros(1, np.int32))
+        tower.embeddings.assign(rows)
+        return tower
+
     def set_features(self, features: np.ndarray) -> None:
         """Sets the constant features.
 

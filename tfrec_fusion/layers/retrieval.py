@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import keras_rs
+import numpy as np
 from keras import ops
 
 _NEVER = -1e9  # a logit no softmax gives weight to, finite also in bfloat16
@@ -19,6 +20,9 @@ class CatalogueLogits(keras.layers.Layer):
         num_items: Size of the item vocabulary, the unseen index 0 included.
         temperature: Divides the dot products, positive.
         use_bias: Whether each item has a bias, its popularity beside its meaning.
+        partial: Whether training leaves items out (`set_candidates`): those without an event
+            would be everlasting negatives and only learn to be last. In training their logits are
+            out of reach; otherwise they are scored like any other, plus their `boost`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -39,31 +43,66 @@ class CatalogueLogits(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_items: int, temperature: float = 1.0, use_bias: bool = True, **kwargs: Any
+        self,
+        num_items: int,
+        temperature: float = 1.0,
+        use_bias: bool = True,
+        partial: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if temperature <= 0:
             raise ValueError(f"`temperature` must be positive. Received: {temperature}.")
         self.num_items, self.temperature, self.use_bias = num_items, temperature, use_bias
+        self.partial = partial
         self.supports_masking = True  # a recurrent tower's mask passes through unused
         if use_bias:
             self.bias = self.add_weight(name="bias", shape=(num_items,), initializer="zeros")
+        if partial:
+            self.takes_part = self.add_weight(
+                name="takes_part", shape=(num_items,), initializer="ones", trainable=False
+            )
+            self.boost = self.add_weight(
+                name="boost", shape=(), initializer="zeros", trainable=False
+            )
 
-    def call(self, query: Any, candidates: Any) -> Any:
+    def set_candidates(self, takes_part: Any, boost: float = 0.0) -> None:
+        """Says which items take part in training.
+
+        Args:
+            takes_part: `(num_items,)`, 0 for those left out.
+            boost: Added to the logits of those left out, but not in training.
+
+        Raises:
+            ValueError: When the layer is not `partial` or the shape differs.
+        """
+        if not self.partial or np.shape(takes_part) != (self.num_items,):
+            raise ValueError(
+                f"`takes_part` must have the shape {(self.num_items,)} and the layer be "
+                f"`partial`. Received: {np.shape(takes_part)}, partial={self.partial}."
+            )
+        self.takes_part.assign(np.asarray(takes_part, np.float32))
+        self.boost.assign(boost)
+
+    def call(self, query: Any, candidates: Any, training: bool | None = None) -> Any:
         """Computes what the class describes."""
         # One flat product that carries temperature and bias: the logits are by far the largest
         # tensor of a step, and each pass over them costs as much as the product itself.
         rows = ops.reshape(query / self.temperature, (-1, query.shape[-1]))
-        if self.use_bias:
-            bias = ops.cast(self.bias, rows.dtype)[:, None]
+        offsets = [self.bias] if self.use_bias else []
+        if self.partial:
+            left_out = 1 - ops.convert_to_tensor(self.takes_part)
+            offsets.append(left_out * (_NEVER if training else self.boost))
+        if offsets:
+            column = ops.cast(sum(offsets[1:], offsets[0]), rows.dtype)[:, None]
             rows = ops.concatenate([rows, ops.ones_like(rows[:, :1])], axis=1)
-            candidates = ops.concatenate([candidates, bias], axis=1)
+            candidates = ops.concatenate([candidates, column], axis=1)
         logits = ops.matmul(rows, ops.transpose(candidates))  # (all queries, num_items)
         return ops.reshape(logits, (*ops.shape(query)[:-1], self.num_items))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""
-        names = ("num_items", "temperature", "use_bias")
+        names = ("num_items", "temperature", "use_bias", "partial")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -1,0 +1,247 @@
+"""Text vectors of a vocabulary, held inside a model in a space where they compare well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("tfrec_fusion")
+class TextTable(keras.layers.Layer):
+    """Every row's text vector, centred and half-whitened, as constants kept with the weights.
+
+    Vectors of a language model lie in a narrow cone, and a few directions drown the others. So
+    the mean is taken off and the principal components are divided by the square root of their
+    deviation: half of whitening (Su et al. 2021, https://arxiv.org/abs/2103.15316, take all of
+    it). Vectors are then scaled to length 1; a row without text is zero.
+
+    Args:
+        num_rows: Size of the vocabulary, the unseen index 0 included.
+        text_dim: Size of the text vectors.
+        components: Principal components that are kept.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        index: Indices of any shape.
+        catalogue: Whether to return every row's vector instead of those of `index`.
+
+    Returns:
+        `index.shape + (components,)`, or `(num_rows, components)` with `catalogue`.
+
+    Raises:
+        ValueError: For sizes out of range.
+
+    Example:
+
+    >>> table = TextTable(num_rows=5, text_dim=8, components=3)
+    >>> table.set_texts(np.random.default_rng(0).normal(size=(5, 8)))
+    >>> table(np.array([[1, 4]])).shape
+    TensorShape([1, 2, 3])
+    """
+
+    def __init__(self, num_rows: int, text_dim: int, components: int = 64, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if num_rows < 2 or not 1 <= components <= text_dim:
+            raise ValueError(
+                "`num_rows` must be at least 2 and `components` between 1 and `text_dim`. "
+                f"Received: num_rows={num_rows}, components={components}, text_dim={text_dim}."
+            )
+        self.num_rows, self.text_dim, self.components = num_rows, text_dim, components
+        shapes = {
+            "vectors": (num_rows, components),
+            "mean": (text_dim,),
+            "projection": (text_dim, components),
+        }
+        self.vectors, self.mean, self.projection = (
+            self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
+            for name, shape in shapes.items()
+        )
+
+    def set_texts(self, texts: np.ndarray) -> None:
+        """Sets the rows, and the space they span.
+
+        Args:
+            texts: `(num_rows, text_dim)` vectors; a row of zeros, and row 0, is no text.
+
+        Raises:
+            ValueError: When the shape differs, a value is not finite, or no row has a text.
+        """
+        rows = np.asarray(texts, np.float64)
+        expected = (self.num_rows, self.text_dim)
+        if rows.shape != expected:
+            raise ValueError(f"`texts` must have the shape {expected}. Received: {rows.shape}.")
+        if not np.isfinite(rows).all():
+            row = int(np.argwhere(~np.isfinite(rows))[0][0])
+            raise ValueError(f"`texts` must be finite. Received: NaN or infinity in row {row}.")
+        there = np.any(rows != 0, axis=1)
+        there[0] = False
+        if not there.any():
+            raise ValueError(
+                "`texts` holds no text: all rows are zero. Give texts, or build without."
+            )
+        mean = rows[there].mean(0)
+        _, deviations, axes = np.linalg.svd(rows[there] - mean, full_matrices=False)
+        deviations = deviations / np.sqrt(there.sum())
+        kept = deviations[: self.components] > 1e-6 * deviations[0]
+        number = int(kept.sum())
+        projection = np.zeros((self.text_dim, self.components))
+        projection[:, :number] = axes[:number].T / np.sqrt(deviations[:number])
+        self.mean.assign(mean)
+        self.projection.assign(projection)
+        vectors = ops.convert_to_numpy(self.vectors_of_text(rows.astype(np.float32)))
+        self.vectors.assign(np.where(there[:, None], vectors, 0))
+
+    def vectors_of_text(self, texts: Any) -> Any:
+        """Texts that are in no vocabulary, in the table's space.
+
+        Args:
+            texts: `(batch, text_dim)` vectors of the same text encoder.
+
+        Returns:
+            `(batch, components)`, each of length 1, or 0 where it is the mean text.
+        """
+        mean, projection = ops.cast(self.mean, "float32"), ops.cast(self.projection, "float32")
+        centred = ops.matmul(ops.cast(texts, "float32") - mean, projection)
+        return centred / (ops.norm(centred, axis=-1, keepdims=True) + 1e-9)
+
+    def call(self, index: Any, catalogue: bool = False) -> Any:
+        """Computes what the class describes."""
+        rows = ops.cast(ops.convert_to_tensor(self.vectors), self.compute_dtype)
+        return rows if catalogue else ops.take(rows, index, axis=0)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments to build it again."""
+        names = ("num_rows", "text_dim", "components")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("tfrec_fusion")
+class EncodedTable(TextTable):
+    """A `TextTable` whose vectors a language model makes anew in every step, so that it is tuned.
+
+    The space (mean and projection) stays that of the vectors given to `set_texts`; what moves in
+    it is the language model. With `catalogue` every row is encoded, once a step: for catalogues
+    of some thousand short texts.
+
+    Args:
+        num_rows: Size of the vocabulary, the unseen index 0 included.
+        text_dim: Size of the tower's vectors.
+        components: Principal components that are kept.
+        tower: `tower(token_ids (batch, length), num_tokens (batch,))` → `(batch, text_dim)`, such
+            as `text.tower.TextTower`.
+        length: Most tokens of a text.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments: as `TextTable`'s.
+
+    Returns:
+        As `TextTable`'s.
+    """
+
+    def __init__(
+        self,
+        num_rows: int,
+        text_dim: int,
+        components: int,
+        tower: keras.layers.Layer,
+        length: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(num_rows, text_dim, components, **kwargs)
+        self.tower, self.length = tower, length
+        self.token_ids = self._tokens("token_ids", (num_rows, length))
+        self.num_tokens = self._tokens("num_tokens", (num_rows,))
+
+    def _tokens(self, name: str, shape: tuple[int, ...]) -> Any:
+        return self.add_weight(
+            name=name, shape=shape, dtype="int32", initializer="zeros", trainable=False
+        )
+
+    def set_tokens(self, token_ids: np.ndarray, num_tokens: np.ndarray) -> None:
+        """Sets what the language model reads.
+
+        Args:
+            token_ids: `(num_rows, length)`, padded on the right.
+            num_tokens: `(num_rows,)`; 0, also for row 0, is no text.
+
+        Raises:
+            ValueError: When a shape differs.
+        """
+        expected = ((self.num_rows, self.length), (self.num_rows,))
+        received = (np.shape(token_ids), np.shape(num_tokens))
+        if received != expected:
+            raise ValueError(
+                f"Token ids and their numbers must have the shapes {expected}. "
+                f"Received: {received}."
+            )
+        self.token_ids.assign(token_ids)
+        self.num_tokens.assign(np.where(np.arange(self.num_rows) > 0, num_tokens, 0))
+
+    def call(self, index: Any, catalogue: bool = False, training: bool | None = None) -> Any:
+        """Computes what the class describes."""
+        ids, numbers = (
+            ops.convert_to_tensor(one) if catalogue else ops.take(one, index, axis=0)
+            for one in (self.token_ids, self.num_tokens)
+        )
+        found = self.vectors_of_text(self.tower(ids, numbers, training=training))
+        there = ops.cast(numbers > 0, found.dtype)[..., None]
+        return ops.cast(found * there, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments to build it again."""
+        tower = keras.saving.serialize_keras_object(self.tower)
+        return {**super().get_config(), "tower": tower, "length": self.length}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> EncodedTable:
+        """Builds it again, the tower included."""
+        tower = keras.saving.deserialize_keras_object(config["tower"])
+        return cls(**{**config, "tower": tower})
+
+
+@keras.saving.register_keras_serializable("tfrec_fusion")
+class TextProfile(keras.layers.Layer):
+    """What the texts of a history have in common: their mean so far, times a learned strength.
+
+    `profile_t = strength · mean(text_1 … text_t)`, so that `profile · text_i` is the mean cosine
+    of item `i` with the history (Rocchio's profile, as in `zoo.tfidf`), in units of logits. One
+    number is learned, so an item nobody took is matched as well as any other.
+
+    Args:
+        strength: The start of the learned strength.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        texts: `(batch, steps, components)` vectors of length 1, or 0 where there is no text.
+        valid: `(batch, steps)` bool, False where there is no item.
+
+    Returns:
+        `(batch, steps, components)`.
+
+    Example:
+
+    >>> texts = np.array([[[1.0, 0.0], [0.0, 1.0]]], "float32")
+    >>> TextProfile(strength=2.0)(texts, np.array([[True, True]])).numpy().tolist()
+    [[[2.0, 0.0], [1.0, 1.0]]]
+    """
+
+    def __init__(self, strength: float = 4.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.strength = strength
+        self.scale = self.add_weight(
+            name="scale", shape=(), initializer=keras.initializers.Constant(strength)
+        )
+
+    def call(self, texts: Any, valid: Any) -> Any:
+        """Computes what the class describes."""
+        there = ops.cast(valid, texts.dtype)[..., None]  # (batch, steps, 1)
+        total = ops.cumsum(texts * there, axis=1)
+        number = ops.maximum(ops.cumsum(there, axis=1), 1)
+        return ops.cast(self.scale, texts.dtype) * total / number
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments to build it again."""
+        return {**super().get_config(), "strength": self.strength}
