@@ -3,9 +3,9 @@
     python benchmarks/pretrain_perplexity.py --data-dir FOLDER
 
 trains `tfrec_fusion.text.pretrain` on the reviews of FOLDER/reviews.csv.gz (column --column), once
-a seed, briefly: the sizes and the two epochs are for a CPU. The seed draws validation (which stops the network and tunes the
-n-gram models) and test, 10% each of the different reviews, and everything in the training. All
-models share one byte-pair tokenizer, learned from the training texts, and predict the same test
+a seed, briefly: the sizes and the two epochs are for a CPU. The seed draws validation (which tunes
+the n-gram models and says which epoch is best) and test, 10% each of the different reviews, and
+everything in the training. All models share one byte-pair tokenizer, learned from the training texts, and predict the same test
 tokens. Writes `benchmarks/results/pretrain_perplexity.csv`: the mean perplexity and its 95%
 interval over seeds (Student's t). A seed's result is kept in --runs as it finishes, with the
 preset, so an interrupted measurement goes on.

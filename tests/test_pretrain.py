@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from dataclasses import asdict
 
 import keras
 import keras_hub
@@ -278,6 +279,7 @@ def test_no_text_is_in_two_parts(caplog):
         ([*stories(20), "  "], ValueError, "not be blank. Received: '  ' at position 20"),
         ([*stories(20), None], TypeError, "Received: NoneType at position 20"),
         ([*stories(20), b"bytes"], TypeError, "Received: bytes at position 20"),
+        ([*stories(20), "caf\udce9"], ValueError, r"lone surrogate '\\udce9' at position 20"),
         ("one long string", TypeError, "list of strings. Received: one string"),
         ([], ValueError, "empty. Received: 0 texts"),
     ],
@@ -399,6 +401,13 @@ def test_the_command_trains_on_a_file(tmp_path):
     assert answer["perplexity"] > 1 and answer["unigram"] > answer["bigram"] > 1
     assert load_language_model(answer["folder"]).backbone.hidden_dim == 16
     assert f"{tmp_path / 'model'}, which does" in refusal(*arguments)
+
+
+def test_the_command_has_the_defaults_of_the_library():
+    defaults = {one.name: one.default for one in pretrain_lm.params}
+    for name, value in {**asdict(GPT2Size()), **asdict(Schedule())}.items():
+        if name in defaults:
+            assert defaults[name] == value, name
 
 
 def test_texts_come_from_items_and_interactions(tmp_path):

@@ -212,3 +212,11 @@ def _check_texts(texts: Sequence[str], name: str) -> None:
                 f"`{name}` must not be blank. Received: {text!r} at position {position} "
                 "(counted from 0). Leave such texts out."
             )
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"`{name}` must be Unicode that UTF-8 can write. Received: the lone surrogate "
+                f"{text[error.start]!r} at position {position} (counted from 0). Read the text "
+                "again with its right encoding."
+            ) from error
