@@ -5,10 +5,10 @@
 trains `tfrec_fusion.text.pretrain` on the reviews of FOLDER/reviews.csv.gz (column --column), once
 a seed, briefly: the sizes and the two epochs are for a CPU. The seed draws validation (which tunes
 the n-gram models and says which epoch is best) and test, 10% each of the different reviews, and
-everything in the training. All models share one byte-pair tokenizer, learned from the training texts, and predict the same test
-tokens. Writes `benchmarks/results/pretrain_perplexity.csv`: the mean perplexity and its 95%
-interval over seeds (Student's t). A seed's result is kept in --runs as it finishes, with the
-preset, so an interrupted measurement goes on.
+everything in the training. All models share one byte-pair tokenizer, learned from the training
+texts, and predict the same test tokens. Writes `benchmarks/results/pretrain_perplexity.csv`: the
+mean perplexity and its 95% interval over seeds (Student's t). A seed's result is kept in --runs as
+it finishes, with the preset, so an interrupted measurement goes on.
 """
 
 from __future__ import annotations
