@@ -1,6 +1,9 @@
 """One contract for every neural model of the zoo, then what is special to each."""
 
+import dataclasses
+
 import keras
+import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +11,7 @@ import tensorflow as tf
 import zoo
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.synthetic import generate
+from tfrec_fusion.text.tower import TextTower
 from tfrec_fusion.training.fit import fit
 from zoo.ncf import NCFConfig
 from zoo.ranking import ranking_of
@@ -18,6 +22,22 @@ DATA = index_data(generate(30, 20, 300, seed=2))
 SIZES = {"num_users": len(DATA.users), "num_items": len(DATA.items)}
 SMALL = {"dim": 8, "num_layers": 1, "history_length": 6, "dropout": 0.0}
 FEATURES = np.eye(SIZES["num_items"], 3, dtype=np.float32)
+TEXTS = np.random.default_rng(0).normal(size=(SIZES["num_items"], 12)).astype(np.float32)
+WORDS = np.random.default_rng(1).normal(size=(SIZES["num_users"], 10)).astype(np.float32)
+ROWS = ("user", "item", "rating", "timestamp")
+HYBRID = {**SMALL, "item_text": TEXTS, "text_components": 6, "id_dropout": 0.2}
+
+
+def tuned(mode):
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=30, num_layers=1, num_heads=2, hidden_dim=12, intermediate_dim=16
+    )
+    ids = np.random.default_rng(2).integers(0, 30, size=(SIZES["num_items"], 4)).astype(np.int32)
+    numbers = np.arange(SIZES["num_items"], dtype=np.int32) % 5
+    tower = TextTower(backbone, "last", mode=mode, lora_rank=2, dtype="float32")
+    return {**HYBRID, "text_mode": mode, "text_tower": tower, "item_tokens": (ids, numbers)}
+
+
 CASES = {
     "gmf": ("gmf", {"gmf_dim": 8}),
     "mlp": ("mlp", {"mlp_dim": 8, "mlp_units": (16, 8)}),
@@ -32,6 +52,18 @@ CASES = {
         "two_tower",
         {**SMALL, "negatives": "in_batch", "query": "user_id", "num_hard_negatives": 4},
     ),
+    "hybrid": ("gpt2_hybrid", HYBRID),
+    "hybrid id": ("gpt2_hybrid", {**SMALL, "sources": "id"}),
+    "hybrid text": ("gpt2_hybrid", {**HYBRID, "sources": "text", "fusion": "residual"}),
+    "hybrid user": (
+        "gpt2_hybrid",
+        {**HYBRID, "query": "user+history", "user_text": WORDS, "fusion": "gated"},
+    ),
+    "hybrid user alone": ("gpt2_hybrid", {**HYBRID, "query": "user", "fusion": "attention"}),
+    "hybrid in-batch": ("gpt2_hybrid", {**HYBRID, "negatives": "in_batch"}),
+    "hybrid ncf": ("gpt2_hybrid", {**HYBRID, "head": "ncf", "user_text": WORDS}),
+    "hybrid lora": ("gpt2_hybrid", lambda: tuned("lora")),
+    "hybrid full": ("gpt2_hybrid", lambda: tuned("full")),
 }
 
 
@@ -43,6 +75,7 @@ def named(request):
 def built(named, **more):
     keras.utils.set_random_seed(0)
     name, arguments = named
+    arguments = arguments() if callable(arguments) else arguments
     return zoo.build(name, **SIZES, **arguments, **more)
 
 
@@ -104,6 +137,10 @@ def scores(model, users):
     return compiled_scores(model.score_model(DATA.train))(users)
 
 
+def scores_of(model, events):
+    return compiled_scores(model.score_model(events))(np.arange(SIZES["num_users"]))
+
+
 def test_scores_cover_the_catalogue(named):
     received = scores(built(named), np.arange(SIZES["num_users"]))
     assert received.shape == (SIZES["num_users"], SIZES["num_items"])
@@ -111,11 +148,31 @@ def test_scores_cover_the_catalogue(named):
     assert scores(built(named), np.zeros(0, int)).shape == (0, SIZES["num_items"])
 
 
+def test_frozen_scores_are_the_live_ones_until_training_goes_on(named):
+    model, users = built(named), np.arange(5)
+    frozen = compiled_scores(model.score_model(DATA.train, frozen=True))
+    live = compiled_scores(model.score_model(DATA.train))
+    np.testing.assert_allclose(frozen(users), live(users), rtol=1e-4, atol=1e-5)
+
+
+def test_a_history_is_scored_like_the_user_who_has_it(named):
+    model = built(named)
+    graph = model.history_model()
+    if graph is None:
+        assert "history" not in model.input or "user_id" in model.input
+        return
+    histories = DATA.train.histories(6)
+    received = np.asarray(graph({"history": histories[3:5]})["scores"])
+    assert received.shape == (2, SIZES["num_items"]) and np.isfinite(received).all()
+    if "user_id" not in model.input:
+        np.testing.assert_allclose(received, scores(model, [3, 4]), rtol=1e-4, atol=1e-5)
+
+
 def test_similarity_is_the_cosine_of_item_vectors(named):
     model = built(named)
     vectors = model.item_vectors()
     cosines = np.asarray(model.similarity_model()({"item_id": np.array([3])})["scores"])[0]
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     np.testing.assert_allclose(cosines, unit @ unit[3], atol=1e-5)
     assert cosines.argmax() == 3
 
@@ -202,3 +259,42 @@ def test_a_large_catalogue_is_trained_on_the_batchs_candidates():
 def test_ncf_refuses_unsound_sizes(sizes, message):
     with pytest.raises(ValueError, match=message):
         NCFConfig(**{**SIZES, **sizes})
+
+
+def test_an_item_nobody_took_is_scored_by_its_text():
+    keras.utils.set_random_seed(0)
+    model = zoo.build("gpt2_hybrid", **SIZES, **HYBRID)
+    without = np.flatnonzero(DATA.train.item_counts == 0)
+    cold = int(without[without > 0][0]) if (without > 0).any() else 4
+    events = dataclasses.replace(
+        DATA.train, **{name: getattr(DATA.train, name)[DATA.train.item != cold] for name in ROWS}
+    )
+    model.set_known(events)
+    tower = model.get_layer("items")
+    before = model.item_vectors()
+    tower.embeddings.assign(tower.embeddings + 1)
+    after = model.item_vectors()
+    np.testing.assert_array_equal(before[cold], after[cold])
+    assert not np.allclose(before[events.item[0]], after[events.item[0]])
+    np.testing.assert_allclose(model.vectors_of_text(TEXTS[[cold]])[0], after[cold], atol=1e-5)
+    boost = model.offer_new_items(events, share=0.5, k=4)
+    alone = scores_of(model, events)[:, cold]
+    model.get_layer("logits").set_candidates(events.item_counts > 0)
+    np.testing.assert_allclose(alone - scores_of(model, events)[:, cold], boost, rtol=1e-3)
+
+
+def test_hybrids_refuse_what_does_not_fit():
+    with pytest.raises(ValueError, match="needs `text_tower` and `item_tokens`"):
+        zoo.build("gpt2_hybrid", **SIZES, item_text=TEXTS, text_mode="lora")
+    with pytest.raises(ValueError, match="`text_dim` must be positive"):
+        zoo.build("gpt2_hybrid", **SIZES)
+    with pytest.raises(ValueError, match="`fusion` must be one of"):
+        zoo.build("gpt2_hybrid", **SIZES, item_text=TEXTS, fusion="sum")
+    with pytest.raises(ValueError, match="cannot read every item of every history"):
+        zoo.build("gpt2_hybrid", **SIZES, item_text=TEXTS, text_mode="full", negatives="in_batch")
+    with pytest.raises(ValueError, match="reads no text"):
+        built(CASES["hybrid id"]).vectors_of_text(TEXTS)
+    with pytest.raises(ValueError, match="negatives the catalogue"):
+        built(CASES["hybrid in-batch"]).offer_new_items(DATA.train)
+    with pytest.raises(ValueError, match="reads what users did"):
+        built(CASES["hybrid"]).score_model()

@@ -11,12 +11,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo.registry import MODELS, NETWORKS, SUMMARIES, build, hyperparameters, list_models
+    from zoo.registry import (
+        MODELS,
+        NETWORKS,
+        READS_TEXT,
+        SUMMARIES,
+        build,
+        hyperparameters,
+        list_models,
+    )
     from zoo.run import load_run
 
 __all__ = [
     "MODELS",
     "NETWORKS",
+    "READS_TEXT",
     "SUMMARIES",
     "build",
     "hyperparameters",

@@ -9,7 +9,6 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,9 @@ from tfrec_fusion.data.sources import SOURCES, DataUnavailable
 from tfrec_fusion.data.split import SPLITS
 from tfrec_fusion.evaluation.report import ReportRow, print_table
 from tfrec_fusion.serving.export import ExportMismatch, export
+from tfrec_fusion.text.hubs import PresetUnavailable
 from tfrec_fusion.training.fit import TrainingDiverged
+from zoo.commands_text import PRESET_HELP, pretrain_lm, search
 from zoo.comparison import SHOWN_METRICS
 from zoo.demo import run_demo
 from zoo.model_options import model_options
@@ -32,7 +33,10 @@ from zoo.ranking import ranking_of
 from zoo.run import BrokenRun, load_run
 from zoo.train import train
 
-_EXPECTED = (ValueError, OSError, DataUnavailable, BrokenRun, ExportMismatch, TrainingDiverged)
+_EXPECTED = (
+    *(ValueError, OSError, DataUnavailable, PresetUnavailable),
+    *(BrokenRun, ExportMismatch, TrainingDiverged),
+)
 
 
 class Refusal(click.ClickException):
@@ -41,17 +45,15 @@ class Refusal(click.ClickException):
     exit_code = 2
 
 
-def refusing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turns the errors a user can cause into a `Refusal`."""
+class Zoo(click.Group):
+    """A group that turns the errors a user can cause into a `Refusal`."""
 
-    @wraps(command)
-    def run(*arguments: Any, **options: Any) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
         try:
-            return command(*arguments, **options)
+            return super().invoke(ctx)
         except _EXPECTED as error:
             raise Refusal(str(error)) from error
-
-    return run
 
 
 def tell(line: str) -> None:
@@ -64,7 +66,7 @@ run_folder = click.argument("run", type=click.Path(path_type=Path))
 top_k = click.option("-k", default=10, show_default=True, help="How many items.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Zoo, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tfrec-fusion")
 def cli() -> None:
     """Recommenders from raw tables to a served model."""
@@ -131,6 +133,11 @@ def _add_train_command(name: str) -> None:
         training.append(
             click.option("--pretrain/--no-pretrain", default=True, help="Start from GMF and MLP.")
         )
+    if name in zoo.READS_TEXT:
+        training += [
+            click.option("--text-preset", default="minilm", show_default=True, help=PRESET_HELP),
+            click.option("--text-length", default=64, show_default=True, help="Tokens of a text."),
+        ]
     if name == "two_tower":
         training.append(
             click.option("--item-features", multiple=True, help="Catalogue column, e.g. genres.")
@@ -155,7 +162,7 @@ def _add_train_command(name: str) -> None:
         tell(f"{out}: report.html shows the numbers; `recommend {out} --user-id ID` asks.")
 
     command.__doc__ = f"Train {name}: {zoo.SUMMARIES[name]}."
-    decorated: Callable[..., Any] = model_options(zoo.hyperparameters(name))(refusing(command))
+    decorated: Callable[..., Any] = model_options(zoo.hyperparameters(name))(command)
     for option in reversed([*common, *(training if network else [])]):
         decorated = option(decorated)
     train_group.command(name)(decorated)
@@ -168,7 +175,6 @@ for _name in zoo.list_models():
 @cli.command()
 @run_folder
 @as_json
-@refusing
 def evaluate(run: Path, as_json: bool) -> None:
     """Measure a run on its test part again."""
     loaded = load_run(run)
@@ -182,16 +188,30 @@ def evaluate(run: Path, as_json: bool) -> None:
 
 @cli.command()
 @run_folder
-@click.option("--user-id", required=True, help="Any id; a new one is offered what is popular.")
+@click.option("--user-id", help="Any id; a new one is offered what is popular.")
+@click.option("--history", help="Instead: item ids somebody took, oldest first, e.g. 1,50,181.")
+@click.option("--why", is_flag=True, help="Also what the user cares about and the item has.")
 @top_k
 @as_json
-@refusing
-def recommend(run: Path, user_id: str, k: int, as_json: bool) -> None:
-    """Items for a user, none that they know already."""
+def recommend(
+    run: Path, user_id: str | None, history: str | None, why: bool, k: int, as_json: bool
+) -> None:
+    """Items for a user, or for a history, none that they know already."""
+    if (user_id is None) == (history is None) or (why and history):
+        raise click.UsageError("Give --user-id, with or without --why, or --history.")
     recommender = load_run(run).recommender
-    if user_id not in recommender.users:
-        tell(f"User {user_id!r} was never seen: these are popular items.")
-    _print_items(recommender.recommend(user_id, k), {"user_id": user_id}, as_json)
+    if history is not None:
+        table = recommender.recommend_from_history(history.split(","), k)
+        _print_items(table, {"history": history}, as_json)
+        return
+    asked = str(user_id)
+    if asked not in recommender.users:
+        tell(f"User {asked!r} was never seen: these are popular items.")
+    table = recommender.recommend(asked, k)
+    if why:
+        found = [recommender.reasons(asked, item) for item in table["item_id"]]
+        table["why"] = [[phrase.text for phrase in phrases] for phrases in found]
+    _print_items(table, {"user_id": asked}, as_json)
 
 
 @cli.command()
@@ -199,7 +219,6 @@ def recommend(run: Path, user_id: str, k: int, as_json: bool) -> None:
 @click.option("--item-id", required=True, help="An item of the catalogue.")
 @top_k
 @as_json
-@refusing
 def similar(run: Path, item_id: str, k: int, as_json: bool) -> None:
     """Items like an item."""
     _print_items(load_run(run).recommender.similar(item_id, k), {"item_id": item_id}, as_json)
@@ -210,7 +229,8 @@ def _print_items(table: Any, asked: dict[str, str], as_json: bool) -> None:
         click.echo(json.dumps({**asked, "items": table.to_dict("records")}, ensure_ascii=False))
         return
     for rank, row in enumerate(table.itertuples(), 1):
-        click.echo(f"{rank:3}. {row.title}  [{row.item_id}]  {row.score:.3f}")
+        why = f"  because of: {', '.join(row.why)}" if getattr(row, "why", None) else ""
+        click.echo(f"{rank:3}. {row.title}  [{row.item_id}]  {row.score:.3f}{why}")
 
 
 @cli.command("export")
@@ -221,7 +241,6 @@ def _print_items(table: Any, asked: dict[str, str], as_json: bool) -> None:
 @top_k
 @click.option("--version", type=click.IntRange(1), help="One more than the latest by default.")
 @as_json
-@refusing
 def export_command(run: Path, folder: Path, k: int, version: int | None, as_json: bool) -> None:
     """Write a SavedModel for TensorFlow Serving and check it in a clean process."""
     recommender = load_run(run).recommender
@@ -243,7 +262,6 @@ def export_command(run: Path, folder: Path, k: int, version: int | None, as_json
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set.")
 @click.option("--user-id", default="196", show_default=True, help="Who asks at the end.")
 @as_json
-@refusing
 def demo(out: Path, data: str, data_dir: Path | None, user_id: str, as_json: bool) -> None:
     """Train classics and neural models, compare, export the best one, and ask it."""
     shown = run_demo(read_tables(data, data_dir), out, user_id=user_id, say=tell)
@@ -256,6 +274,10 @@ def demo(out: Path, data: str, data_dir: Path | None, user_id: str, as_json: boo
     click.echo(f"What should user {user_id} watch? {shown.best} says:")
     for rank, item in enumerate(shown.items, 1):
         click.echo(f"{rank:3}. {item['title']}")
+
+
+cli.add_command(search)
+cli.add_command(pretrain_lm)
 
 
 def main() -> None:

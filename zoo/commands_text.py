@@ -1,17 +1,72 @@
-"""Commands about texts: a language model of one's own."""
+"""Commands about texts: searching a catalogue by meaning, a language model of one's own."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data.reading import read_tables
+from zoo.run import load_run
 
 TEXT_COLUMN = "text"
+PRESET_HELP = "Language model: minilm, a KerasHub preset, hf://owner/name, or a folder."
+
+
+@click.command()
+@click.argument("query")
+@click.option("--data", help="A public data set, or a folder of tables: whose items to search.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set.")
+@click.option("--run", type=click.Path(path_type=Path), help="Instead: a run's catalogue.")
+@click.option("--user-id", help="With --run: order what is found by this user's taste.")
+@click.option("--text-preset", default="minilm", show_default=True, help=PRESET_HELP)
+@click.option("--text-length", default=64, show_default=True, help="Tokens of a text.")
+@click.option("-k", default=10, show_default=True, help="How many items.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def search(
+    query: str,
+    data: str | None,
+    data_dir: Path | None,
+    run: Path | None,
+    user_id: str | None,
+    text_preset: str,
+    text_length: int,
+    k: int,
+    as_json: bool,
+) -> None:
+    """Find items by what QUERY means, in MovieLens-100K unless told otherwise."""
+    # TF Text and KerasHub take seconds to import: other commands need not wait for them.
+    from tfrec_fusion.text.encoder import TextEncoder
+    from zoo.semantic_search import SemanticSearch
+
+    if run is not None and (data or data_dir):
+        raise click.UsageError("Give --run or --data, not both.")
+    if user_id is not None and run is None:
+        raise click.UsageError("--user-id needs --run, the model that knows the user's taste.")
+    if not query.strip():
+        raise click.UsageError("QUERY is empty. Say in a few words what is looked for.")
+    recommender = None
+    if run is not None:
+        loaded = load_run(run)
+        recommender = loaded.recommender if user_id is not None else None
+        columns: Any = (loaded.items.ids, loaded.titles, loaded.texts)
+    else:
+        items = read_tables(data or "movielens-100k", data_dir).items
+        names = ("item_id", "title", "text")
+        columns = tuple(np.array(["", *items[name]], object) for name in names)
+    encoder = TextEncoder(text_preset, max_length=text_length)
+    found = SemanticSearch.over(*columns, encoder).search(query, k, recommender, user_id or "")
+    if as_json:
+        answer = {"query": query, "user_id": user_id, "items": found.to_dict("records")}
+        click.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    for rank, row in enumerate(found.itertuples(), 1):
+        click.echo(f"{rank:3}. {row.title}  [{row.item_id}]  {row.score:.3f}")
 
 
 @click.command("pretrain-lm")

@@ -104,17 +104,34 @@ class MatrixChain:
             ) from None
         return cls(**chosen)._keep(**matrices)
 
-    def score_model(self, known: Events | None = None) -> keras.Model:
+    def score_model(self, known: Events | None = None, frozen: bool = False) -> keras.Model:
         """The same scores as a graph: `{"user_id": (batch,) int32}` → `{"scores": …}`.
 
         Args:
             known: What users did by now, where the scores start from their histories; what the
                 model was fitted on by default.
+            frozen: No difference: a classic is constant.
         """
         chain = self
         if known is not None and "known" in self._matrices:
             chain = replace(self)._keep(**(self._matrices | {"known": histories(known)}))
         return chain._graph(chain.score_chain, "user_id", "scores_of_users")
+
+    def history_model(self) -> keras.Model | None:
+        """`{"history": (batch, steps)}` → `{"scores": …}`, for people never seen.
+
+        None where scores do not start from a user's items.
+        """
+        self._check_fitted()
+        if self.score_chain[0] != "known":
+            return None
+        num_items = self._matrices["known"].shape[1]
+        history = keras.Input((None,), dtype="int32", name="history")
+        taken = keras.layers.CategoryEncoding(num_items, output_mode="multi_hot")(history)
+        scores = taken  # (batch, num_items); row 0 of the matrices is empty
+        for matrix in self.score_chain[1:]:
+            scores = self._layer(matrix)(scores)
+        return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
 
     def similarity_model(self) -> keras.Model | None:
         """`similar` as a graph, `{"item_id": (batch,) int32}` → `{"scores": …}`, or None."""

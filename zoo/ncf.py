@@ -110,16 +110,21 @@ class NCF(keras.Model):
         # === Config ===
         self.config = config
 
-    def score_model(self, known: Any = None) -> keras.Model:
+    def score_model(self, known: Any = None, frozen: bool = False) -> keras.Model:
         """`{"user_id": (batch,)}` → `{"scores": (batch, num_items)}` through the same weights.
 
         Args:
             known: Not needed: what a user did is in the user's embedding.
+            frozen: No difference: there are no features to compute.
         """
         user_id = keras.Input((), dtype="int32", name="user_id")
         layers = {layer.name: layer for layer in self.layers}
         logits = _logits(layers, self.config, user_id, None)
         return keras.Model({"user_id": user_id}, {"scores": logits}, name="catalogue_scores")
+
+    def history_model(self) -> None:
+        """None: NCF knows people by their ids alone."""
+        return None
 
     def similarity_model(self) -> keras.Model:
         """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines of `item_vectors`."""

@@ -18,6 +18,7 @@ from tfrec_fusion.training.distribution import StrategyName, distribution_strate
 from tfrec_fusion.training.fit import FitResult, fit
 from zoo.ranking import ranking_of
 from zoo.recipes import Recipe, recipe_for
+from zoo.text_vectors import text_arguments
 
 MONITOR = "ndcg@10"
 BRANCHES = ("gmf", "mlp")
@@ -36,6 +37,8 @@ class TrainOptions:
         refit: Whether to train once more on train and validation together, for the number of
             epochs that was best on validation. Test numbers are then those of the second model.
         pretrain: NeuMF only: whether to start from a trained GMF and MLP, as in the paper.
+        text_preset: Models that read text only: the language model, see `text.presets`.
+        text_length: Most tokens of an item's text that are read.
         item_features: Two-tower only: catalogue columns of "|"-separated labels, such as genres.
         strategy: `none` or `mirrored`.
         progress: Whether to show progress on a terminal.
@@ -48,6 +51,8 @@ class TrainOptions:
     learning_rate: float | None = None
     refit: bool = True
     pretrain: bool = True
+    text_preset: str = "minilm"
+    text_length: int = 64
     item_features: tuple[str, ...] = ()
     strategy: StrategyName = "none"
     progress: bool = True
@@ -95,7 +100,7 @@ class NetworkTrainer:
         starts = [self._pass(branch, phase, events, validation) for branch in branches]
         keras.utils.set_random_seed(self.options.seed)
         with distribution_strategy(self.options.strategy).scope():
-            model = self._build(name)
+            model = self._build(name, events)
         if starts:
             model.start_from(*starts)
         recipe = self._recipe(name, model, from_branches=bool(starts))
@@ -125,13 +130,19 @@ class NetworkTrainer:
             )
         return model
 
-    def _build(self, name: str) -> Any:
+    def _build(self, name: str, events: Events) -> Any:
         valid = {one.name for one in zoo.hyperparameters(name)}
         own = {key: value for key, value in self.hyperparameters.items() if key in valid}
         sizes = {"num_users": len(self.data.users), "num_items": len(self.data.items)}
         if self.options.item_features:
             own["item_features"] = multi_hot(self.data.item_table, self.options.item_features)
-        return zoo.build(name, **sizes, **own)
+        if name not in zoo.READS_TEXT:
+            return zoo.build(name, **sizes, **own)
+        language = (self.options.text_preset, self.options.text_length)
+        own |= text_arguments(self.data.item_column("text"), events, own, *language)
+        model = zoo.build(name, **sizes, **own)
+        model.set_known(events)
+        return model
 
     def _recipe(self, name: str, model: Any, *, from_branches: bool) -> Recipe:
         names = ("epochs", "batch_size", "learning_rate")

@@ -116,7 +116,9 @@ def recipe_for(model: str, config: Any, *, from_branches: bool = False) -> Recip
     """
     if model in ("gmf", "mlp", "neumf"):
         return CLICKS_FROM_BRANCHES if from_branches else CLICKS
-    if model != "two_tower":
+    if model == "gpt2_hybrid" and config.head == "ncf":
+        return CLICKS
+    if model not in ("two_tower", "gpt2_hybrid"):
         raise ValueError(f"`model` has no recipe: it is not trained by gradients. Got: {model!r}.")
     if config.negatives == "in_batch":
         return IN_BATCH

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.text.profiles import Interests, Phrase, reason
 
 _PAIRS_AT_ONCE = 2**20  # bounds the memory of models that score pair by pair
 
@@ -20,8 +21,18 @@ _PAIRS_AT_ONCE = 2**20  # bounds the memory of models that score pair by pair
 class Model(Protocol):
     """What every model of the zoo offers beside what makes it special."""
 
-    def score_model(self, known: Events | None = None) -> keras.Model:
-        """`{"user_id": (batch,)}` → `{"scores": (batch, num_items)}`, given what is known."""
+    def score_model(self, known: Events | None = None, frozen: bool = False) -> keras.Model:
+        """`{"user_id": (batch,)}` → `{"scores": (batch, num_items)}`, given what is known.
+
+        `frozen` computes what does not depend on the user once, now.
+        """
+        ...
+
+    def history_model(self) -> keras.Model | None:
+        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, or None.
+
+        For people who are in no vocabulary: item indices, oldest first, 0 where there is none.
+        """
         ...
 
     def similarity_model(self) -> keras.Model | None:
@@ -39,6 +50,8 @@ class Recommender:
         items: Vocabulary of the catalogue.
         titles: `(num_items,)` titles in index order, the empty string for the unseen item.
         known: What users did: read by query towers, and not recommended again.
+        texts: `(num_items,)` texts in index order, what reasons are found in.
+        interests: What users care about, in their own words, where that was mined.
 
     Example: see `zoo.run.load_run`, which returns one.
     """
@@ -48,6 +61,8 @@ class Recommender:
     items: Vocabulary
     titles: np.ndarray
     known: Events
+    texts: np.ndarray | None = None
+    interests: Interests | None = None
 
     def recommend(self, user_id: str, k: int = 10) -> pd.DataFrame:
         """The best items a user does not know yet.
@@ -71,6 +86,57 @@ class Recommender:
             scores = self.popularity
         seen = self.known.item[self.known.user == user[0]] if user[0] else np.zeros(0, int)
         return self._table(scores, seen, k)
+
+    def recommend_from_history(self, item_ids: Sequence[str], k: int = 10) -> pd.DataFrame:
+        """The best items for somebody the model has never seen, by what they took.
+
+        Args:
+            item_ids: Items of the catalogue, oldest first.
+            k: How many.
+
+        Returns:
+            As `recommend`; the items given are left out.
+
+        Raises:
+            ValueError: When there is no item, one is unknown, `k` is out of range, or the model
+                scores known users only.
+        """
+        self._check_k(k)
+        items = self.items.index(item_ids)
+        if not len(items) or not items.all():
+            unknown = [one for one, index in zip(item_ids, items, strict=True) if not index]
+            raise ValueError(
+                f"`item_ids` must be items of the catalogue, at least one. Received: "
+                f"{', '.join(map(repr, unknown)) or 'none'} unknown; its ids look like "
+                f"{self.items.ids[1:4].tolist()}."
+            )
+        graph = self.model.history_model()
+        if graph is None:
+            raise ValueError(
+                "This model knows people by their ids alone. Ask one that reads histories, such "
+                "as two_tower, gpt2_hybrid or ease."
+            )
+        scores = np.asarray(graph({"history": items[None, :]})["scores"])[0]
+        return self._table(scores, items, k)
+
+    def reasons(self, user_id: str, item_id: str, max_phrases: int = 3) -> list[Phrase]:
+        """What a user cares about that an item's text speaks of.
+
+        Args:
+            user_id: A user of the model.
+            item_id: An item of the catalogue.
+            max_phrases: How many.
+
+        Returns:
+            The user's phrases found in the text, the heaviest first; none for a new user.
+
+        Raises:
+            ValueError: When no interests were mined for this model.
+        """
+        if self.interests is None or self.texts is None:
+            raise ValueError("No interests were mined for this model; gpt2_hybrid has them.")
+        user, item = self.users.index([user_id])[0], self.items.index([item_id])[0]
+        return reason(self.interests.of(int(user)), str(self.texts[item]), max_phrases)
 
     def similar(self, item_id: str, k: int = 10) -> pd.DataFrame:
         """The items most like one.
@@ -101,7 +167,7 @@ class Recommender:
     def export_arguments(self) -> dict[str, Any]:
         """What `serving.export.export` needs, by its keywords."""
         return {
-            "score_model": self.model.score_model(self.known),
+            "score_model": self.model.score_model(self.known, frozen=True),
             "similarity_model": self.model.similarity_model(),
             "user_ids": self.users.ids,
             "item_ids": self.items.ids,

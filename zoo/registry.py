@@ -7,6 +7,8 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from zoo.baselines import BASELINES
+from zoo.gpt2_hybrid import gpt2_hybrid
+from zoo.hybrid_config import GPT2HybridConfig
 from zoo.ncf import NCFConfig, gmf, mlp, neumf
 from zoo.two_tower import TwoTowerConfig, two_tower
 
@@ -15,7 +17,9 @@ NETWORKS: dict[str, Callable[..., Any]] = {
     "mlp": mlp,
     "neumf": neumf,
     "two_tower": two_tower,
+    "gpt2_hybrid": gpt2_hybrid,
 }
+READS_TEXT = ("gpt2_hybrid",)
 MODELS: dict[str, Callable[..., Any]] = {**BASELINES, **NETWORKS}
 SUMMARIES = {
     "popularity": "what most people took",
@@ -27,12 +31,18 @@ SUMMARIES = {
     "mlp": "multi-layer perceptron over user and item (He et al. 2017)",
     "neumf": "GMF and MLP fused (He et al. 2017)",
     "two_tower": "query tower over the user's history, candidate tower over items",
+    "gpt2_hybrid": "two towers or NCF over a language model's text vectors and behaviour",
 }
 _CONFIGS: dict[str, Any] = {
     "gmf": NCFConfig,
     "mlp": NCFConfig,
     "neumf": NCFConfig,
     "two_tower": TwoTowerConfig,
+    "gpt2_hybrid": GPT2HybridConfig,
+}
+_ARRAYS = {
+    "two_tower": ("item_features",),
+    "gpt2_hybrid": ("item_text", "user_text", "text_tower", "item_tokens"),
 }
 
 
@@ -66,7 +76,7 @@ def build(name: str, **arguments: Any) -> Any:
     missing = [size for size in sizes if size not in arguments]
     if missing:
         raise ValueError(f"{name} needs {' and '.join(f'`{size}`' for size in missing)}.")
-    extra = ("item_features",) if name == "two_tower" else ()
+    extra = _ARRAYS.get(name, ())
     valid = [*sizes, *(one.name for one in hyperparameters(name)), *extra]
     unknown = [argument for argument in arguments if argument not in valid]
     if unknown:

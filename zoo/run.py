@@ -2,8 +2,9 @@
 
 RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain arrays)
     users.json items.json        vocabularies
-    catalogue.csv                item_id and title
+    catalogue.csv                item_id, title and text
     events.npz                   what users did, and which part each event was in
+    interests.npz                what users care about (models that read text)
     run.json                     command, versions, data, hyperparameters, metrics
     metrics.csv report.html      the numbers and their picture
     plan.json                    what the folder is for: only the same training goes on in it
@@ -26,8 +27,10 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.indexed import IndexedData, merge
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.files.whole import write_text
+from tfrec_fusion.text.profiles import Interests
 from zoo.baselines import BASELINES
 from zoo.recommender import Model, Recommender
+from zoo.registry import READS_TEXT
 
 PARTS = ("train", "validation", "test")
 COLUMNS = ("user", "item", "rating", "timestamp")
@@ -47,6 +50,8 @@ class Run:
         users: Vocabulary of the users.
         items: Vocabulary of the catalogue.
         titles: `(num_items,)` titles in index order.
+        texts: `(num_items,)` texts in index order.
+        interests: What users care about, where the model reads text.
         parts: The events by part: `train`, `validation`, `test`.
         info: What `run.json` says.
     """
@@ -56,6 +61,8 @@ class Run:
     users: Vocabulary
     items: Vocabulary
     titles: np.ndarray
+    texts: np.ndarray
+    interests: Interests | None
     parts: Mapping[str, Events]
     info: dict[str, Any]
 
@@ -68,10 +75,17 @@ class Run:
     def recommender(self) -> Recommender:
         """Answers given everything users did."""
         known = merge(*self.parts.values())
-        return Recommender(self.model, self.users, self.items, self.titles, known)
+        rows = (self.users, self.items, self.titles)
+        return Recommender(self.model, *rows, known, self.texts, self.interests)
 
 
-def save_run(folder: Path, model: Any, data: IndexedData, info: Mapping[str, Any]) -> None:
+def save_run(
+    folder: Path,
+    model: Any,
+    data: IndexedData,
+    info: Mapping[str, Any],
+    interests: Interests | None = None,
+) -> None:
     """Writes a run; `run.json` comes last, so that a folder with one is whole.
 
     Args:
@@ -79,6 +93,7 @@ def save_run(folder: Path, model: Any, data: IndexedData, info: Mapping[str, Any
         model: A Keras model or a fitted classic.
         data: What it was trained on.
         info: For `run.json`; must hold `model`, the name in the zoo.
+        interests: What users care about, if that was mined.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
@@ -88,7 +103,9 @@ def save_run(folder: Path, model: Any, data: IndexedData, info: Mapping[str, Any
         np.savez_compressed(folder / "model.npz", allow_pickle=False, **model.arrays())
     data.users.save(folder / "users.json")
     data.items.save(folder / "items.json")
-    data.item_table[["item_id", "title"]].to_csv(folder / "catalogue.csv", index=False)
+    if interests is not None:
+        interests.save(folder / "interests.npz")
+    data.item_table[["item_id", "title", "text"]].to_csv(folder / "catalogue.csv", index=False)
     events = {}
     for part in PARTS:
         rows: Events = getattr(data, part)
@@ -123,8 +140,11 @@ def load_run(folder: str | Path) -> Run:
     else:
         model = _read(folder, "model.keras", keras.models.load_model)
     parts = {part: _events(arrays, part, len(users), len(items)) for part in PARTS}
-    titles = np.array(["", *table["title"]], dtype=object)
-    return Run(folder, model, users, items, titles, parts, info)
+    titles, texts = (np.array(["", *table[name]], dtype=object) for name in ("title", "text"))
+    interests = None
+    if info["model"] in READS_TEXT:
+        interests = _read(folder, "interests.npz", Interests.load)
+    return Run(folder, model, users, items, titles, texts, interests, parts, info)
 
 
 def _read(folder: Path, name: str, read: Any) -> Any:
@@ -149,7 +169,7 @@ def _events(arrays: Mapping[str, np.ndarray], part: str, num_users: int, num_ite
 
 
 def _read_catalogue(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=str, keep_default_na=False, usecols=["item_id", "title"])
+    return pd.read_csv(path, dtype=str, keep_default_na=False, usecols=["item_id", "title", "text"])
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from zoo.comparison import notes, write_report, yardsticks
 from zoo.network_trainer import NetworkTrainer, TrainOptions
 from zoo.ranking import ranking_of
 from zoo.run import Run, load_run, save_run
+from zoo.user_words import user_words
 
 
 def train(
@@ -97,7 +98,10 @@ def train(
         "test_intervals": result.intervals,
         "rows": [asdict(row) for row in rows],
     }
-    save_run(folder, model, data, info)
+    words = (
+        user_words(data.everything, data.item_column("text")) if name in zoo.READS_TEXT else None
+    )
+    save_run(folder, model, data, info, words)
     curves = {name: training["history"]} if training else None
     write_report(folder, rows, title=f"{name} on {tables.name}", notes=notes(info), curves=curves)
     return load_run(folder)

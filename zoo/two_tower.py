@@ -183,17 +183,21 @@ class TwoTower(keras.Model):
         """Sets the candidate tower's constant features, `(num_items, feature_dim)`."""
         self.get_layer("items").set_features(features)
 
-    def score_model(self, known: Any = None) -> keras.Model:
+    def score_model(self, known: Any = None, frozen: bool = False) -> keras.Model:
         """`{"user_id": (batch,)}` → `{"scores": (batch, num_items)}` through the same weights.
 
         Args:
             known: What users did (`data.events.Events`); each user's last `history_length` items
                 are kept as a constant of the returned model. Needed when the query reads them.
+            frozen: Whether item vectors are computed now, features included; later training does
+                not change them then.
 
         Raises:
             ValueError: When the query reads histories and `known` is missing.
         """
         layers = {layer.name: layer for layer in self.layers}
+        if frozen:
+            layers["items"] = ItemTower.of(self.item_vectors(), name="items")
         user_id = keras.Input((), dtype="int32", name="user_id")
         query_inputs = {"user_id": user_id} if self.config.reads_user_id else {}
         if self.config.reads_history:
@@ -210,6 +214,22 @@ class TwoTower(keras.Model):
         if isinstance(head, InBatchLogits):
             head = CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
         return keras.Model({"user_id": user_id}, {"scores": head(query, items)}, name="scores")
+
+    def history_model(self) -> keras.Model | None:
+        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for people never seen.
+
+        None where the query reads the user id.
+        """
+        if self.config.query != "history":
+            return None
+        history = keras.Input((None,), dtype="int32", name="history")
+        layers = {layer.name: layer for layer in self.layers}
+        query = _query(layers, {"history": history})[:, -1]
+        head = layers["logits"]
+        if isinstance(head, InBatchLogits):
+            head = CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
+        scores = head(query, layers["items"](history, catalogue=True))
+        return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
 
     def similarity_model(self) -> keras.Model:
         """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines of `item_vectors`."""

@@ -22,6 +22,7 @@ class Events:
         timestamp: Seconds, `(num_events,)` int64; 0 where the table has none.
         num_users: Size of the user vocabulary, the unseen index 0 included.
         num_items: Size of the item vocabulary, the unseen index 0 included.
+        text: What users wrote, `(num_events,)` strings; None where the table has none.
     """
 
     user: np.ndarray
@@ -30,13 +31,14 @@ class Events:
     timestamp: np.ndarray
     num_users: int
     num_items: int
+    text: np.ndarray | None = None
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, users: Vocabulary, items: Vocabulary) -> Events:
         """Indexes a table of interactions.
 
         Args:
-            frame: Columns `user_id`, `item_id`; optional `rating`, `timestamp`.
+            frame: Columns `user_id`, `item_id`; optional `rating`, `timestamp`, `text`.
             users: Vocabulary of the users; ids outside it become user 0.
             items: Vocabulary of the items; ids outside it become item 0.
         """
@@ -45,7 +47,9 @@ class Events:
         rating = frame["rating"].to_numpy(np.float32) if "rating" in frame else np.ones(n, "f4")
         time = frame["timestamp"].to_numpy(np.int64) if "timestamp" in frame else np.zeros(n, "i8")
         order = np.lexsort((item, time, user))
-        return cls(user[order], item[order], rating[order], time[order], len(users), len(items))
+        text = frame["text"].to_numpy(object)[order] if "text" in frame else None
+        columns = (user[order], item[order], rating[order], time[order])
+        return cls(*columns, len(users), len(items), text)
 
     def __len__(self) -> int:
         return len(self.user)

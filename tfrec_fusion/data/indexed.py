@@ -98,7 +98,7 @@ def merge(*parts: Events) -> Events:
         for name in ("user", "item", "rating", "timestamp")
     )
     order = np.lexsort((item, timestamp, user))
-    first = parts[0]
-    return Events(
-        user[order], item[order], rating[order], timestamp[order], first.num_users, first.num_items
-    )
+    sizes = (parts[0].num_users, parts[0].num_items)
+    texts = [part.text for part in parts if part.text is not None]
+    text = np.concatenate(texts)[order] if len(texts) == len(parts) else None
+    return Events(user[order], item[order], rating[order], timestamp[order], *sizes, text)

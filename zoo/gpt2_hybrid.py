@@ -1,0 +1,303 @@
+"""A language model's reading of the items, fused with what users did.
+
+    t_i          = LM(text of i), centred, half-whitened, of length 1
+    item(i)      = fusion(embedding[i], t_i)                   ids left out at random in training
+    user(u)      = fusion(embedding[u], LM(own words of u))    where the query reads them
+
+    two towers   query(u, n) = encoder(item(i_1) … item(i_n)) + user(u)
+                 logit(u, i) = (query · item(i) + strength · mean(t_1 … t_n) · t_i) / temperature
+    NCF          logit(u, i) = h · (user(u) * item(i)) + w · relu(… [user(u); item(i)] …)
+
+The language model is GPT-2 (Radford et al. 2019) or any other preset of `text.presets`; its
+vectors are constants of the model, made once by `text.store`. An item without a training event is
+scored by its text (ids are dropped in training, DropoutNet: Volkovs et al. 2017, and such items
+are left out of the training softmax, where they could only learn to be last). The second term of
+the two towers is a content filter with one learned number, which serves new items from the start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
+from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
+from zoo.hybrid_config import GPT2HybridConfig
+from zoo.hybrid_parts import (
+    item_layers,
+    item_rows,
+    joined_rows,
+    model_inputs,
+    ncf_layers,
+    ncf_logits,
+    query_rows,
+    tower_layers,
+    user_layers,
+)
+from zoo.new_items import boost_for_share
+from zoo.similarity import cosine_model
+
+
+@keras.saving.register_keras_serializable("tfrec_fusion")
+class GPT2Hybrid(keras.Model):
+    """Text and behaviour in one functional model; see the module for the formulas.
+
+    Inputs (int32): two towers `history (batch, steps)`, 0-padded on the left, and/or
+    `user_id (batch,)`; with in-batch negatives also `item_id (batch,)` and float32
+    `candidate_sampling_probability (batch,)`; NCF `user_id` and `item_id (batch,)`.
+    Output `logits`: as `zoo.two_tower.TwoTower`'s, or `(batch,)` for NCF.
+
+    Args:
+        config: Sizes and choices.
+        text_tower: The language model, where it is tuned (`text.tower.TextTower`).
+        **kwargs: Arguments of `keras.Model`.
+
+    Example:
+
+    >>> texts = np.random.default_rng(0).normal(size=(6, 8)).astype("float32")
+    >>> model = gpt2_hybrid(num_users=4, num_items=6, item_text=texts, dim=4)
+    >>> model({"history": np.array([[0, 5, 2]])})["logits"].shape
+    TensorShape([1, 3, 6])
+    """
+
+    def __init__(self, config: GPT2HybridConfig, text_tower: Any = None, **kwargs: Any) -> None:
+        # === Layers ===
+        layers: dict[str, Any] = item_layers(config, text_tower) | user_layers(config)
+        if config.head == "two_tower":
+            layers |= tower_layers(config)
+        else:
+            layers |= ncf_layers(config)
+
+        # === Functional ===
+        inputs = model_inputs(config)
+        if config.head == "ncf":
+            logits = ncf_logits(layers, config, inputs["user_id"], inputs["item_id"])
+        elif config.negatives == "in_batch":
+            history = inputs.get("history")
+            rows = None if history is None else item_rows(layers, config, history)
+            query = query_rows(layers, config, inputs, rows)
+            logits = layers["logits"](
+                query[:, -1] if config.reads_history else query,
+                item_rows(layers, config, inputs["item_id"]),
+                inputs["item_id"],
+                inputs["candidate_sampling_probability"],
+            )
+        else:
+            catalogue = item_rows(layers, config, next(iter(inputs.values())), catalogue=True)
+            # The catalogue's vectors are there already: taking rows is cheaper than fusing again.
+            history = inputs.get("history")
+            rows = None if history is None else ops.take(catalogue, history, axis=0)
+            logits = layers["logits"](query_rows(layers, config, inputs, rows), catalogue)
+        super().__init__(inputs=inputs, outputs={"logits": logits}, **kwargs)
+
+        # === Config ===
+        self.config = config
+
+    def set_known(self, events: Any) -> None:
+        """Says whose ids are trained: users and items with an event.
+
+        Call it with the events to be trained on, before `fit`. The others keep out of the
+        training softmax and are represented by their text, at serving time too.
+
+        Args:
+            events: What users did in training (`data.events.Events`).
+        """
+        with_events = events.item_counts > 0
+        if self.config.sources != "text":
+            self.get_layer("items").set_known(with_events)
+        if self.config.reads_user_id:
+            users = np.bincount(events.user, minlength=self.config.num_users) > 0
+            self.get_layer("users").set_known(users)
+        if self.config.head == "two_tower" and self.config.negatives == "catalogue":
+            self.get_layer("logits").set_candidates(with_events)
+
+    def score_model(self, known: Any = None, frozen: bool = False) -> keras.Model:
+        """`{"user_id": (batch,)}` → `{"scores": (batch, num_items)}` through the same weights.
+
+        Args:
+            known: What users did (`data.events.Events`); each user's last `history_length` items
+                are kept as a constant of the returned model. Needed when the query reads them.
+            frozen: Whether items and users are vectors computed now, so that an answer costs what
+                it costs a model without text; later training does not change them then.
+
+        Raises:
+            ValueError: When the query reads histories and `known` is missing.
+        """
+        layers = self._layers_by_name(frozen)
+        user_id = keras.Input((), dtype="int32", name="user_id")
+        if self.config.head == "ncf":
+            scores = ncf_logits(layers, self.config, user_id, None)
+            return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
+        inputs = {"user_id": user_id} if self.config.reads_user_id else {}
+        if self.config.reads_history:
+            if known is None:
+                raise ValueError("`known` is needed: this model's query reads what users did.")
+            histories = known.histories(self.config.history_length)
+            table = HistoryTable(*histories.shape, name="histories")
+            table.set_histories(histories)
+            inputs["history"] = table(user_id)
+        scores = self._catalogue_scores(layers, inputs, user_id)
+        return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
+
+    def history_model(self) -> keras.Model | None:
+        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for people never seen.
+
+        Where the query also reads the user it is that of the unseen one, without id and words.
+        None where it reads no history.
+        """
+        if not self.config.reads_history:
+            return None
+        history = keras.Input((None,), dtype="int32", name="history")
+        inputs = {"history": history}
+        if self.config.reads_user_id:
+            inputs["user_id"] = 0 * history[:, 0]
+        scores = self._catalogue_scores(self._layers_by_name(True), inputs, history)
+        return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
+
+    def _layers_by_name(self, frozen: bool) -> dict[str, Any]:
+        layers = {layer.name: layer for layer in self.layers}
+        if frozen:
+            layers["frozen_items"] = ItemTower.of(self.item_vectors(), name="frozen_items")
+        return layers
+
+    def _catalogue_scores(
+        self, layers: dict[str, Any], inputs: dict[str, Any], anything: Any
+    ) -> Any:
+        """`(batch, num_items)` scores of the two towers' query."""
+        catalogue = item_rows(layers, self.config, anything, catalogue=True)
+        history = inputs.get("history")
+        rows = None if history is None else ops.take(catalogue, history, axis=0)
+        query = query_rows(layers, self.config, inputs, rows)
+        query = query[:, -1] if self.config.reads_history else query
+        head = layers["logits"]
+        if isinstance(head, InBatchLogits):
+            head = CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
+        return head(query, catalogue)
+
+    def offer_new_items(self, known: Any, share: float | None = None, k: int = 20) -> float:
+        """Lifts items without a training event until they get their share of the lists.
+
+        Nothing in training says how popular an item will be that nobody could take yet, so their
+        scores stand below those of familiar items. A constant is added to them, found by
+        bisection, with which they fill `share` of the first `k` places, on average over users.
+
+        Args:
+            known: What users did (`data.events.Events`): not recommended again.
+            share: Between 0 and 1; by default these items' share of the catalogue.
+            k: Length of the lists.
+
+        Returns:
+            What is added to their scores; 0 where there are none of them.
+
+        Raises:
+            ValueError: When `share` is out of range, or the model is not a two-tower one with
+                the softmax over the catalogue.
+        """
+        head = next((one for one in self.layers if isinstance(one, CatalogueLogits)), None)
+        if head is None or (share is not None and not 0 < share < 1):
+            raise ValueError(
+                "`share` must be between 0 and 1, and the model's negatives the catalogue. "
+                f"Received: share={share}, head={self.config.head}, "
+                f"negatives={self.config.negatives}."
+            )
+        familiar = ops.convert_to_numpy(head.takes_part) > 0
+        head.set_candidates(familiar, 0.0)
+        users = np.unique(known.user)
+        users = users[:: max(1, len(users) // 512)]
+        scores = self.score_model(known, frozen=True)({"user_id": users})["scores"]
+        seen = known.matrix()[users].toarray() > 0
+        boost = boost_for_share(np.asarray(scores), ~familiar, seen, share, k)
+        head.set_candidates(familiar, boost)
+        return boost
+
+    def similarity_model(self) -> keras.Model:
+        """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines of `item_vectors`."""
+        return cosine_model(self.item_vectors())
+
+    def item_vectors(self) -> np.ndarray:
+        """`(num_items, size)` float32: what the query is compared with."""
+        layers = {layer.name: layer for layer in self.layers}
+        rows = item_rows(layers, self.config, np.zeros(1, np.int32), catalogue=True)
+        return ops.convert_to_numpy(rows)
+
+    def vectors_of_text(self, text: np.ndarray) -> np.ndarray:
+        """Item vectors of texts that are in no catalogue.
+
+        Args:
+            text: `(batch, text_dim)` vectors of the text encoder the model was made with.
+
+        Returns:
+            `(batch, size)`, comparable with `item_vectors`.
+
+        Raises:
+            ValueError: When the model reads no text.
+        """
+        if not self.config.reads_text:
+            raise ValueError('This model reads no text (sources="id"): it cannot place a text.')
+        layers = {layer.name: layer for layer in self.layers}
+        space = layers["item_text"].vectors_of_text(text)
+        unseen = np.zeros(len(text), np.int32)
+        return ops.convert_to_numpy(joined_rows(layers, self.config, unseen, space))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments to build it again."""
+        config = {"config": asdict(self.config), "name": self.name, "trainable": self.trainable}
+        if self.config.tunes_text:
+            tower = self.get_layer("item_text").tower
+            config["text_tower"] = keras.saving.serialize_keras_object(tower)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> GPT2Hybrid:
+        """Builds the model of a config."""
+        tower = config.get("text_tower")
+        tower = tower and keras.saving.deserialize_keras_object(tower)
+        return cls(GPT2HybridConfig(**config["config"]), tower, name=config["name"])
+
+
+def gpt2_hybrid(
+    num_users: int,
+    num_items: int,
+    item_text: np.ndarray | None = None,
+    user_text: np.ndarray | None = None,
+    text_tower: Any = None,
+    item_tokens: tuple[np.ndarray, np.ndarray] | None = None,
+    **choices: Any,
+) -> GPT2Hybrid:
+    """A hybrid of text and behaviour; see `GPT2HybridConfig` for the keywords.
+
+    Args:
+        num_users: Size of the user vocabulary, the unseen index 0 included.
+        num_items: Size of the item vocabulary, the unseen index 0 included.
+        item_text: `(num_items, text_dim)` text vectors; a row of zeros is no text.
+        user_text: `(num_users, user_text_dim)` vectors of users' own words.
+        text_tower: With `text_mode="lora"` or `"full"`: the language model to tune.
+        item_tokens: With `text_mode="lora"` or `"full"`: token ids `(num_items, length)` and
+            their numbers `(num_items,)`, as `TextEncoder.tokenize` gives them.
+        **choices: Further fields of `GPT2HybridConfig`.
+
+    Raises:
+        ValueError: For unsound choices, or a tuned language model without tower or tokens.
+    """
+    choices["text_dim"] = 0 if item_text is None else item_text.shape[1]
+    choices["user_text_dim"] = 0 if user_text is None else user_text.shape[1]
+    if item_tokens is not None:
+        choices["text_length"] = item_tokens[0].shape[1]
+    config = GPT2HybridConfig(num_users, num_items, **choices)
+    if config.tunes_text and (text_tower is None or item_tokens is None):
+        raise ValueError(
+            f"text_mode={config.text_mode!r} needs `text_tower` and `item_tokens`: the language "
+            "model to tune and what it reads."
+        )
+    model = GPT2Hybrid(config, text_tower, name="gpt2_hybrid")
+    if item_text is not None and config.reads_text:
+        model.get_layer("item_text").set_texts(item_text)
+    if item_tokens is not None and config.tunes_text:
+        model.get_layer("item_text").set_tokens(*item_tokens)
+    if user_text is not None and config.reads_user_id:
+        model.get_layer("user_text").set_texts(user_text)
+    return model

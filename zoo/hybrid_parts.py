@@ -1,0 +1,167 @@
+"""The layers of the hybrid and how they are put together: items, users, query, NCF head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfrec_fusion.layers.collaborative import PairDense, WeightedDot
+from tfrec_fusion.layers.fused_tower import FusedTower
+from tfrec_fusion.layers.history import HistoryEncoder
+from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
+from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
+from zoo.hybrid_config import GPT2HybridConfig
+
+
+def item_layers(config: GPT2HybridConfig, text_tower: Any = None) -> dict[str, Any]:
+    """The text of the items, and their tower."""
+    layers: dict[str, Any] = {}
+    if config.reads_text:
+        sizes = (config.num_items, config.text_dim, min(config.text_components, config.text_dim))
+        if config.tunes_text:
+            length = config.text_length
+            table = EncodedTable(*sizes, tower=text_tower, length=length, name="item_text")
+        else:
+            table = TextTable(*sizes, name="item_text")
+        layers["item_text"] = table
+        layers["join"] = keras.layers.Concatenate(name="join")
+    layers["items"] = FusedTower(
+        config.num_items,
+        config.dim,
+        use_id=config.sources != "text",
+        use_text=config.reads_text,
+        fusion=config.fusion,
+        id_dropout=config.id_dropout if config.reads_text else 0.0,
+        text_dropout=config.text_dropout,
+        name="items",
+    )
+    return layers
+
+
+def user_layers(config: GPT2HybridConfig) -> dict[str, Any]:
+    """The users' own words, and their tower; nothing where the query reads neither."""
+    if not config.reads_user_id:
+        return {}
+    layers: dict[str, Any] = {}
+    if config.user_text_dim:
+        size = min(config.text_components, config.user_text_dim)
+        layers["user_text"] = TextTable(
+            config.num_users, config.user_text_dim, size, name="user_text"
+        )
+    layers["users"] = FusedTower(
+        config.num_users,
+        config.dim,
+        use_text=bool(config.user_text_dim),
+        fusion=config.fusion,
+        id_dropout=config.id_dropout if config.user_text_dim else 0.0,
+        text_dropout=config.text_dropout,
+        name="users",
+    )
+    layers["user_dropout"] = keras.layers.Dropout(config.dropout, name="user_dropout")
+    return layers
+
+
+def tower_layers(config: GPT2HybridConfig) -> dict[str, Any]:
+    """Query and logits of the two towers."""
+    layers: dict[str, Any] = {}
+    if config.reads_history:
+        layers["encoder"] = HistoryEncoder(
+            config.dim,
+            num_layers=config.num_layers,
+            num_heads=config.num_heads,
+            max_distance=config.history_length,
+            dropout=config.dropout,
+            name="encoder",
+        )
+        if config.reads_text:
+            layers["profile"] = TextProfile(name="profile")
+    if config.negatives == "in_batch":
+        layers["logits"] = InBatchLogits(config.temperature, name="logits")
+    else:
+        layers["logits"] = CatalogueLogits(
+            config.num_items, config.temperature, use_bias=False, partial=True, name="logits"
+        )
+    return layers
+
+
+def ncf_layers(config: GPT2HybridConfig) -> dict[str, Any]:
+    """GMF and MLP over the two vectors."""
+    layers: dict[str, Any] = {"gmf": WeightedDot(name="gmf")}
+    first, *rest = config.mlp_units
+    layers["mlp_0"] = PairDense(first, activation="relu", name="mlp_0")
+    for number, units in enumerate(rest, 1):
+        layers[f"mlp_{number}"] = keras.layers.Dense(units, "relu", name=f"mlp_{number}")
+    layers["mlp_logit"] = keras.layers.Dense(1, name="mlp_logit")
+    return layers
+
+
+def model_inputs(config: GPT2HybridConfig) -> dict[str, Any]:
+    """The functional inputs that a config asks for."""
+    pairs = config.head == "ncf"
+    in_batch = not pairs and config.negatives == "in_batch"
+    wanted = {
+        "user_id": ((), "int32", config.reads_user_id),
+        "history": ((None,), "int32", config.reads_history),
+        "item_id": ((), "int32", pairs or in_batch),
+        "candidate_sampling_probability": ((), "float32", in_batch),
+    }
+    return {
+        name: keras.Input(shape, dtype=dtype, name=name)
+        for name, (shape, dtype, reads) in wanted.items()
+        if reads
+    }
+
+
+def item_rows(
+    layers: dict[str, Any], config: GPT2HybridConfig, index: Any, catalogue: bool = False
+) -> Any:
+    """`index.shape + (size,)`: the learned vector and, for a query with a profile, the text."""
+    if "frozen_items" in layers:
+        return layers["frozen_items"](index, catalogue=catalogue)
+    text = layers["item_text"](index, catalogue=catalogue) if config.reads_text else None
+    return joined_rows(layers, config, index, text, catalogue)
+
+
+def joined_rows(
+    layers: dict[str, Any], config: GPT2HybridConfig, index: Any, text: Any, catalogue: bool = False
+) -> Any:
+    """The learned vectors and, for a query with a profile, the texts beside them."""
+    vectors = layers["items"](index, text, catalogue=catalogue)
+    return layers["join"]([vectors, text]) if "profile" in layers else vectors
+
+
+def query_rows(
+    layers: dict[str, Any], config: GPT2HybridConfig, inputs: dict[str, Any], rows: Any
+) -> Any:
+    """`(batch, steps, size)` when there is a history of item `rows`, `(batch, size)` else."""
+    query = None
+    if config.reads_history:
+        valid = inputs["history"] > 0
+        query = layers["encoder"](rows[..., : config.dim], valid)
+    if config.reads_user_id:
+        index = inputs["user_id"]
+        text = layers["user_text"](index) if config.user_text_dim else None
+        user = layers["user_dropout"](layers["users"](index, text))
+        query = user if query is None else query + ops.expand_dims(user, 1)
+    if "profile" in layers:
+        profile = layers["profile"](rows[..., config.dim :], valid)
+        query = layers["join"]([query, profile])
+    return query
+
+
+def ncf_logits(
+    layers: dict[str, Any], config: GPT2HybridConfig, user_id: Any, item_id: Any | None
+) -> Any:
+    """`(batch,)` for pairs; `(batch, num_items)`, every item, when `item_id` is None."""
+    all_pairs = item_id is None
+    drop = layers["user_dropout"]
+    words = layers["user_text"](user_id) if config.user_text_dim else None
+    user = drop(layers["users"](user_id, words))
+    item = item_rows(layers, config, user_id if all_pairs else item_id, catalogue=all_pairs)
+    hidden = drop(layers["mlp_0"](user, item, all_pairs=all_pairs))
+    for number in range(1, len(config.mlp_units)):
+        hidden = drop(layers[f"mlp_{number}"](hidden))
+    mlp = ops.squeeze(layers["mlp_logit"](hidden), axis=-1)
+    return layers["gmf"](user, item, all_pairs=all_pairs) + mlp

@@ -1,0 +1,117 @@
+"""Free text finds items: a wish in one's own words, and for a known user what suits them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tfrec_fusion.text.encoder import TextEncoder
+from tfrec_fusion.text.store import TextStore
+from zoo.recommender import Recommender, compiled_scores
+
+SHORTLIST = 50  # items that a query finds before a user's taste orders them
+_RANK_OFFSET = 60  # of reciprocal rank fusion, as in its paper
+
+
+@dataclass(frozen=True, eq=False)
+class SemanticSearch:
+    """Finds items whose texts mean what a query says, whatever words they use.
+
+    Texts and query are vectors of one language model; items are ordered by cosine. The model's
+    vectors are trained to be compared as they are, so nothing is whitened here. With a user, the
+    best 50 are ordered anew by reciprocal rank fusion of meaning and of the user's scores
+    (Cormack et al. 2009, https://doi.org/10.1145/1571941.1572114).
+
+    Attributes:
+        item_ids: `(num_items,)` ids; position 0 is the unseen item.
+        titles: `(num_items,)` titles.
+        vectors: `(num_items, dim)` unit vectors of the texts; zero where there is no text.
+        encoder: What made them.
+    """
+
+    item_ids: np.ndarray
+    titles: np.ndarray
+    vectors: np.ndarray
+    encoder: TextEncoder
+
+    @classmethod
+    def over(
+        cls,
+        item_ids: np.ndarray,
+        titles: np.ndarray,
+        texts: Iterable[str],
+        encoder: TextEncoder,
+        store: TextStore | None = None,
+    ) -> SemanticSearch:
+        """Encodes a catalogue, or reads its vectors from the store.
+
+        Args:
+            item_ids: `(num_items,)` ids; position 0 is the unseen item.
+            titles: `(num_items,)` titles.
+            texts: One text an item index.
+            encoder: The language model.
+            store: Where vectors are kept; the default store's folder by default.
+        """
+        given = [str(text) for text in texts]
+        vectors = np.array((store or TextStore()).encode(encoder, given))
+        vectors[[not text.strip() for text in given]] = 0
+        return cls(np.asarray(item_ids), np.asarray(titles), _unit(vectors), encoder)
+
+    def search(
+        self, query: str, k: int = 10, recommender: Recommender | None = None, user_id: str = ""
+    ) -> pd.DataFrame:
+        """The items that fit a query best.
+
+        Args:
+            query: What is looked for, in any words.
+            k: How many.
+            recommender: A trained model over the same catalogue, to order by a user's taste.
+            user_id: Whose taste.
+
+        Returns:
+            Columns `item_id`, `title`, `score` (cosine with the query), best first.
+
+        Raises:
+            ValueError: When the query is empty, `k` is out of range, the user is unknown, or the
+                model has another catalogue.
+        """
+        if not query.strip():
+            raise ValueError("The query is empty. Say in a few words what is looked for.")
+        if not 1 <= k < len(self.item_ids):
+            raise ValueError(
+                "`k` must be at least 1 and at most the number of items. "
+                f"Received: k={k}, {len(self.item_ids) - 1} items."
+            )
+        cosine = self.vectors @ _unit(self.encoder.encode([query]))[0]  # (num_items,)
+        cosine[0] = -np.inf
+        best = np.argsort(-cosine, kind="stable")[: max(k, SHORTLIST)]
+        best = best[np.isfinite(cosine[best])]
+        if recommender is not None:
+            best = best[np.argsort(-self._fused(best, recommender, user_id), kind="stable")]
+        best = best[:k]
+        columns = {"item_id": self.item_ids[best], "title": self.titles[best]}
+        return pd.DataFrame({**columns, "score": cosine[best].astype(float)})
+
+    def _fused(self, best: np.ndarray, recommender: Recommender, user_id: str) -> np.ndarray:
+        """Sums of reciprocal ranks, by meaning (the order of `best`) and by the user's scores."""
+        if list(recommender.items.ids) != list(self.item_ids):
+            raise ValueError("The model was trained on another catalogue than is searched.")
+        user = recommender.users.index([user_id])
+        if not user[0]:
+            raise ValueError(
+                f"User {user_id!r} was never seen by the model; search without a user, or give "
+                f"one of its {len(recommender.users) - 1} users."
+            )
+        score = compiled_scores(recommender.model.score_model(recommender.known))
+        liking = score(user)[0][best]
+        rank = np.empty(len(best))
+        rank[np.argsort(-liking, kind="stable")] = np.arange(len(best))
+        return 1 / (_RANK_OFFSET + np.arange(len(best))) + 1 / (_RANK_OFFSET + rank)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(length > 0, length, 1)
