@@ -11,7 +11,7 @@ import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -20,7 +20,7 @@ from tfrec_fusion.text.encoder import TextEncoder, checked_texts
 from tfrec_fusion.text.tokens import CHARACTERS_PER_TOKEN, TextTokens, byte_pair_twin, twin_tokens
 
 SIZES = {
-    "num_layers": 2,
+    "num_layers": 1,
     "num_heads": 2,
     "hidden_dim": 8,
     "intermediate_dim": 16,
@@ -36,6 +36,8 @@ SENTENCES = [
     "love " * 40,
     "A quiet\n\n film   about a\u00a0robot. ",
 ]
+# GPT-2's tokenizer is a large graph, slow to write.
+BOTH = ["bert", pytest.param("gpt2", marks=pytest.mark.slow)]
 SHORT = [text for text in SENTENCES if len(text) < 100]
 
 
@@ -100,14 +102,12 @@ def test_every_way_gives_the_same_vectors(encoder):
     backbone, counted = encoder.language_model.backbone, np.maximum(num_tokens, 1)
     mask = np.arange(16) < counted[:, None]
     inputs = {"token_ids": token_ids, "padding_mask": mask, "segment_ids": 0 * token_ids}
-    states = backbone.predict(
-        {tensor.name: inputs[tensor.name] for tensor in backbone.inputs}, verbose=0
-    )
+    states = backbone({tensor.name: inputs[tensor.name] for tensor in backbone.inputs})
     if encoder.pooling == "mean":
-        states = states["sequence_output"]
+        states = np.asarray(states["sequence_output"])
         plain = (states * mask[..., None]).sum(1) / counted[:, None]
     else:
-        plain = states[np.arange(len(states)), counted - 1]
+        plain = np.asarray(states)[np.arange(len(counted)), counted - 1]
     np.testing.assert_allclose(vectors[num_tokens > 0], plain[num_tokens > 0], atol=1e-5)
 
 
@@ -143,6 +143,7 @@ def test_an_empty_text_gives_the_learned_vector(folders):
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cn"], exclude_characters="६Ĵ\0"))
 
 
+@settings(max_examples=40)
 @given(ANY_TEXT)
 def test_the_twin_of_a_byte_pair_tokenizer_gives_its_ids(text):
     in_graph = TWINS["graph"](tf.constant([text]))
@@ -202,7 +203,9 @@ def test_what_is_cut_off_before_tokenizing_would_not_be_read(folders):
     assert encoder.tokenize([text])[0].tolist() == [list(whole)]
 
 
-def test_saved_as_keras_and_loaded_alike(encoder, tmp_path):
+@pytest.mark.parametrize("kind", BOTH)
+def test_saved_as_keras_and_loaded_alike(kind, folders, tmp_path):
+    encoder = TextEncoder(folders[kind], max_length=16)
     encoder.model.save(tmp_path / "encoder.keras")
     loaded = keras.saving.load_model(tmp_path / "encoder.keras")
     expected = encoder.model(tf.constant(SHORT))
@@ -224,7 +227,7 @@ print(json.dumps([serve(text=tf.constant(texts))["embedding"].numpy().tolist(),
 """
 
 
-@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+@pytest.mark.parametrize("kind", BOTH)
 def test_exported_and_reloaded_without_keras(kind, folders, tmp_path):
     encoder = TextEncoder(folders[kind], max_length=16, mode="lora", lora_rank=2)
     for weight in encoder.tower.trainable_weights:
@@ -248,26 +251,16 @@ def test_fingerprints_differ_where_vectors_would(folders):
         {},
         {"max_length": 9},
         {"pooling": "first"},
-        {"dtype": "bfloat16"},
         {"mode": "lora", "lora_rank": 2},
     ]
     options = [{"preset": folders["bert"], "max_length": 8, **kind} for kind in kinds]
     made = [TextEncoder(**one).fingerprint for one in options]
     assert len(set(made)) == len(made)
     assert TextEncoder(**options[0]).fingerprint == made[0]
-    trained = TextEncoder(**options[4])
+    trained = TextEncoder(**options[3])
     before = trained.fingerprint
     trained.tower.trainable_weights[1].assign_add(trained.tower.trainable_weights[1] + 1)
     assert trained.fingerprint != before
-
-
-def test_bfloat16_points_the_same_way(folders):
-    full, low = (
-        TextEncoder(folders["bert"], max_length=16, dtype=dtype).encode(SENTENCES[:4])
-        for dtype in ("float32", "bfloat16")
-    )
-    cosines = (full * low).sum(1) / np.linalg.norm(full, axis=1) / np.linalg.norm(low, axis=1)
-    assert low.dtype == np.float32 and np.min(cosines) > 0.999
 
 
 @given(st.lists(st.integers(0, 40)), st.integers(1, 60))

@@ -74,7 +74,7 @@ def adapt(
     >>> backbone = keras_hub.models.BertBackbone(
     ...     vocabulary_size=10, num_layers=2, num_heads=2, hidden_dim=8, intermediate_dim=16)
     >>> adapt(backbone, "lora", lora_rank=2, lora_layers=1).num_trainable
-    96
+    80
     """
     _check(backbone, mode, lora_rank, lora_layers)
     if mode == "lora":

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 # Part of every fingerprint: to be raised when the same model would give other vectors.
 VERSION = 1
 TEXTS_AT_ONCE = 4096
-TOKENS_AT_ONCE = 2048
+TOKENS_AT_ONCE = 1024
 
 
 class TextEncoder:
