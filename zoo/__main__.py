@@ -137,6 +137,7 @@ def _add_train_command(name: str) -> None:
         training += [
             click.option("--text-preset", default="minilm", show_default=True, help=PRESET_HELP),
             click.option("--text-length", default=64, show_default=True, help="Tokens of a text."),
+            click.option("--offer-new-items", is_flag=True, help="Lift items without an event."),
         ]
     if name == "two_tower":
         training.append(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -54,13 +53,15 @@ def search(
     if run is not None:
         loaded = load_run(run)
         recommender = loaded.recommender if user_id is not None else None
-        columns: Any = (loaded.items.ids, loaded.titles, loaded.texts)
+        ids, titles, texts = loaded.items.ids, loaded.titles, loaded.texts
     else:
         items = read_tables(data or "movielens-100k", data_dir).items
         names = ("item_id", "title", "text")
-        columns = tuple(np.array(["", *items[name]], object) for name in names)
+        ids, titles, texts = (np.array(["", *items[name]], object) for name in names)
     encoder = TextEncoder(text_preset, max_length=text_length)
-    found = SemanticSearch.over(*columns, encoder).search(query, k, recommender, user_id or "")
+    found = SemanticSearch.over(ids, titles, texts, encoder).search(
+        query, k, recommender, user_id or ""
+    )
     if as_json:
         answer = {"query": query, "user_id": user_id, "items": found.to_dict("records")}
         click.echo(json.dumps(answer, ensure_ascii=False))

@@ -37,6 +37,8 @@ class TrainOptions:
         refit: Whether to train once more on train and validation together, for the number of
             epochs that was best on validation. Test numbers are then those of the second model.
         pretrain: NeuMF only: whether to start from a trained GMF and MLP, as in the paper.
+        offer_new_items: Hybrid only: whether items without a training event are lifted until they
+            fill their share of the lists, see `GPT2Hybrid.offer_new_items`.
         text_preset: Models that read text only: the language model, see `text.presets`.
         text_length: Most tokens of an item's text that are read.
         item_features: Two-tower only: catalogue columns of "|"-separated labels, such as genres.
@@ -51,6 +53,7 @@ class TrainOptions:
     learning_rate: float | None = None
     refit: bool = True
     pretrain: bool = True
+    offer_new_items: bool = False
     text_preset: str = "minilm"
     text_length: int = 64
     item_features: tuple[str, ...] = ()
@@ -104,7 +107,8 @@ class NetworkTrainer:
         if starts:
             model.start_from(*starts)
         recipe = self._recipe(name, model, from_branches=bool(starts))
-        validate = None if validation is None else _validator(model, events, validation)
+        lift = self._lift(model, events)
+        validate = None if validation is None else _validator(model, events, validation, lift)
         result = fit(
             model,
             recipe.batches(model.config, events, recipe.batch_size, self.options.seed),
@@ -120,6 +124,7 @@ class NetworkTrainer:
             seed=self.options.seed,
             progress=self.options.progress,
         )
+        lift()
         if validate is None:
             self.say(f"{name}: refitted on train and validation, {result.seconds:.0f} s")
         else:
@@ -129,6 +134,12 @@ class NetworkTrainer:
                 f"{result.best_epoch}, NDCG@10 {result.best_value:.4f}, {result.seconds:.0f} s"
             )
         return model
+
+    def _lift(self, model: Any, events: Events) -> Callable[[], None]:
+        """Lifts new items by what the weights of the moment ask for, where that is wanted."""
+        if not self.options.offer_new_items:
+            return lambda: None
+        return lambda: model.offer_new_items(events)
 
     def _build(self, name: str, events: Events) -> Any:
         valid = {one.name for one in zoo.hyperparameters(name)}
@@ -155,6 +166,13 @@ class NetworkTrainer:
         )
 
 
-def _validator(model: Any, known: Events, heldout: Events) -> Callable[[], Mapping[str, float]]:
+def _validator(
+    model: Any, known: Events, heldout: Events, before: Callable[[], None]
+) -> Callable[[], Mapping[str, float]]:
     measure = ranking_of(model, known, heldout, num_bootstrap=0)
-    return lambda: measure().metrics
+
+    def validate() -> Mapping[str, float]:
+        before()
+        return measure().metrics
+
+    return validate

@@ -77,7 +77,7 @@ def leave_one_out(data: RecData, *, seed: int = 0) -> Split:
     return _cut(ordered, position == size - 1, position == size - 2, what)
 
 
-def cold_item(data: RecData, *, test: float = 0.1, validation: float = 0.1, seed: int = 0) -> Split:
+def cold_item(data: RecData, *, test: float = 0.2, validation: float = 0.1, seed: int = 0) -> Split:
     """Holds out whole items: no held-out item has a single training event.
 
     Args:

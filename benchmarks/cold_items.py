@@ -1,0 +1,106 @@
+"""Items nobody took yet: who finds them, in the whole catalogue and among themselves.
+
+    python benchmarks/cold_items.py --data movielens-100k
+    python benchmarks/cold_items.py --data musical-instruments --data-dir FOLDER
+
+holds out a fifth of the items with all their events (another tenth of the items chooses epochs), so
+that no held-out item has one training event, trains on the rest and ranks for every user: the
+whole catalogue, and the held-out items alone. Once a seed, which also draws the items. Writes
+`benchmarks/results/cold_items_<data>.csv`: mean and 95% interval over seeds.
+
+The hybrid offers new items by their share of the catalogue (`offer_new_items`), a rule that looks
+at no held-out event. Popularity knows nothing of new items: among them its ties are broken by
+catalogue order, which in MovieLens is itself close to popularity; `random` draws scores.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import click
+import numpy as np
+from quality import RESULTS, over_seeds
+from review_tables import benchmark_tables
+
+from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.evaluation.ranking import evaluate_ranking
+from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
+from zoo.network_trainer import TrainOptions
+from zoo.recommender import compiled_scores
+from zoo.run import Run, load_run
+from zoo.train import train
+
+MODELS: dict[str, tuple[str, dict[str, str], bool]] = {
+    "popularity": ("popularity", {}, False),
+    "tfidf": ("tfidf", {}, False),
+    "id only": ("gpt2_hybrid", {"sources": "id"}, False),
+    "gpt2_hybrid": ("gpt2_hybrid", {}, True),
+}
+K = 20
+METRICS = (f"recall@{K}, whole catalogue", f"recall@{K}, among cold items")
+
+
+def recalls(run: Run, random_seed: int | None = None) -> dict[str, float]:
+    """Recall of the held-out items' events; by random scores when a seed is given."""
+    known, heldout = run.known_at_test, run.parts["test"]
+    if random_seed is None:
+        score = getattr(run.model, "score", None) or compiled_scores(run.model.score_model(known))
+    else:
+        drawn = np.random.default_rng(random_seed).random((known.num_users, known.num_items))
+        score = lambda users: drawn[users].astype(np.float32)  # noqa: E731
+    every = np.arange(known.num_items) > 0
+    cold = every & (known.item_counts == 0)
+    found = [
+        evaluate_ranking(
+            score, known.matrix(), heldout.matrix(), ks=[K], candidates=part, num_bootstrap=0
+        ).metrics[f"recall@{K}"]
+        for part in (every, cold)
+    ]
+    return dict(zip(METRICS, found, strict=True))
+
+
+def trained(name: str, tables: RecData, seed: int, folder: Path) -> Run:
+    """The run of a model and seed, made where it is missing."""
+    model, choices, offers = MODELS[name]
+    if not (folder / "run.json").exists():
+        options = TrainOptions(split="cold_item", seed=seed, offer_new_items=offers)
+        train(model, tables, folder, options=options, hyperparameters=choices, say=click.echo)
+    return load_run(folder)
+
+
+@click.command()
+@click.option("--data", default="movielens-100k", show_default=True)
+@click.option("--data-dir", type=click.Path(path_type=Path))
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--runs", default="runs/cold", type=click.Path(path_type=Path))
+def main(data: str, data_dir: Path | None, seeds: int, runs: Path) -> None:
+    """Trains, prints the table and writes the CSV."""
+    tables = benchmark_tables(data, data_dir)
+    values: dict[str, list[dict[str, float]]] = {"random": []}
+    for name in MODELS:
+        values[name] = []
+        for seed in range(seeds):
+            folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
+            run = trained(name, tables, seed, folder)
+            values[name].append(recalls(run))
+            if name == "popularity":
+                values["random"].append(recalls(run, random_seed=seed))
+    rows = []
+    for name, found in values.items():
+        columns = {metric: [one[metric] for one in found] for metric in METRICS}
+        means = {metric: float(np.mean(column)) for metric, column in columns.items()}
+        rows.append(
+            ReportRow(
+                name, means, {metric: over_seeds(column) for metric, column in columns.items()}
+            )
+        )
+    RESULTS.mkdir(exist_ok=True)
+    write_csv(RESULTS / f"cold_items_{tables.name}.csv", rows)
+    print_table(rows, METRICS, title=f"{tables.name}, a fifth of the items cold, {seeds} seeds")
+
+
+if __name__ == "__main__":
+    main()
