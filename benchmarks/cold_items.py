@@ -22,16 +22,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import numpy as np
-from quality import RESULTS, over_seeds
+from quality import RESULTS, over_seeds, trained
 from review_tables import benchmark_tables
 
-from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from zoo.network_trainer import TrainOptions
 from zoo.recommender import compiled_scores
-from zoo.run import Run, load_run
-from zoo.train import train
+from zoo.run import Run
 
 MODELS: dict[str, tuple[str, dict[str, str], bool]] = {
     "popularity": ("popularity", {}, False),
@@ -62,15 +60,6 @@ def recalls(run: Run, random_seed: int | None = None) -> dict[str, float]:
     return dict(zip(METRICS, found, strict=True))
 
 
-def trained(name: str, tables: RecData, seed: int, folder: Path) -> Run:
-    """The run of a model and seed, made where it is missing."""
-    model, choices, offers = MODELS[name]
-    if not (folder / "run.json").exists():
-        options = TrainOptions(split="cold_item", seed=seed, offer_new_items=offers)
-        train(model, tables, folder, options=options, hyperparameters=choices, say=click.echo)
-    return load_run(folder)
-
-
 @click.command()
 @click.option("--data", default="movielens-100k", show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path))
@@ -84,7 +73,9 @@ def main(data: str, data_dir: Path | None, seeds: int, runs: Path) -> None:
         values[name] = []
         for seed in range(seeds):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
-            run = trained(name, tables, seed, folder)
+            model, choices, offers = MODELS[name]
+            options = TrainOptions(split="cold_item", seed=seed, offer_new_items=offers)
+            run = trained(model, tables, folder, options, choices)
             values[name].append(recalls(run))
             if name == "popularity":
                 values["random"].append(recalls(run, random_seed=seed))

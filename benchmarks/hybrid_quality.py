@@ -17,13 +17,11 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
-from quality import METRICS, RESULTS, summary
+from quality import METRICS, RESULTS, summary, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from zoo.network_trainer import TrainOptions
-from zoo.run import load_run
-from zoo.train import train
 
 CLASSICS = ("popularity", "tfidf", "item_knn", "ease")
 VARIANTS: dict[str, dict[str, str]] = {
@@ -57,17 +55,9 @@ def main(
         made = []
         for seed in range(seeds if name in VARIANTS else 1):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
-            if not (folder / "run.json").exists():
-                model = "gpt2_hybrid" if name in VARIANTS else name
-                train(
-                    model,
-                    tables,
-                    folder,
-                    options=TrainOptions(seed=seed),
-                    hyperparameters=VARIANTS.get(name, {}),
-                    say=click.echo,
-                )
-            made.append(load_run(folder))
+            model = "gpt2_hybrid" if name in VARIANTS else name
+            options = TrainOptions(seed=seed)
+            made.append(trained(model, tables, folder, options, VARIANTS.get(name)))
         rows.append(summary(name, made))
         RESULTS.mkdir(exist_ok=True)
         write_csv(RESULTS / f"hybrid_{tables.name}.csv", rows)

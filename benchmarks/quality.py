@@ -12,6 +12,7 @@ as models finish, and runs are kept in --runs, so an interrupted measurement goe
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -22,6 +23,7 @@ import scipy.stats
 
 import zoo
 from tfrec_fusion.data.reading import read_tables
+from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from zoo.network_trainer import TrainOptions
 from zoo.run import Run, load_run
@@ -56,6 +58,19 @@ def summary(name: str, runs: list[Run]) -> ReportRow:
     return ReportRow(name, means, {key: over_seeds(value) for key, value in values.items()})
 
 
+def trained(
+    model: str,
+    tables: RecData,
+    folder: Path,
+    options: TrainOptions,
+    choices: Mapping[str, object] | None = None,
+) -> Run:
+    """A run, made where it is missing; one that was interrupted goes on."""
+    if not (folder / "run.json").exists():
+        train(model, tables, folder, options=options, hyperparameters=choices, say=click.echo)
+    return load_run(folder)
+
+
 @click.command()
 @click.option("--data", default="movielens-100k", show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path))
@@ -70,9 +85,7 @@ def main(data: str, data_dir: Path | None, seeds: int, runs: Path, models: tuple
         made = []
         for seed in range(seeds if name in zoo.NETWORKS else 1):
             folder = runs / tables.name / f"{name}-{seed}"
-            if not (folder / "run.json").exists():
-                train(name, tables, folder, options=TrainOptions(seed=seed), say=click.echo)
-            made.append(load_run(folder))
+            made.append(trained(name, tables, folder, TrainOptions(seed=seed)))
         rows.append(summary(name, made))
         RESULTS.mkdir(exist_ok=True)
         write_csv(RESULTS / f"quality_{tables.name}.csv", rows)

@@ -6,12 +6,11 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import answer, run
 
 import zoo
 from tfrec_fusion.data.synthetic import generate
 from tfrec_fusion.data.vocabulary import Vocabulary
-from zoo.__main__ import cli
 from zoo.run import BrokenRun, load_run
 
 SMALL = {
@@ -19,16 +18,6 @@ SMALL = {
     "neumf": ["--mlp-units", "16,8", "--epochs", "2"],  # trains gmf and mlp too
     "two_tower": ["--dim", "8", "--history-length", "8", "--epochs", "2", "--item-features=genres"],
 }
-
-
-def run(*arguments, code=0):
-    result = CliRunner().invoke(cli, [str(one) for one in arguments])
-    assert result.exit_code == code, result.output + repr(result.exception)
-    return result
-
-
-def answer(*arguments):
-    return json.loads(run(*arguments, "--json").stdout)
 
 
 @pytest.fixture(scope="module")

@@ -145,6 +145,7 @@ def test_a_profile_is_the_mean_so_far_of_the_texts_that_are_there():
     valid = np.array([[True, False, True, True]])
     received = TextProfile(strength=10)(texts, valid).numpy()[0, :, 0]
     assert received.tolist() == [10, 10, 15, 20]
+    assert TextProfile(strength=10)(texts, valid, last=True).numpy().tolist() == [[20]]
 
 
 def test_an_encoded_table_follows_its_language_model():

@@ -290,7 +290,7 @@ def test_hybrids_refuse_what_does_not_fit():
         zoo.build("gpt2_hybrid", **SIZES)
     with pytest.raises(ValueError, match="`fusion` must be one of"):
         zoo.build("gpt2_hybrid", **SIZES, item_text=TEXTS, fusion="sum")
-    with pytest.raises(ValueError, match="cannot read every item of every history"):
+    with pytest.raises(ValueError, match="cannot read the item of every pair"):
         zoo.build("gpt2_hybrid", **SIZES, item_text=TEXTS, text_mode="full", negatives="in_batch")
     with pytest.raises(ValueError, match="reads no text"):
         built(CASES["hybrid id"]).vectors_of_text(TEXTS)

@@ -79,9 +79,8 @@ class GPT2Hybrid(keras.Model):
         elif config.negatives == "in_batch":
             history = inputs.get("history")
             rows = None if history is None else item_rows(layers, config, history)
-            query = query_rows(layers, config, inputs, rows)
             logits = layers["logits"](
-                query[:, -1] if config.reads_history else query,
+                query_rows(layers, config, inputs, rows, last=True),
                 item_rows(layers, config, inputs["item_id"]),
                 inputs["item_id"],
                 inputs["candidate_sampling_probability"],
@@ -171,12 +170,24 @@ class GPT2Hybrid(keras.Model):
         catalogue = item_rows(layers, self.config, anything, catalogue=True)
         history = inputs.get("history")
         rows = None if history is None else ops.take(catalogue, history, axis=0)
-        query = query_rows(layers, self.config, inputs, rows)
-        query = query[:, -1] if self.config.reads_history else query
+        query = query_rows(layers, self.config, inputs, rows, last=True)
         head = layers["logits"]
         if isinstance(head, InBatchLogits):
             head = CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
         return head(query, catalogue)
+
+    def start_from(self, frozen: GPT2Hybrid) -> None:
+        """Takes over everything but the language model from a trained hybrid.
+
+        Args:
+            frozen: A hybrid of the same sizes, such as this one's with `text_mode="frozen"`.
+
+        Raises:
+            ValueError: When a layer's weights differ in shape.
+        """
+        for layer in self.layers:
+            if layer.weights and layer.name != "item_text":
+                layer.set_weights(frozen.get_layer(layer.name).get_weights())
 
     def offer_new_items(self, known: Any, share: float | None = None, k: int = 20) -> float:
         """Lifts items without a training event until they get their share of the lists.

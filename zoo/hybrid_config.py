@@ -93,11 +93,13 @@ class GPT2HybridConfig:
                 f'texts, or `sources="id"`. Received: text_dim={self.text_dim}.'
             )
 
-        if self.tunes_text and self.negatives == "in_batch" and self.reads_history:
+        pairs = self.head == "ncf" or (self.negatives == "in_batch" and self.reads_history)
+        if self.tunes_text and pairs:
             raise ValueError(
-                "A language model inside the model cannot read every item of every history: take "
-                'negatives="catalogue", which encodes each item once a step, or query="user". '
-                f"Received: text_mode={self.text_mode!r}."
+                "A language model inside the model cannot read the item of every pair and of every "
+                'history: take head="two_tower" and negatives="catalogue", which reads each item '
+                f"once a step. Received: text_mode={self.text_mode!r}, head={self.head!r}, "
+                f"negatives={self.negatives!r}."
             )
 
     @property

@@ -133,20 +133,27 @@ def joined_rows(
 
 
 def query_rows(
-    layers: dict[str, Any], config: GPT2HybridConfig, inputs: dict[str, Any], rows: Any
+    layers: dict[str, Any],
+    config: GPT2HybridConfig,
+    inputs: dict[str, Any],
+    rows: Any,
+    last: bool = False,
 ) -> Any:
-    """`(batch, steps, size)` when there is a history of item `rows`, `(batch, size)` else."""
+    """`(batch, steps, size)` for a history of item `rows`; `(batch, size)` else, or the `last`."""
     query = None
     if config.reads_history:
         valid = inputs["history"] > 0
         query = layers["encoder"](rows[..., : config.dim], valid)
+        query = query[:, -1] if last else query
     if config.reads_user_id:
         index = inputs["user_id"]
         text = layers["user_text"](index) if config.user_text_dim else None
         user = layers["user_dropout"](layers["users"](index, text))
-        query = user if query is None else query + ops.expand_dims(user, 1)
+        steps = config.reads_history and not last
+        user = ops.expand_dims(user, 1) if steps else user
+        query = user if query is None else query + user
     if "profile" in layers:
-        profile = layers["profile"](rows[..., config.dim :], valid)
+        profile = layers["profile"](rows[..., config.dim :], valid, last=last)
         query = layers["join"]([query, profile])
     return query
 

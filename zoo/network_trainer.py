@@ -22,6 +22,7 @@ from zoo.text_vectors import text_arguments
 
 MONITOR = "ndcg@10"
 BRANCHES = ("gmf", "mlp")
+FROZEN = "gpt2_hybrid frozen"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,8 @@ class TrainOptions:
         learning_rate: The recipe's by default.
         refit: Whether to train once more on train and validation together, for the number of
             epochs that was best on validation. Test numbers are then those of the second model.
-        pretrain: NeuMF only: whether to start from a trained GMF and MLP, as in the paper.
+        pretrain: Whether to start from trained parts: NeuMF from a GMF and an MLP, as in the
+            paper; a hybrid that tunes its language model from the hybrid with a frozen one.
         offer_new_items: Hybrid only: whether items without a training event are lifted until they
             fill their share of the lists, see `GPT2Hybrid.offer_new_items`.
         text_preset: Models that read text only: the language model, see `text.presets`.
@@ -96,11 +98,20 @@ class NetworkTrainer:
             },
         }
 
+    def _parts(self, name: str) -> tuple[str, ...]:
+        """What a model starts from."""
+        if not self.options.pretrain:
+            return ()
+        if name == "neumf":
+            return BRANCHES
+        mode = self.hyperparameters.get("text_mode", "frozen")
+        return (FROZEN,) if name == "gpt2_hybrid" and mode != "frozen" else ()
+
     def _pass(
         self, name: str, phase: str, events: Events, validation: Events | None
     ) -> keras.Model:
-        branches = BRANCHES if name == "neumf" and self.options.pretrain else ()
-        starts = [self._pass(branch, phase, events, validation) for branch in branches]
+        parts = self._parts(name)
+        starts = [self._pass(part, phase, events, validation) for part in parts]
         keras.utils.set_random_seed(self.options.seed)
         with distribution_strategy(self.options.strategy).scope():
             model = self._build(name, events)
@@ -120,7 +131,7 @@ class NetworkTrainer:
             monitor=MONITOR,
             jit_compile=recipe.jit_compile if self.options.strategy == "none" else "auto",
             patience=recipe.patience,
-            run_dir=self.folder / "training" / f"{phase}-{name}",
+            run_dir=self.folder / "training" / f"{phase}-{name.replace(' ', '_')}",
             seed=self.options.seed,
             progress=self.options.progress,
         )
@@ -142,8 +153,10 @@ class NetworkTrainer:
         return lambda: model.offer_new_items(events)
 
     def _build(self, name: str, events: Events) -> Any:
-        valid = {one.name for one in zoo.hyperparameters(name)}
+        valid = {one.name for one in zoo.hyperparameters(name.removesuffix(" frozen"))}
         own = {key: value for key, value in self.hyperparameters.items() if key in valid}
+        if name == FROZEN:
+            name, own = "gpt2_hybrid", own | {"text_mode": "frozen"}
         sizes = {"num_users": len(self.data.users), "num_items": len(self.data.items)}
         if self.options.item_features:
             own["item_features"] = multi_hot(self.data.item_table, self.options.item_features)
@@ -162,7 +175,7 @@ class NetworkTrainer:
             given["epochs"] = self.chosen[name].best_epoch
         changed = {one: value for one, value in given.items() if value is not None}
         return dataclasses.replace(
-            recipe_for(name, model.config, from_branches=from_branches), **changed
+            recipe_for(model.name, model.config, from_branches=from_branches), **changed
         )
 
 

@@ -99,6 +99,9 @@ NEXT_ITEMS = Recipe(
     patience=4,
     validate_every=2,
 )
+# The rest of the model is trained already, and every step reads the whole catalogue's texts: few
+# epochs of few, large steps.
+TUNED_TEXT = replace(NEXT_ITEMS, epochs=4, batch_size=64, learning_rate=5e-4, validate_every=1)
 IN_BATCH = Recipe(_in_batch, _softmax, epochs=40, batch_size=1024, learning_rate=1e-3)
 ITEMS_OF_USERS = Recipe(_items_of_users, _softmax, epochs=40, batch_size=1024, learning_rate=1e-3)
 
@@ -118,6 +121,8 @@ def recipe_for(model: str, config: Any, *, from_branches: bool = False) -> Recip
         return CLICKS_FROM_BRANCHES if from_branches else CLICKS
     if model == "gpt2_hybrid" and config.head == "ncf":
         return CLICKS
+    if model == "gpt2_hybrid" and config.tunes_text and config.reads_history:
+        return TUNED_TEXT
     if model not in ("two_tower", "gpt2_hybrid"):
         raise ValueError(f"`model` has no recipe: it is not trained by gradients. Got: {model!r}.")
     if config.negatives == "in_batch":

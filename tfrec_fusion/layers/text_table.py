@@ -217,9 +217,10 @@ class TextProfile(keras.layers.Layer):
     Call arguments:
         texts: `(batch, steps, components)` vectors of length 1, or 0 where there is no text.
         valid: `(batch, steps)` bool, False where there is no item.
+        last: Whether only the whole history's profile is wanted, as in serving.
 
     Returns:
-        `(batch, steps, components)`.
+        `(batch, steps, components)`, or `(batch, components)` with `last`.
 
     Example:
 
@@ -235,11 +236,12 @@ class TextProfile(keras.layers.Layer):
             name="scale", shape=(), initializer=keras.initializers.Constant(strength)
         )
 
-    def call(self, texts: Any, valid: Any) -> Any:
+    def call(self, texts: Any, valid: Any, last: bool = False) -> Any:
         """Computes what the class describes."""
         there = ops.cast(valid, texts.dtype)[..., None]  # (batch, steps, 1)
-        total = ops.cumsum(texts * there, axis=1)
-        number = ops.maximum(ops.cumsum(there, axis=1), 1)
+        added = ops.sum if last else ops.cumsum
+        total = added(texts * there, axis=1)
+        number = ops.maximum(added(there, axis=1), 1)
         return ops.cast(self.scale, texts.dtype) * total / number
 
     def get_config(self) -> dict[str, Any]:

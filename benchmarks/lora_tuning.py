@@ -1,0 +1,67 @@
+"""Whether tuning the language model pays: the hybrid with a frozen, an adapted one.
+
+    python benchmarks/lora_tuning.py --data musical-instruments --data-dir FOLDER
+
+trains `gpt2_hybrid` on the temporal split once a seed, with `text_mode` frozen and lora (which
+starts from the frozen one's trained weights), and writes `benchmarks/results/lora_<data>.csv`:
+test metrics, mean and 95% interval over seeds, and which share of the language model's parameters
+is trained. `benchmarks/hybrid_quality.py` makes the frozen runs too, and both share --runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import dataclasses
+
+import click
+from quality import METRICS, RESULTS, summary, trained
+from review_tables import benchmark_tables
+
+from tfrec_fusion.evaluation.report import print_table, write_csv
+from zoo.network_trainer import TrainOptions
+from zoo.run import Run
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "frozen": {},
+    "lora, last 2 blocks": {"text_mode": "lora", "lora_layers": 2},
+}
+SHARE = "share trained"
+
+
+def trained_share(run: Run) -> float:
+    """Trained parameters of the language model as a share of all of its parameters."""
+    if not run.model.config.tunes_text:  # type: ignore[attr-defined]
+        return 0.0
+    tower = run.model.get_layer("item_text").tower  # type: ignore[attr-defined]
+    return tower.adaptation.trainable_share
+
+
+@click.command()
+@click.option("--data", default="musical-instruments", show_default=True)
+@click.option("--data-dir", type=click.Path(path_type=Path))
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--runs", default="runs/hybrid", type=click.Path(path_type=Path))
+def main(data: str, data_dir: Path | None, seeds: int, runs: Path) -> None:
+    """Trains, prints the table and writes the CSV."""
+    tables = benchmark_tables(data, data_dir)
+    rows = []
+    for name, choices in VARIANTS.items():
+        made = []
+        for seed in range(seeds):
+            label = name.split(",")[0] if choices else "gpt2_hybrid"
+            folder = runs / tables.name / f"{label}-{seed}"
+            made.append(trained("gpt2_hybrid", tables, folder, TrainOptions(seed=seed), choices))
+        row = summary(name, made)
+        share = {SHARE: trained_share(made[0])}
+        rows.append(dataclasses.replace(row, metrics=dict(row.metrics) | share))
+        RESULTS.mkdir(exist_ok=True)
+        write_csv(RESULTS / f"lora_{tables.name}.csv", rows)
+    print_table(rows, (*METRICS, SHARE), title=f"{tables.name}, test part, {seeds} seeds")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""Text in the commands and answers: hybrid runs, histories, reasons, search by meaning."""
+
+import json
+
+import keras_hub
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import answer, run
+
+from tfrec_fusion.data.indexed import index_data
+from tfrec_fusion.data.tables import from_frames
+from zoo.run import BrokenRun, load_run
+from zoo.semantic_search import SemanticSearch
+from zoo.user_words import user_words
+
+GENRES = {"robots": "a robot learns to love", "war": "soldiers at war", "songs": "a night of songs"}
+WORDS = sorted({word for text in GENRES.values() for word in text.split()})
+SMALL = ["--dim", 8, "--history-length", 6, "--epochs", 1, "--text-components", 4, "--no-refit"]
+
+
+@pytest.fixture(scope="module")
+def tables():
+    rng = np.random.default_rng(0)
+    names = list(GENRES)
+    items = pd.DataFrame({"item_id": [f"i{n}" for n in range(24)]})
+    items["title"] = "Film " + items["item_id"]
+    items["text"] = [f"{GENRES[names[n % 3]]} number {n}" for n in range(24)]
+    rows = []
+    for user in range(30):
+        liked = rng.permutation([n for n in range(24) if n % 3 == user % 3 or rng.random() < 0.2])
+        for time, n in enumerate(liked[:9]):
+            good = n % 3 == user % 3
+            text = f"I like {names[n % 3]} and this one is fine" if good else "not for me"
+            rows.append((f"u{user}", f"i{n}", 5.0 if good else 2.0, 1000 + time, text))
+    columns = ["user_id", "item_id", "rating", "timestamp", "text"]
+    return from_frames(pd.DataFrame(rows, columns=columns), items, name="films")
+
+
+@pytest.fixture(scope="module")
+def folder(tables, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    tables.interactions.to_parquet(folder / "interactions.parquet")
+    tables.items.to_parquet(folder / "items.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("preset") / "tiny_bert"
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    keras_hub.tokenizers.BertTokenizer(vocabulary=vocabulary, lowercase=True).save_to_preset(folder)
+    sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 16}
+    backbone = keras_hub.models.BertBackbone(vocabulary_size=len(vocabulary), **sizes)
+    backbone.save_to_preset(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TFREC_FUSION_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def hybrid(folder, preset, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "hybrid"
+    arguments = ["--query", "user+history", "--text-preset", preset, *SMALL]
+    run("train", "gpt2_hybrid", "--data", folder, "--out", out, *arguments)
+    return out
+
+
+def test_a_hybrid_trains_answers_and_exports(hybrid, tables, tmp_path):
+    again, info = answer("evaluate", hybrid), json.loads((hybrid / "run.json").read_text())
+    assert again["test"]["ndcg@10"] == pytest.approx(info["test"]["ndcg@10"], abs=1e-6)
+    assert load_run(hybrid).model.config.user_text_dim == 16  # users' own words were read
+    items = answer("recommend", hybrid, "--user-id", "u1", "-k", 4)["items"]
+    known = set(tables.interactions.query("user_id == 'u1'")["item_id"])
+    assert len(items) == 4 and not known & {item["item_id"] for item in items}
+    exported = answer("export", hybrid, "--to", tmp_path / "served", "-k", 3)
+    assert exported["max_abs_difference"] <= 1e-5
+
+
+def test_reasons_are_what_the_user_wrote_of_and_the_item_has(hybrid):
+    items = answer("recommend", hybrid, "--user-id", "u0", "-k", 10, "--why")["items"]
+    robots = [item for item in items if int(item["item_id"][1:]) % 3 == 0]
+    assert robots and all(set(item["why"]) & {"robots", "robot", "love"} for item in robots)
+    assert "because of: " in run("recommend", hybrid, "--user-id", "u0", "--why").stdout
+    recommender = load_run(hybrid).recommender
+    assert recommender.reasons("nobody", "i3") == []
+
+
+def test_somebody_new_is_answered_by_history(hybrid, folder, tmp_path):
+    items = answer("recommend", hybrid, "--history", "i0,i3", "-k", 5)["items"]
+    assert len(items) == 5 and not {"i0", "i3"} & {item["item_id"] for item in items}
+    refused = run("recommend", hybrid, "--history", "i0,zz", code=2).stderr
+    assert "Received: 'zz' unknown; its ids look like" in refused
+    run("train", "ease", "--data", folder, "--out", tmp_path / "ease")
+    best = answer("recommend", tmp_path / "ease", "--history", "i0,i3", "-k", 3)["items"]
+    assert all(int(item["item_id"][1:]) % 3 == 0 for item in best)
+    run("train", "popularity", "--data", folder, "--out", tmp_path / "popularity")
+    refused = run("recommend", tmp_path / "popularity", "--history", "i0", code=2).stderr
+    assert "knows people by their ids alone" in refused
+    assert "Give --user-id" in run("recommend", hybrid, code=2).stderr
+
+
+def test_a_run_without_its_interests_is_broken(hybrid):
+    path = hybrid / "interests.npz"
+    path.rename(hybrid / "gone")
+    with pytest.raises(BrokenRun, match=r"interests\.npz is missing"):
+        load_run(hybrid)
+    (hybrid / "gone").rename(path)
+
+
+def test_the_language_model_is_tuned_inside_the_hybrid(folder, preset, tmp_path):
+    arguments = ["--text-mode", "full", "--text-preset", preset, *SMALL]
+    run("train", "gpt2_hybrid", "--data", folder, "--out", tmp_path / "run", *arguments)
+    before = keras_hub.models.Backbone.from_preset(str(preset)).get_weights()
+    assert (tmp_path / "run" / "training" / "choose_epochs-gpt2_hybrid_frozen").is_dir()
+    loaded = load_run(tmp_path / "run")
+    backbone = loaded.model.get_layer("item_text").tower.backbone
+    pairs = zip(before, backbone.get_weights(), strict=False)
+    assert any(not np.array_equal(old, new) for old, new in pairs)
+    assert "MiB" in run("export", tmp_path / "run", "--to", tmp_path / "served", "-k", 3).stdout
+
+
+def test_new_items_are_lifted_on_request(folder, preset, tmp_path):
+    arguments = ["--split", "cold_item", "--offer-new-items", "--text-preset", preset, *SMALL]
+    run("train", "gpt2_hybrid", "--data", folder, "--out", tmp_path / "run", *arguments)
+    head = load_run(tmp_path / "run").model.get_layer("logits")
+    assert float(head.boost) != 0 and 0 < float(np.sum(head.takes_part)) < 24
+
+
+def test_search_finds_meaning_and_a_user_orders_it(hybrid, folder, preset):
+    asked = ["robot love", "--data", folder, "--text-preset", preset, "-k", 8]
+    found = answer("search", *asked)["items"]
+    assert [item["score"] for item in found] == sorted((i["score"] for i in found), reverse=True)
+    assert found[0]["title"].startswith("Film i")
+    assert run("search", *asked).stdout.count("Film") == 8
+    of_run = ["search", "robot love", "--run", hybrid, "--text-preset", preset, "-k", 24]
+    plain, ordered = answer(*of_run)["items"], answer(*of_run, "--user-id", "u1")["items"]
+    assert {i["item_id"] for i in plain} == {i["item_id"] for i in ordered}
+    assert [i["item_id"] for i in plain] != [i["item_id"] for i in ordered]
+
+
+def test_search_refuses_what_it_cannot_answer(hybrid, folder, preset):
+    text = ["--text-preset", preset]
+    assert "QUERY is empty" in run("search", " ", "--data", folder, *text, code=2).stderr
+    refused = run("search", "x", "--data", folder, "--user-id", "u1", *text, code=2).stderr
+    assert "--user-id needs --run" in refused
+    refused = run("search", "x", "--data", folder, "--run", hybrid, *text, code=2).stderr
+    assert "not both" in refused
+    refused = run("search", "x", "--run", hybrid, "--user-id", "zz", *text, code=2).stderr
+    assert "User 'zz' was never seen" in refused
+    refused = run("search", "x", "--data", folder, "-k", 25, *text, code=2).stderr
+    assert "k=25, 24 items" in refused
+    refused = run("search", "x", "--data", folder, "--text-preset", "minlm", code=2).stderr
+    assert "minilm" in refused
+
+
+class _Letters:
+    """A language model of four letters."""
+
+    dim, fingerprint = 4, "letters"
+
+    def encode(self, texts):
+        return np.array([[text.count(one) for one in "abcd"] for text in texts], np.float32)
+
+
+def test_search_orders_by_cosine_and_leaves_out_what_has_no_text():
+    ids = np.array(["", "x", "y", "z", "w"], object)
+    index = SemanticSearch.over(ids, ids, ["", "ab", "aab", "c", ""], _Letters())
+    found = index.search("a", k=3)
+    assert found["item_id"].tolist()[:2] == ["y", "x"]
+    assert found["score"].tolist()[:2] == pytest.approx([2 / 5**0.5, 0.5**0.5])
+
+
+def test_interests_come_from_what_is_liked_where_nothing_was_written(tables):
+    silent = from_frames(tables.interactions.drop(columns="text"), tables.items)
+    data = index_data(silent)
+    assert data.train.text is None
+    words = user_words(data.train, data.item_column("text"))
+    user = data.users.index(["u1"])[0]
+    assert "soldiers" in {word for one in words.of(user) for word in one.text.split()}
+    wrote = index_data(tables)
+    assert len(wrote.train_and_validation.text) == len(wrote.train_and_validation)
+    row = int(np.flatnonzero(wrote.train.rating == 2)[0])
+    assert wrote.train.text[row] == "not for me"
