@@ -96,8 +96,10 @@ def take_turns(ways: dict[str, Way], turns: int) -> tuple[pd.DataFrame, dict[str
         for name, encode in ways.items():
             started = time.perf_counter()
             received = encode()
+            took = time.perf_counter() - started
+            click.echo(f"turn {turn} of {turns}, {name}: {took:.1f} s", err=True)
             if turn:
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append(took)
             if received is not None:
                 vectors[name] = received
     return pd.DataFrame(seconds), vectors
