@@ -36,7 +36,7 @@ def test_the_example_trains_on_a_table_of_that_layout(tmp_path, monkeypatch):
 
 
 def test_every_command_and_model_is_named():
-    for command in set(re.findall(r"python -m zoo (\w+)", README)):
+    for command in set(re.findall(r"python -m zoo ([\w-]+)", README)):
         assert command in cli.commands
     for name in list_models():
         assert f"`{name}`" in README

@@ -79,7 +79,8 @@ class FusedTower(keras.layers.Layer):
             raise ValueError("A fused tower needs ids or texts: set `use_id` or `use_text`.")
         self.num_rows, self.dim, self.use_id, self.use_text = num_rows, dim, use_id, use_text
         self.fusion, self.id_dropout, self.text_dropout = fusion, id_dropout, text_dropout
-        self.fuse = fusion_layer(fusion, dim, dtype=self.dtype_policy, name="fuse")
+        kind = fusion if use_id and use_text else "concat"  # one source needs no weighing
+        self.fuse = fusion_layer(kind, dim, dtype=self.dtype_policy, name="fuse")
         self.drop_text = keras.layers.Dropout(text_dropout, dtype=self.dtype_policy)
         self.seeds = keras.random.SeedGenerator()
         if use_id:

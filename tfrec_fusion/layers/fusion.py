@@ -200,8 +200,6 @@ def fusion_layer(kind: str, dim: int, **kwargs: Any) -> ConcatFusion:
 
 def _softmax_over(scores: Sequence[Any], there: Sequence[Any]) -> list[Any]:
     """Weights over the sources that are there, `(..., 1 or dim)` each; zeros where none is."""
-    if len(scores) == 1:
-        return list(there)
     seen = [
         ops.where(mask > 0, score, ops.cast(-1e4, score.dtype))
         for score, mask in zip(scores, there, strict=True)
