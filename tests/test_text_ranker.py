@@ -31,7 +31,7 @@ VARIANTS = {
     "vectors and lexical": {"backbone": False, "vector_dim": DIM},
     "towers": {},
     "lora": {"pair": "cross", "mode": "lora"},
-    "full": {"pair": "cross", "mode": "full", "pooling": "first"},
+    "full": {"pair": "cross", "mode": "full", "pooling": "first", "full_layers": 1},
 }
 
 
@@ -191,6 +191,9 @@ def test_the_mode_says_how_much_of_the_language_model_is_trained():
     assert num_trained() == 0
     assert num_trained(mode="lora") == 2 * per_block
     assert num_trained(mode="lora", lora_layers=1) == per_block
+    last, first = num_trained(mode="full", full_layers=1), num_trained(mode="full", full_layers=2)
+    block = sum(w.numpy().size for w in bert().transformer_layers[0].weights)
+    assert (last, first) == (block, 2 * block)
     assert num_trained(mode="full") == bert(num_layers=2).count_params() - pooler
 
 
@@ -239,6 +242,11 @@ def test_what_cannot_be_is_refused(choices, message):
 def test_a_language_model_and_vectors_exclude_each_other():
     with pytest.raises(ValueError, match="a tower of dim 8 and vector_dim=4"):
         text_ranker(bert(), vector_dim=4)
+
+
+def test_more_blocks_than_there_are_cannot_be_tuned():
+    with pytest.raises(ValueError, match="Received: full_layers=2, blocks=1"):
+        text_ranker(bert(), mode="full", full_layers=2)
 
 
 def test_vectors_of_another_size_are_refused():

@@ -53,10 +53,14 @@ class TextRankerConfig:
         pooling: `"mean"`, `"first"` or `"last"` token.
         lora_rank: Rank of the low-rank factors.
         lora_layers: How many of the last transformer blocks get them; None: all.
+        full_layers: How many of the last transformer blocks `"full"` trains; None: everything.
+            What is below them is read without a step back, which is most of the time saved.
         hidden_units: Sizes of the hidden layers over the features.
         dropout: Rate on the features and after each hidden layer.
         lexical_buckets: Hashed n-grams the lexical path tells apart; 0 leaves the path out.
         ngrams: The longest n-gram of the lexical path.
+        lexical_scale: Multiplies the lexical path, so that at one learning rate its zeros move
+            so much faster than a language model may be moved.
     """
 
     target: str = field(default="click", metadata={"help": "|".join(_CHOICES["target"])})
@@ -66,10 +70,12 @@ class TextRankerConfig:
     pooling: Pooling = field(default="mean", metadata={"help": "|".join(_CHOICES["pooling"])})
     lora_rank: int = field(default=8, metadata={"help": "rank of the low-rank factors"})
     lora_layers: int | None = field(default=None, metadata={"help": "last blocks adapted"})
+    full_layers: int | None = field(default=None, metadata={"help": "last blocks tuned by full"})
     hidden_units: tuple[int, ...] = field(default=(128,), metadata={"help": "hidden sizes"})
     dropout: float = field(default=0.2, metadata={"help": "dropout rate"})
     lexical_buckets: int = field(default=2**17, metadata={"help": "hashed n-grams; 0: none"})
     ngrams: int = field(default=2, metadata={"help": "longest n-gram of the lexical path"})
+    lexical_scale: float = field(default=1.0, metadata={"help": "multiplies the lexical path"})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
@@ -127,6 +133,8 @@ class TextRanker(keras.Model):
     ) -> None:
         _check_sources(config, tower)
         has_vectors = tower is not None or config.vector_dim > 0
+        if tower is not None and config.mode == "full" and config.full_layers is not None:
+            _freeze_below(tower.backbone, config.full_layers)
 
         # === Layers ===
         layers: dict[str, Any] = {
@@ -150,7 +158,9 @@ class TextRanker(keras.Model):
         inputs = _inputs(config, tower)
         logit = None
         for side in ("user", "item") if config.lexical_buckets else ():
-            bag = layers[f"{side}_ngrams"](*_text(inputs, side))  # (batch, 1)
+            bag = (
+                layers[f"{side}_ngrams"](*_text(inputs, side)) * config.lexical_scale
+            )  # (batch, 1)
             logit = bag if logit is None else logit + bag
         if has_vectors:
             features = _features(config, tower, inputs)  # (batch, feature_dim)
@@ -230,6 +240,19 @@ def _check_sources(config: TextRankerConfig, tower: TextTower | None) -> None:
             "There is nothing to read. Give a `backbone`, or a positive `vector_dim` or "
             "`lexical_buckets`."
         )
+
+
+def _freeze_below(backbone: keras.Model, num_blocks: int) -> None:
+    """Leaves only the last transformer blocks, and what comes after them, to be trained."""
+    blocks = getattr(backbone, "transformer_layers", [])
+    if not 1 <= num_blocks <= len(blocks):
+        raise ValueError(
+            "`full_layers` must be between 1 and the number of transformer blocks, or None for "
+            f"everything. Received: full_layers={num_blocks}, blocks={len(blocks)}."
+        )
+    order = list(backbone.layers)  # in the order of the graph
+    for layer in order[: order.index(blocks[-num_blocks])]:
+        layer.trainable = False
 
 
 def _inputs(config: TextRankerConfig, tower: TextTower | None) -> dict[str, Any]:
