@@ -17,7 +17,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -69,18 +69,22 @@ class Way:
     """
 
     reads: tuple[str, ...]
-    choices: dict[str, Any] = field(default_factory=dict)
-    learning_rate: float = 3e-3
-    epochs: int = 6
+    choices: dict[str, Any]
+    learning_rate: float
+    epochs: int
     batch_size: int = 64
     tuned: bool = False
 
 
 TOKENS, VECTORS = ("token_ids", "num_tokens"), ("vector",)
 WAYS = {
-    "text_ranker: n-grams": Way(TOKENS, {"lexical_buckets": 2**20}),
-    "text_ranker: frozen": Way(VECTORS, {"lexical_buckets": 0}, 1e-3, 12),
-    "text_ranker: frozen, n-grams": Way(TOKENS + VECTORS, {"lexical_buckets": 2**20}),
+    "text_ranker: n-grams": Way(TOKENS, {"lexical_buckets": 2**20}, 1e-2, 3),
+    "text_ranker: frozen": Way(
+        VECTORS, {"lexical_buckets": 0, "hidden_units": (256, 64)}, 3e-3, 12
+    ),
+    "text_ranker: frozen, n-grams": Way(
+        TOKENS + VECTORS, {"lexical_buckets": 2**20, "lexical_scale": 3.0}, 3e-3, 5
+    ),
     "text_ranker: last 2 blocks tuned, n-grams": Way(
         TOKENS,
         {
@@ -151,7 +155,8 @@ def batches(part: Part, way: Way, seed: int | None) -> tf.data.Dataset:
 def _trimmed(x: dict[str, tf.Tensor], y: Any) -> tuple[dict[str, tf.Tensor], Any]:
     """Without the columns that are padding in every row."""
     for side in SIDES:
-        if (name := f"{side}_token_ids") in x:
+        name = f"{side}_token_ids"
+        if name in x:
             longest = tf.maximum(1, tf.reduce_max(x[f"{side}_num_tokens"]))
             x = {**x, name: x[name][:, :longest]}
     return x, y
