@@ -62,12 +62,13 @@ def ours(model: keras.Model, events: Events, batch_size: int | None = None) -> C
     """An epoch as the zoo trains; returns how many samples it trained on."""
     recipe = recipe_for("neumf", model.config)
     batches = recipe.batches(model.config, events, batch_size or recipe.batch_size, 0)
+    num_steps = int(batches.cardinality())
     compile_model(
         model,
-        optimizer=recipe.optimizer(),
+        optimizer=recipe.optimizer(num_steps),
         loss={"logits": recipe.loss()},
         jit_compile=recipe.jit_compile,
-        num_steps=int(batches.cardinality()),
+        num_steps=num_steps,
     )
 
     def epoch() -> int:

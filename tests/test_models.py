@@ -210,6 +210,13 @@ def test_neumf_starts_as_the_sum_of_its_trained_branches():
         neumf.start_from(built(("gmf", {"gmf_dim": 4})), mlp)
 
 
+def test_a_falling_rate_rises_for_half_an_epoch_and_ends_at_zero():
+    config = zoo.build("gpt2_hybrid", num_users=4, num_items=5, item_text=np.eye(5), dim=4).config
+    recipe = dataclasses.replace(recipe_for("gpt2_hybrid", config), epochs=3, learning_rate=0.8)
+    rate = recipe.optimizer(steps_per_epoch=20)._learning_rate
+    assert [round(float(rate(step)), 4) for step in (0, 5, 10, 35, 60)] == [0, 0.4, 0.8, 0.4, 0]
+
+
 def test_training_learns_the_planted_signal():
     data = index_data(generate(200, 60, 6000, seed=4))
     model = zoo.build(
@@ -219,7 +226,8 @@ def test_training_learns_the_planted_signal():
     measure = ranking_of(model, data.train, data.validation, num_bootstrap=0)
     before = measure().metrics["ndcg@10"]
     batches = recipe.batches(model.config, data.train, 16, 0)
-    fit(model, batches, epochs=20, optimizer=recipe.optimizer(), loss={"logits": recipe.loss()})
+    optimizer = recipe.optimizer(int(batches.cardinality()))
+    fit(model, batches, epochs=20, optimizer=optimizer, loss={"logits": recipe.loss()})
     popularity = zoo.build("popularity").fit(data.train)
     floor = ranking_of(popularity, data.train, data.validation)().metrics["ndcg@10"]
     after = measure().metrics["ndcg@10"]

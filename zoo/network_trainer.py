@@ -120,11 +120,12 @@ class NetworkTrainer:
         recipe = self._recipe(name, model, from_branches=bool(starts))
         lift = self._lift(model, events)
         validate = None if validation is None else _validator(model, events, validation, lift)
+        batches = recipe.batches(model.config, events, recipe.batch_size, self.options.seed)
         result = fit(
             model,
-            recipe.batches(model.config, events, recipe.batch_size, self.options.seed),
+            batches,
             epochs=recipe.epochs,
-            optimizer=recipe.optimizer(),
+            optimizer=recipe.optimizer(int(batches.cardinality())),
             loss={"logits": recipe.loss()},
             validate=validate,
             validate_every=recipe.validate_every,

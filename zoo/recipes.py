@@ -30,7 +30,9 @@ class Recipe:
         learning_rate: Of AdamW (Loshchilov and Hutter 2019).
         weight_decay: Of AdamW.
         jit_compile: Whether XLA compiles the step; it pays for many small layers of one shape.
-        patience: Validations without a better NDCG@10 before training stops.
+        decay: Whether the learning rate rises over half an epoch and then falls along a half
+            cosine to zero at the last step, instead of staying the same.
+        patience: Validations without a better NDCG@10 before training stops; None: never.
         validate_every: Epochs between validations.
     """
 
@@ -41,12 +43,20 @@ class Recipe:
     learning_rate: float
     weight_decay: float = 0.0
     jit_compile: bool = False
-    patience: int = 5
+    decay: bool = False
+    patience: int | None = 5
     validate_every: int = 1
 
-    def optimizer(self) -> keras.optimizers.Optimizer:
-        """A new optimizer."""
-        return keras.optimizers.AdamW(self.learning_rate, weight_decay=self.weight_decay)
+    def optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+        """A new optimizer for `epochs` epochs of so many batches."""
+        rate: float | keras.optimizers.schedules.LearningRateSchedule = self.learning_rate
+        if self.decay:
+            rising = max(1, steps_per_epoch // 2)
+            falling = max(1, self.epochs * steps_per_epoch - rising)
+            rate = keras.optimizers.schedules.CosineDecay(
+                0.0, falling, warmup_target=self.learning_rate, warmup_steps=rising
+            )
+        return keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
 
 
 def _clicks(config: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
@@ -99,6 +109,11 @@ NEXT_ITEMS = Recipe(
     patience=4,
     validate_every=2,
 )
+# Small batches and a falling rate: a third of the epochs, and on validation better, where there is
+# text to lean on. Without text the two-tower model was better off with the constant rate.
+NEXT_ITEMS_WITH_TEXT = replace(
+    NEXT_ITEMS, epochs=12, batch_size=4, learning_rate=4e-3, decay=True, patience=None
+)
 # The rest of the model is trained already, and every step reads the whole catalogue's texts: few
 # epochs of few, large steps.
 TUNED_TEXT = replace(NEXT_ITEMS, epochs=4, batch_size=64, learning_rate=5e-4, validate_every=1)
@@ -127,4 +142,6 @@ def recipe_for(model: str, config: Any, *, from_branches: bool = False) -> Recip
         raise ValueError(f"`model` has no recipe: it is not trained by gradients. Got: {model!r}.")
     if config.negatives == "in_batch":
         return IN_BATCH
-    return NEXT_ITEMS if config.reads_history else ITEMS_OF_USERS
+    if not config.reads_history:
+        return ITEMS_OF_USERS
+    return NEXT_ITEMS_WITH_TEXT if model == "gpt2_hybrid" else NEXT_ITEMS
