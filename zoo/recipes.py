@@ -109,10 +109,16 @@ NEXT_ITEMS = Recipe(
     patience=4,
     validate_every=2,
 )
-# Small batches and a falling rate: a third of the epochs, and on validation better, where there is
+# Small batches and a falling rate: fewer epochs, and on validation better, where there is
 # text to lean on. Without text the two-tower model was better off with the constant rate.
 NEXT_ITEMS_WITH_TEXT = replace(
-    NEXT_ITEMS, epochs=12, batch_size=4, learning_rate=4e-3, decay=True, patience=None
+    NEXT_ITEMS,
+    epochs=16,
+    batch_size=4,
+    learning_rate=4e-3,
+    weight_decay=0.03,
+    decay=True,
+    patience=None,
 )
 # The rest of the model is trained already, and every step reads the whole catalogue's texts: few
 # epochs of few, large steps.
