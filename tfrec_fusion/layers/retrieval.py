@@ -86,18 +86,20 @@ class CatalogueLogits(keras.layers.Layer):
 
     def call(self, query: Any, candidates: Any, training: bool | None = None) -> Any:
         """Computes what the class describes."""
-        # One flat product that carries temperature and bias: the logits are by far the largest
-        # tensor of a step, and each pass over them costs as much as the product itself.
         rows = ops.reshape(query / self.temperature, (-1, query.shape[-1]))
         offsets = [self.bias] if self.use_bias else []
         if self.partial:
             left_out = 1 - ops.convert_to_tensor(self.takes_part)
             offsets.append(left_out * (_NEVER if training else self.boost))
-        if offsets:
-            column = ops.cast(sum(offsets[1:], offsets[0]), rows.dtype)[:, None]
+        column = ops.cast(sum(offsets[1:], offsets[0]), rows.dtype) if offsets else None
+        if column is not None and training:
+            # One product that carries the offsets: with many queries the logits are by far the
+            # largest tensor of a step, and each pass over them costs as much as the product.
             rows = ops.concatenate([rows, ops.ones_like(rows[:, :1])], axis=1)
-            candidates = ops.concatenate([candidates, column], axis=1)
+            candidates = ops.concatenate([candidates, column[:, None]], axis=1)
         logits = ops.matmul(rows, ops.transpose(candidates))  # (all queries, num_items)
+        if column is not None and not training:
+            logits = logits + column  # with few queries the candidates are the largest
         return ops.reshape(logits, (*ops.shape(query)[:-1], self.num_items))
 
     def get_config(self) -> dict[str, Any]:
