@@ -20,7 +20,7 @@ LIBRARY_FLOORS = {
     "layers": set(),
     "losses": {"layers"},
     "text": {"files", "layers"},
-    "training": {"files"},
+    "training": {"files", "layers"},
     "evaluation": {"files"},
     "serving": {"files"},
     "": set(),  # tfrec_fusion/__init__.py

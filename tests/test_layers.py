@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec_fusion.layers import (
     collaborative,
     embedding,
+    experts,
     fused_tower,
     fusion,
     history,
@@ -19,6 +20,7 @@ from tfrec_fusion.layers import (
 )
 from tfrec_fusion.layers.collaborative import PairDense, WeightedDot
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
+from tfrec_fusion.layers.experts import PLE, Experts, MMoE
 from tfrec_fusion.layers.fused_tower import FusedTower
 from tfrec_fusion.layers.fusion import FUSIONS
 from tfrec_fusion.layers.history import CausalAttention, HistoryEncoder
@@ -68,6 +70,9 @@ CASES = {
         lambda **k: HistoryEncoder(8, kind="gru", num_layers=2, **k),
         lambda: (vectors(2, 4, 8), VALID),
     ),
+    "Experts": (lambda **k: Experts(3, (5, 4), **k), lambda: (vectors(3, 6),)),
+    "MMoE": (lambda **k: MMoE(2, 3, (5, 4), **k), lambda: (vectors(3, 6),)),
+    "PLE": (lambda **k: PLE(2, 1, 2, (5, 4), **k), lambda: (vectors(3, 6),)),
     **{
         kind.__name__: (lambda kind=kind, **k: kind(4, **k), two_sources)
         for kind in FUSIONS.values()
@@ -92,7 +97,7 @@ CASES = {
     ),
 }
 
-MODULES = (collaborative, embedding, fused_tower, fusion, history, retrieval, text_table)
+MODULES = (collaborative, embedding, experts, fused_tower, fusion, history, retrieval, text_table)
 
 
 def test_every_layer_is_under_the_contract():

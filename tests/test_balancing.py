@@ -1,0 +1,178 @@
+"""Training with balanced losses: through plain fit, on one device and on two."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec_fusion.layers.multitask import BALANCES, dynamic_weights
+from tfrec_fusion.training.balancing import BalancedModel
+from tfrec_fusion.training.fit import fit
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(50, 3)).astype(np.float32)
+Y = {
+    "rating": (X @ RNG.normal(size=(3, 1))).astype(np.float32),
+    "click": (X[:, :1] > 0).astype(np.float32),
+}
+
+
+def two_tasks(seed=0):
+    keras.utils.set_random_seed(seed)
+    x = keras.Input((3,), name="x")
+    penalty = keras.regularizers.L2(1e-3)
+    hidden = keras.layers.Dense(8, "tanh", name="shared", kernel_regularizer=penalty)(x)
+    outputs = {name: keras.layers.Dense(1, name=name)(hidden) for name in Y}
+    return keras.Model({"x": x}, outputs)
+
+
+def losses():
+    return {
+        "rating": keras.losses.MeanSquaredError(),
+        "click": keras.losses.BinaryCrossentropy(from_logits=True),
+    }
+
+
+def batches(size=10):
+    return tf.data.Dataset.from_tensor_slices(({"x": X}, Y)).batch(size)
+
+
+def trained(balance, epochs=4, run_dir=None, **choices):
+    model = two_tasks()
+    result = fit(
+        BalancedModel(model, balance, **choices),
+        batches(),
+        epochs=epochs,
+        optimizer=keras.optimizers.Adam(0.01),
+        loss=losses(),
+        run_dir=run_dir,
+        progress=False,
+    )
+    return model, result.history
+
+
+@pytest.mark.parametrize("balance", BALANCES)
+def test_each_balance_trains_and_logs_losses_and_weights(balance):
+    model, history = trained(balance, epochs=30)
+    assert set(history) == {"loss", *(f"{n}_{w}" for n in Y for w in ("loss", "weight"))}
+    for name in Y:
+        assert history[f"{name}_loss"][-1] < 0.6 * history[f"{name}_loss"][0]
+    moved = np.ptp(history["rating_weight"]) > 0
+    assert moved == (balance in ("uncertainty", "dwa", "gradnorm"))
+    assert len(model.weights) == 6  # what belongs to the balance stays outside the model
+
+
+def test_fixed_weights_are_those_of_plain_keras():
+    model, _ = trained("fixed", loss_weights={"click": 0.3})
+    plain = two_tasks()
+    fit(
+        plain,
+        batches(),
+        epochs=4,
+        optimizer=keras.optimizers.Adam(0.01),
+        loss=losses(),
+        loss_weights={"rating": 1.0, "click": 0.3},
+        progress=False,
+    )
+    for one, other in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_dynamic_weights_come_from_the_two_epochs_before():
+    _, history = trained("dwa", epochs=4)
+    found = np.array([[history[f"{n}_loss"][e] for n in ("rating", "click")] for e in range(4)])
+    logged = [history[f"{n}_weight"] for n in ("rating", "click")]
+    np.testing.assert_allclose(np.array(logged)[:, :2], 1.0)  # nothing to compare with yet
+    expected = dynamic_weights(found[1], found[0])
+    np.testing.assert_allclose(np.array(logged)[:, 2], expected, rtol=1e-5)
+
+
+def test_pcgrad_steps_along_the_projected_gradients():
+    x = keras.Input((1,), name="x")
+    shared = keras.layers.Dense(2, use_bias=False, kernel_initializer="zeros")(x)
+    heads = {"a": [[1.0], [0.0]], "b": [[-1.0], [1.0]]}
+    outputs = {}
+    for name, kernel in heads.items():
+        head = keras.layers.Dense(1, use_bias=False, trainable=False)
+        outputs[name] = head(shared)
+        head.set_weights([np.array(kernel)])
+    model = BalancedModel(keras.Model({"x": x}, outputs), "pcgrad")
+    mean = keras.losses.MeanAbsoluteError  # slope 1 towards a target far away
+    model.compile(keras.optimizers.SGD(1.0), {"a": mean(), "b": mean()})
+    target = np.full((1, 1), -100.0)
+    model.fit({"x": np.ones((1, 1))}, {"a": target, "b": target}, verbose=0)
+    # gradients (1, 0) and (-1, 1) become (0.5, 0.5) and (0, 1)
+    np.testing.assert_allclose(model.get_layer(index=1).get_weights()[0], [[-0.5, -1.5]])
+
+
+def test_gradnorm_may_look_at_one_layer():
+    _, whole = trained("gradnorm")
+    _, one = trained("gradnorm", shared_layer="shared")
+    assert whole["rating_weight"] == pytest.approx(one["rating_weight"])  # all they share is it
+    with pytest.raises(ValueError, match="No such layer: nothing"):
+        BalancedModel(two_tasks(), "gradnorm", shared_layer="nothing")
+
+
+@pytest.mark.parametrize("balance", ["dwa", "gradnorm"])
+def test_an_interrupted_training_goes_on_with_its_weights(balance, tmp_path):
+    through, history = trained(balance, epochs=5)
+    trained(balance, epochs=3, run_dir=tmp_path)
+    resumed, later = trained(balance, epochs=5, run_dir=tmp_path)
+    assert later["rating_weight"] == pytest.approx(history["rating_weight"], rel=1e-5)
+    for one, other in zip(through.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+TWO_DEVICES = """
+import json, sys
+import numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+sys.path.insert(0, sys.argv[1])
+import test_balancing as here
+from tfrec_fusion.layers.multitask import BALANCES
+from tfrec_fusion.training.distribution import distribution_strategy
+found, mirrored = {}, distribution_strategy("mirrored")
+for balance in BALANCES:
+    alone = here.trained(balance)[0].get_weights()
+    with mirrored.scope():
+        both = here.trained(balance)[0].get_weights()
+    found[balance] = float(max(np.abs(a - b).max() for a, b in zip(alone, both)))
+print(json.dumps(found))
+"""
+
+
+def test_two_devices_train_as_one():
+    here = __file__.rsplit("/", 1)[0]
+    ran = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES, here], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert set(found) == set(BALANCES) and max(found.values()) < 1e-5, found
+
+
+def test_what_does_not_fit_is_refused():
+    model = two_tasks()
+    with pytest.raises(ValueError, match="one of fixed, uncertainty, dwa, gradnorm, pcgrad"):
+        BalancedModel(model, "equal")
+    with pytest.raises(ValueError, match="outputs the model does not have: sentiment"):
+        BalancedModel(model, loss_weights={"sentiment": 1.0})
+    with pytest.raises(ValueError, match="dict of named outputs"):
+        BalancedModel(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    balanced = BalancedModel(model)
+    with pytest.raises(ValueError, match="nothing for the outputs click"):
+        balanced.compile("adam", {"rating": losses()["rating"]})
+    with pytest.raises(ValueError, match="does not have: clicks"):
+        balanced.compile("adam", {**losses(), "clicks": losses()["click"]})
+    with pytest.raises(ValueError, match=r"a `keras\.losses\.Loss` for each output"):
+        balanced.compile("adam", "mse")
+    with pytest.raises(ValueError, match="to `BalancedModel`"):
+        balanced.compile("adam", losses(), loss_weights={"click": 1.0})
+    balanced.compile("adam", losses())
+    with pytest.raises(ValueError, match=r"dict with rating, click. Received: \['rating'\]"):
+        balanced.fit({"x": X}, {"rating": Y["rating"]}, verbose=0)
