@@ -64,8 +64,9 @@ def recalls(run: Run, random_seed: int | None = None) -> dict[str, float]:
 @click.option("--data", default="movielens-100k", show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path))
 @click.option("--seeds", default=3, show_default=True)
+@click.option("--epochs", type=int, help="At most; large catalogues take long.")
 @click.option("--runs", default="runs/cold", type=click.Path(path_type=Path))
-def main(data: str, data_dir: Path | None, seeds: int, runs: Path) -> None:
+def main(data: str, data_dir: Path | None, seeds: int, epochs: int | None, runs: Path) -> None:
     """Trains, prints the table and writes the CSV."""
     tables = benchmark_tables(data, data_dir)
     values: dict[str, list[dict[str, float]]] = {"random": []}
@@ -74,7 +75,9 @@ def main(data: str, data_dir: Path | None, seeds: int, runs: Path) -> None:
         for seed in range(seeds):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
             model, choices, offers = MODELS[name]
-            options = TrainOptions(split="cold_item", seed=seed, offer_new_items=offers)
+            options = TrainOptions(
+                split="cold_item", seed=seed, epochs=epochs, offer_new_items=offers
+            )
             run = trained(model, tables, folder, options, choices)
             values[name].append(recalls(run))
             if name == "popularity":

@@ -41,12 +41,18 @@ MAIN = ("gpt2_hybrid", "id only", "text only")
 @click.option("--data", default="movielens-100k", show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path))
 @click.option("--seeds", default=3, show_default=True)
+@click.option("--epochs", type=int, help="At most; large catalogues take long.")
 @click.option("--runs", default="runs/hybrid", type=click.Path(path_type=Path))
 @click.option(
     "--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)), default=MAIN
 )
 def main(
-    data: str, data_dir: Path | None, seeds: int, runs: Path, variants: tuple[str, ...]
+    data: str,
+    data_dir: Path | None,
+    seeds: int,
+    epochs: int | None,
+    runs: Path,
+    variants: tuple[str, ...],
 ) -> None:
     """Trains, prints the table and writes the CSV."""
     tables = benchmark_tables(data, data_dir)
@@ -56,7 +62,7 @@ def main(
         for seed in range(seeds if name in VARIANTS else 1):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
             model = "gpt2_hybrid" if name in VARIANTS else name
-            options = TrainOptions(seed=seed)
+            options = TrainOptions(seed=seed, epochs=epochs)
             made.append(trained(model, tables, folder, options, VARIANTS.get(name)))
         rows.append(summary(name, made))
         RESULTS.mkdir(exist_ok=True)
