@@ -17,11 +17,12 @@ from tfrec_fusion.layers.multitask import (
     uncertainty_total,
     without_conflicts,
 )
+from tfrec_fusion.training.adversarial import AdversarialModel, num_replicas, summed
 
 _OF_GRADIENTS = ("gradnorm", "pcgrad")
 
 
-class BalancedModel(keras.Model):
+class BalancedModel(AdversarialModel):
     """A functional model's layers, trained with its losses balanced.
 
     It shares the model's weights: fit this one, keep that one. `fit` logs every task's loss
@@ -39,6 +40,7 @@ class BalancedModel(keras.Model):
         alpha: GradNorm only: how strongly laggards are pulled.
         rate: GradNorm only: learning rate of the weights.
         temperature: DWA only: the higher, the more equal.
+        epsilon: As in `AdversarialModel`: above 0, tables are attacked as well.
         **kwargs: Arguments of `keras.Model`.
 
     Raises:
@@ -67,13 +69,14 @@ class BalancedModel(keras.Model):
         alpha: float = 1.5,
         rate: float = 0.025,
         temperature: float = 2.0,
+        epsilon: float = 0.0,
         **kwargs: Any,
     ) -> None:
         if balance not in BALANCES:
             raise ValueError(f"`balance` must be one of {', '.join(BALANCES)}. Got: {balance!r}.")
         if not isinstance(getattr(model, "output", None), Mapping):
             raise ValueError("`model` must have a dict of named outputs, one for each task.")
-        super().__init__(inputs=model.input, outputs=model.output, **kwargs)
+        super().__init__(model, epsilon, **kwargs)
         self.tasks = tuple(model.output)
         _check_names("loss_weights", loss_weights or {}, self.tasks)
         self.balance, self.alpha, self.rate, self.temperature = balance, alpha, rate, temperature
@@ -148,7 +151,8 @@ class BalancedModel(keras.Model):
                 sample_weight.get(task) if isinstance(sample_weight, Mapping) else sample_weight
             )
             value = loss(y[task], y_pred[task], weight)
-            tracker.update_state(value * _num_replicas())
+            if not self.attacked:
+                tracker.update_state(value * num_replicas())
             found.append(ops.cast(value, "float32"))
         return found
 
@@ -166,20 +170,19 @@ class BalancedModel(keras.Model):
 
     def _total(self, losses: Any) -> Any:
         if self.balance == "uncertainty":
-            replicas = _num_replicas()
+            replicas = num_replicas()
             own = losses * self.given_weights * replicas
             spread = ops.convert_to_tensor(self.log_variance)
             return uncertainty_total(own, spread, self.gaussian) / replicas
         return ops.sum(self.moving_weights * self.given_weights * losses)
 
     def _added(self) -> Any:
-        return ops.sum(ops.stack([*self.losses, 0.0])) / _num_replicas()
+        return ops.sum(ops.stack([*self.losses, 0.0])) / num_replicas()
 
-    def train_step(self, data: Any) -> Any:
-        """One step; plain Keras's own where only losses, not gradients, are balanced."""
+    def gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, list[Any]]:
+        """Outputs, the balanced loss and its gradients."""
         if self.balance not in _OF_GRADIENTS:
-            return super().train_step(data)
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+            return super().gradients(x, y, sample_weight)
         variables = self.trainable_variables
         values = [one.value for one in variables]
         with tf.GradientTape(persistent=True) as tape:
@@ -191,20 +194,18 @@ class BalancedModel(keras.Model):
             parts.append(added)
         gradients = [tape.gradient(part, values) for part in parts]
         *by_task, of_added = gradients
-        by_task = [[_summed(one) for one in task] for task in by_task]
+        by_task = [[None if one is None else summed(one) for one in task] for task in by_task]
         weights, losses = self.moving_weights, ops.stack(losses)
-        if self.balance == "gradnorm":
-            self._move_weights(variables, by_task, _summed(losses))
-        else:
+        if self.balance == "gradnorm" and not self.attacked:
+            self._move_weights(variables, by_task, summed(losses))
+        elif self.balance == "pcgrad":
             by_task = self._without_conflicts(by_task)
         total = [
             _weighed(ops.unstack(weights, len(self.tasks)), *column)
             for column in zip(of_added, *by_task, strict=True)
         ]
-        self.optimizer.apply_gradients(zip(total, variables, strict=True))
         loss = ops.sum(weights * self.given_weights * losses) + added
-        self._loss_tracker.update_state(loss * _num_replicas())
-        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+        return y_pred, loss, total
 
     def _move_weights(self, variables: Any, by_task: list[list[Any]], losses: Any) -> None:
         """GradNorm's step of the weights."""
@@ -281,24 +282,10 @@ def _is_shared(column: Sequence[Any]) -> bool:
     return sum(gradient is not None for gradient in column) > 1
 
 
-def _num_replicas() -> int:
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def _summed(gradient: Any) -> Any:
-    """A dense gradient, summed over the replicas."""
-    if gradient is None:
-        return None
-    gradient = tf.convert_to_tensor(gradient)
-    if _num_replicas() == 1:
-        return gradient
-    return tf.distribute.get_replica_context().all_reduce("sum", gradient)
-
-
 def _weighed(weights: Sequence[Any], added: Any, *by_task: Any) -> Any:
     """One variable's step: summed over replicas already, which the optimizer does once more."""
     found = [w * g for w, g in zip(weights, by_task, strict=True) if g is not None]
-    total = None if not found else sum(found[1:], found[0]) / _num_replicas()
+    total = None if not found else sum(found[1:], found[0]) / num_replicas()
     if added is None:
         return total
     return added if total is None else total + added

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec_fusion.training.adversarial import AdversarialModel
 from tfrec_fusion.training.callbacks import (
     DivergenceWatch,
     Keeper,
@@ -69,6 +70,8 @@ def fit(
     steps_per_epoch: int | None = None,
     steps_per_execution: int | Literal["auto"] = "auto",
     jit_compile: bool | Literal["auto"] = "auto",
+    adversarial_epsilon: float = 0.0,
+    augment: Callable[[Any, Any], Any] | None = None,
     seed: int | None = None,
     progress: bool = True,
 ) -> FitResult:
@@ -104,6 +107,10 @@ def fit(
             to 20. An early stop or a checkpoint comes at the end of an epoch in any case.
         jit_compile: Whether XLA compiles the step; "auto" leaves it to Keras, which does on
             accelerators. On a CPU, True pays for small models trained for many steps.
+        adversarial_epsilon: Above 0, embedding tables are attacked in every step, see
+            `training.adversarial`.
+        augment: `(inputs, seed)` → changed inputs of a batch, another seed each time, such as
+            `text.augment.TextAugmentation`.
         seed: Seeds Python, NumPy and TensorFlow, plus the epochs already done, before training.
         progress: Shows one line on stderr where that is a terminal.
 
@@ -133,6 +140,10 @@ def fit(
     if mode not in ("max", "min"):
         raise ValueError(f"`mode` must be 'max' or 'min'. Received: {mode!r}")
     num_steps = _count_steps(dataset, steps_per_epoch)
+    if augment is not None:
+        dataset = _augmented(dataset, augment, seed)
+    if adversarial_epsilon:
+        model = _attacked(model, adversarial_epsilon)
     compile_model(
         model,
         optimizer=optimizer,
@@ -170,6 +181,27 @@ def fit(
             keras.utils.set_random_seed(seed + record.epochs_run)
         _train(model, dataset, callbacks, epochs, record.epochs_run, steps_per_epoch)
     return _finish(model, keeper)
+
+
+def _attacked(model: keras.Model, epsilon: float) -> AdversarialModel:
+    """The same weights under attack."""
+    if isinstance(model, AdversarialModel):
+        raise ValueError(
+            "Pass `epsilon` to the model that is wrapped already, not `adversarial_epsilon`. "
+            f"Received: {type(model).__name__}."
+        )
+    with model.distribute_strategy.scope():
+        return AdversarialModel(model, epsilon)
+
+
+def _augmented(
+    dataset: tf.data.Dataset, augment: Callable[[Any, Any], Any], seed: int | None
+) -> tf.data.Dataset:
+    """Batches with changed inputs, in each epoch others."""
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+    return tf.data.Dataset.zip(dataset, seeds).map(
+        lambda batch, pair: (augment(batch[0], pair), *batch[1:]), tf.data.AUTOTUNE
+    )
 
 
 def _train(

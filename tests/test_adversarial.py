@@ -1,0 +1,81 @@
+"""Training under attack: the arithmetic by hand, tables restored, the command of `fit`."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec_fusion.training.adversarial import AdversarialModel
+from tfrec_fusion.training.balancing import BalancedModel
+from tfrec_fusion.training.fit import fit
+
+IDS, TARGETS = np.array([0, 1, 2, 1]), np.array([[1.0], [0.0], [2.0], [0.5]], np.float32)
+
+
+def model_of_ids():
+    keras.utils.set_random_seed(0)
+    item = keras.Input((), dtype="int32", name="item")
+    vector = keras.layers.Embedding(3, 2, name="items")(item)
+    rating = keras.layers.Dense(1, name="rating")(vector)
+    return keras.Model({"item": item}, {"rating": rating})
+
+
+def batches():
+    return tf.data.Dataset.from_tensors(({"item": IDS}, {"rating": TARGETS}))
+
+
+def test_a_step_by_hand():
+    # prediction = table[0]; loss = (table[0] - 5) ** 2; at 1 the slope is -8, at 1 - 0.5 it is -9
+    item = keras.Input((), dtype="int32", name="item")
+    table = keras.layers.Embedding(1, 1, embeddings_initializer="ones", name="items")
+    model = AdversarialModel(keras.Model(item, table(item)), epsilon=0.5)
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    model.fit(np.array([0]), np.array([[5.0]]), verbose=0)
+    assert float(table.get_weights()[0][0, 0]) == pytest.approx(1 + 0.01 * (8 + 9))
+
+
+def test_without_epsilon_it_is_plain_training():
+    plain, wrapped = model_of_ids(), model_of_ids()
+    for trained in (plain, AdversarialModel(wrapped, 0.0)):
+        fit(trained, batches(), epochs=5, optimizer="sgd", loss={"rating": "mse"}, progress=False)
+    for one, other in zip(plain.get_weights(), wrapped.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-7)
+
+
+def test_fit_attacks_and_leaves_the_model_plain():
+    plain, attacked = model_of_ids(), model_of_ids()
+    losses = []
+    for model, epsilon in ((plain, 0.0), (attacked, 0.3)):
+        arguments = {"optimizer": "sgd", "loss": {"rating": "mse"}, "progress": False}
+        found = fit(model, batches(), epochs=40, adversarial_epsilon=epsilon, **arguments)
+        losses.append(found.history["loss"])
+    assert losses[0][0] == pytest.approx(losses[1][0])  # what is logged is not attacked
+    assert losses[1][-1] < losses[1][0]
+    assert np.abs(plain.get_weights()[0] - attacked.get_weights()[0]).max() > 1e-3
+    assert len(attacked.weights) == len(plain.weights)
+
+
+@pytest.mark.parametrize("balance", ["fixed", "uncertainty", "gradnorm", "pcgrad"])
+def test_balanced_tasks_may_be_attacked(balance):
+    item = keras.Input((), dtype="int32", name="item")
+    vector = keras.layers.Embedding(3, 2, name="items")(item)
+    outputs = {name: keras.layers.Dense(1, name=name)(vector) for name in ("rating", "click")}
+    model = BalancedModel(keras.Model({"item": item}, outputs), balance, epsilon=0.1)
+    both = {"rating": TARGETS, "click": TARGETS}
+    data = tf.data.Dataset.from_tensors(({"item": IDS}, both))
+    loss = {name: keras.losses.MeanSquaredError() for name in both}
+    found = fit(model, data, epochs=10, optimizer="sgd", loss=loss, progress=False).history
+    assert found["loss"][-1] < found["loss"][0]
+    if balance == "fixed":
+        total = np.add(found["rating_loss"], found["click_loss"])
+        np.testing.assert_allclose(found["loss"], total, rtol=1e-5)  # unattacked, all of them
+
+
+def test_what_does_not_fit_is_refused():
+    model = model_of_ids()
+    with pytest.raises(ValueError, match="must not be negative"):
+        AdversarialModel(model, -0.1)
+    with pytest.raises(ValueError, match="no trainable table named tokens"):
+        AdversarialModel(model, 0.1, tables=("tokens",))
+    with pytest.raises(ValueError, match="wrapped already"):
+        fit(BalancedModel(model), batches(), epochs=1, optimizer="sgd", adversarial_epsilon=0.1)
