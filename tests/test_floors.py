@@ -40,6 +40,7 @@ ZOO_ROOMS = {
         "serving",
     },
     r"network_trainer": {"data", "training"},
+    r"ensembling": {"data", "evaluation", "layers", "training"},
     r"train|comparison|ranking": {"data", "evaluation", "files"},
     r"demo": {"data", "evaluation", "serving"},
     r"baselines|ease|matrix_\w+|neighbours|popularity|similarity|tfidf": {"data"},
@@ -56,7 +57,7 @@ ZOO_ROOMS = {
 # The command line and the rooms that only it is made of. Nobody else imports them, so that no model
 # reaches training, evaluation or serving through a neighbour; and the door itself nobody imports.
 DOOR = r"__main__|commands\w*"
-COMMAND_LINE = DOOR + r"|train|network_trainer|comparison|ranking|demo|model_options"
+COMMAND_LINE = DOOR + r"|train|ensembling|network_trainer|comparison|ranking|demo|model_options"
 
 # Names that say nothing about what is inside.
 SEDIMENT = {"utils", "util", "common", "helpers", "misc", "base", "core"}

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec_fusion.layers import (
     collaborative,
     embedding,
+    ensemble,
     experts,
     fused_tower,
     fusion,
@@ -20,6 +21,7 @@ from tfrec_fusion.layers import (
 )
 from tfrec_fusion.layers.collaborative import PairDense, WeightedDot
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
+from tfrec_fusion.layers.ensemble import CombinedScores
 from tfrec_fusion.layers.experts import PLE, Experts, MMoE
 from tfrec_fusion.layers.fused_tower import FusedTower
 from tfrec_fusion.layers.fusion import FUSIONS
@@ -70,6 +72,11 @@ CASES = {
         lambda **k: HistoryEncoder(8, kind="gru", num_layers=2, **k),
         lambda: (vectors(2, 4, 8), VALID),
     ),
+    "CombinedScores": (lambda **k: CombinedScores([1, 3], **k), lambda: (vectors(2, 3, 6),)),
+    "CombinedScores ranks": (
+        lambda **k: CombinedScores([1, 3], "ranks", **k),
+        lambda: (vectors(2, 3, 6),),
+    ),
     "Experts": (lambda **k: Experts(3, (5, 4), **k), lambda: (vectors(3, 6),)),
     "MMoE": (lambda **k: MMoE(2, 3, (5, 4), **k), lambda: (vectors(3, 6),)),
     "PLE": (lambda **k: PLE(2, 1, 2, (5, 4), **k), lambda: (vectors(3, 6),)),
@@ -97,7 +104,17 @@ CASES = {
     ),
 }
 
-MODULES = (collaborative, embedding, experts, fused_tower, fusion, history, retrieval, text_table)
+MODULES = (
+    collaborative,
+    embedding,
+    ensemble,
+    experts,
+    fused_tower,
+    fusion,
+    history,
+    retrieval,
+    text_table,
+)
 
 
 def test_every_layer_is_under_the_contract():

@@ -1,6 +1,7 @@
 """A run folder: one trained model with all it needs to answer, and how it came about.
 
 RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain arrays)
+    members/NAME/model.…         instead: the members of an ensemble
     users.json items.json        vocabularies
     catalogue.csv                item_id, title and text
     events.npz                   what users did, and which part each event was in
@@ -14,6 +15,7 @@ RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +31,12 @@ from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.profiles import Interests
 from zoo.baselines import BASELINES
+from zoo.ensemble import Ensemble
 from zoo.recommender import Model, Recommender
 from zoo.registry import READS_TEXT
 
 PARTS = ("train", "validation", "test")
+SHARED = ("users.json", "items.json", "catalogue.csv", "events.npz", "interests.npz")
 COLUMNS = ("user", "item", "rating", "timestamp")
 
 
@@ -115,6 +119,26 @@ def save_run(
     write_text(folder / "run.json", json.dumps(info, indent=2, allow_nan=False) + "\n")
 
 
+def save_ensemble(folder: Path, runs: Mapping[str, Run], info: Mapping[str, Any]) -> None:
+    """Writes an ensemble's run out of its members' runs, which may be removed afterwards.
+
+    Args:
+        folder: Created when missing.
+        runs: The members by name.
+        info: For `run.json`; must hold `members`, `weights` and `scale` as `load_run` reads them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").unlink(missing_ok=True)
+    for name, run in runs.items():
+        (folder / "members" / name).mkdir(parents=True, exist_ok=True)
+        model = "model.npz" if run.info["model"] in BASELINES else "model.keras"
+        shutil.copyfile(run.folder / model, folder / "members" / name / model)
+        for shared in SHARED:
+            if (run.folder / shared).exists():
+                shutil.copyfile(run.folder / shared, folder / shared)
+    write_text(folder / "run.json", json.dumps(info, indent=2, allow_nan=False) + "\n")
+
+
 def load_run(folder: str | Path) -> Run:
     """Reads a run folder.
 
@@ -134,17 +158,28 @@ def load_run(folder: str | Path) -> Run:
     items = _read(folder, "items.json", Vocabulary.load)
     table = _read(folder, "catalogue.csv", _read_catalogue)
     arrays = _read(folder, "events.npz", _read_arrays)
-    if info["model"] in BASELINES:
-        kind = BASELINES[info["model"]]
-        model = _read(folder, "model.npz", lambda path: kind.from_arrays(_read_arrays(path)))
+    model: Any = None
+    if info["model"] == "ensemble":
+        members = {
+            name: _read_model(folder, f"members/{name}/", one["model"])
+            for name, one in info["members"].items()
+        }
+        model = Ensemble(members, info["weights"], info["scale"])
     else:
-        model = _read(folder, "model.keras", keras.models.load_model)
+        model = _read_model(folder, "", info["model"])
     parts = {part: _events(arrays, part, len(users), len(items)) for part in PARTS}
     titles, texts = (np.array(["", *table[name]], dtype=object) for name in ("title", "text"))
     interests = None
-    if info["model"] in READS_TEXT:
+    if info["model"] in READS_TEXT or (folder / "interests.npz").exists():
         interests = _read(folder, "interests.npz", Interests.load)
     return Run(folder, model, users, items, titles, texts, interests, parts, info)
+
+
+def _read_model(folder: Path, where: str, name: str) -> Any:
+    if name not in BASELINES:
+        return _read(folder, f"{where}model.keras", keras.models.load_model)
+    kind = BASELINES[name]
+    return _read(folder, f"{where}model.npz", lambda path: kind.from_arrays(_read_arrays(path)))
 
 
 def _read(folder: Path, name: str, read: Any) -> Any:

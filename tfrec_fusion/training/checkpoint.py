@@ -96,6 +96,19 @@ def load_checkpoint(path: Path, model: keras.Model) -> tuple[Record, list[np.nda
     return record, _members(stored, "best") or None
 
 
+def best_weights(path: Path) -> list[np.ndarray]:
+    """The best epoch's weights, for `model.set_weights`, from `save_checkpoint`'s file.
+
+    Raises:
+        ValueError: If none were kept.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        stored = {name: file[name] for name in file.files if name.startswith("best_")}
+    if not stored:
+        raise ValueError(f"The checkpoint {path} keeps no best weights: nothing was validated.")
+    return _members(stored, "best")
+
+
 def _model_variables(model: keras.Model) -> list[keras.Variable]:
     """Weights and the states of random layers, without metrics and optimizer."""
     own = {id(variable) for metric in model.metrics for variable in metric.variables}

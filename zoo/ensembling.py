@@ -1,0 +1,181 @@
+"""Finished runs become one ensemble, its weights chosen on validation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfrec_fusion.data.events import Events
+from tfrec_fusion.evaluation.ranking import evaluate_ranking
+from tfrec_fusion.evaluation.report import ReportRow
+from tfrec_fusion.layers.ensemble import SCALES, scaled
+from tfrec_fusion.training.checkpoint import best_weights
+from zoo.baselines import BASELINES
+from zoo.comparison import notes, write_report
+from zoo.ensemble import Ensemble
+from zoo.ranking import ranking_of
+from zoo.recommender import compiled_scores
+from zoo.run import Run, load_run, save_ensemble
+from zoo.train import versions
+
+METRIC = "ndcg@10"
+ROUNDS = 20  # a weight is a multiple of 1 / ROUNDS
+MOST_USERS = 2000  # on which weights are chosen
+
+
+def train_ensemble(
+    members: Sequence[Path],
+    folder: Path,
+    *,
+    scale: str | None = None,
+    command: str = "",
+    say: Callable[[str], None] = lambda line: None,
+) -> Run:
+    """Combines finished runs over the same data and split.
+
+    Each member's model as it was before its refit, which knows the train part only, scores the
+    validation users; members are added one after the other, with repetition, each time the one
+    that raises NDCG@10 most (ensemble selection: Caruana et al. 2004). The ensemble is then made
+    of the refitted models, and the test part is looked at once.
+
+    Args:
+        members: Run folders, two or more.
+        folder: The run folder to write.
+        scale: `"scores"` or `"ranks"`; by default the one that is better on validation.
+        command: What to note in `run.json` as the way to repeat this.
+        say: Called with one line about each step.
+
+    Returns:
+        The run, read back from its folder.
+
+    Raises:
+        ValueError: When runs do not fit together, or one keeps no model of the train part alone.
+        FileExistsError: When `folder` holds a run already.
+    """
+    if (folder / "run.json").exists():
+        raise FileExistsError(f"{folder} holds a finished run already. Choose another folder.")
+    started = time.perf_counter()
+    runs = _by_name(members)
+    first = next(iter(runs.values()))
+    train, validation, test = (first.parts[name] for name in ("train", "validation", "test"))
+    users = np.flatnonzero(np.bincount(validation.user, minlength=validation.num_users))
+    users = users[:: max(1, len(users) // MOST_USERS)]
+    scores = np.stack([_before_refit(run, train)(users) for run in runs.values()])
+    found = {}
+    for one in SCALES if scale is None else (scale,):
+        weights, value = _chosen_weights(scores, users, train, validation, one)
+        found[one] = (value, weights)
+        shown = dict(zip(runs, weights.round(2).tolist(), strict=True))
+        say(f"{one}: {shown}, {METRIC} {value:.4f} on validation")
+    best = max(found, key=lambda one: found[one][0])
+    value, weights = found[best]
+    models = {name: run.model for name, run in runs.items()}
+    ensemble = Ensemble(models, dict(zip(runs, weights.tolist(), strict=True)), best)
+    seconds = time.perf_counter() - started
+    result = ranking_of(ensemble, first.known_at_test, test)()
+    rows = [*_rows_of(runs), ReportRow("ensemble", result.metrics, result.intervals)]
+    info: dict[str, Any] = {
+        "model": "ensemble",
+        "command": command,
+        "members": {
+            name: {"model": run.info["model"], "run": str(run.folder)} for name, run in runs.items()
+        },
+        "weights": dict(ensemble.weights),
+        "scale": best,
+        "options": {"seed": first.info["options"]["seed"]},
+        "data": first.info["data"],
+        "versions": versions(),
+        "training": {"validation": {METRIC: value}, "seconds": round(seconds, 1)},
+        "test": result.metrics,
+        "test_intervals": result.intervals,
+        "rows": [asdict(row) for row in rows],
+    }
+    save_ensemble(folder, runs, info)
+    write_report(folder, rows, title=f"ensemble on {first.info['data']['name']}", notes=notes(info))
+    return load_run(folder)
+
+
+def _by_name(members: Sequence[Path]) -> dict[str, Run]:
+    """The runs by the name of their model, checked."""
+    if len(members) < 2:
+        raise ValueError(f"An ensemble needs two runs. Received: {len(members)}.")
+    runs: dict[str, Run] = {}
+    for path in members:
+        run = load_run(path)
+        name = run.info["model"]
+        runs[name if name not in runs else f"{name} {len(runs)}"] = run
+    first = next(iter(runs.values()))
+    for run in runs.values():
+        for key in ("checksum", "split"):
+            if run.info["data"][key] != first.info["data"][key]:
+                raise ValueError(
+                    f"All runs must be of the same data and split. {first.folder} has the {key} "
+                    f"{first.info['data'][key]!r}, {run.folder} has {run.info['data'][key]!r}."
+                )
+    return runs
+
+
+def _before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
+    """What scores users knowing the train part only."""
+    name = run.info["model"]
+    if name in BASELINES:
+        texts = run.texts.tolist()
+        return BASELINES[name](**run.info["hyperparameters"]).fit(train, texts).score
+    checkpoint = run.folder / "training" / f"choose_epochs-{name}" / "checkpoints" / "training.npz"
+    if not checkpoint.exists():
+        raise ValueError(
+            f"{run.folder} has no {checkpoint.relative_to(run.folder)}, the model before its "
+            "refit, on which weights are chosen. Train that model again."
+        )
+    model = keras.models.load_model(run.folder / "model.keras")
+    model.set_weights(best_weights(checkpoint))
+    return compiled_scores(model.score_model(train))
+
+
+def _chosen_weights(
+    scores: np.ndarray, users: np.ndarray, train: Events, validation: Events, scale: str
+) -> tuple[np.ndarray, float]:
+    """Weights `(num_members,)` that sum to 1, and their value on validation."""
+    parts = np.stack([np.asarray(scaled(one[:, 1:], scale)) for one in scores])
+    known, heldout = train.matrix()[users], validation.matrix()[users]
+
+    def value(weights: np.ndarray) -> float:
+        total = np.zeros((len(users), scores.shape[-1]), np.float32)
+        total[:, 1:] = np.tensordot(weights.astype(np.float32), parts, axes=1)
+        candidates = np.arange(scores.shape[-1]) > 0
+        found = evaluate_ranking(
+            lambda rows: total[rows],
+            known,
+            heldout,
+            ks=[10],
+            candidates=candidates,
+            num_bootstrap=0,
+        )
+        return found.metrics[METRIC]
+
+    counts, best = np.zeros(len(scores)), (-1.0, np.zeros(len(scores)))
+    for _ in range(ROUNDS):
+        tried = [(value(_more(counts, one)), _more(counts, one)) for one in range(len(scores))]
+        top, counts = max(tried, key=lambda one: one[0])
+        best = max(best, (top, counts), key=lambda one: one[0])
+    return best[1] / best[1].sum(), best[0]
+
+
+def _more(counts: np.ndarray, one: int) -> np.ndarray:
+    return counts + (np.arange(len(counts)) == one)
+
+
+def _rows_of(runs: Mapping[str, Run]) -> list[ReportRow]:
+    """The members' test rows, and the classics they were shown beside."""
+    first = next(iter(runs.values()))
+    rows = [ReportRow(**row) for row in first.info["rows"] if "(classic)" in row["model"]]
+    own = [
+        ReportRow(name, run.info["test"], run.info["test_intervals"]) for name, run in runs.items()
+    ]
+    return rows + own
