@@ -31,7 +31,8 @@ from tfrec_fusion.text.causal import GPT2Size, Schedule
 from tfrec_fusion.text.pretrain import RESULT_FILE, pretrain, split_texts
 
 # Few passes over the texts: there is nothing to learn by heart, so nothing is dropped.
-SIZE = GPT2Size(max_length=64, dropout=0.0)
+# A thousand tokens: a megabyte or two of reviews shows each of them often enough.
+SIZE = GPT2Size(vocabulary_size=1024, max_length=64, dropout=0.0)
 SCHEDULE = Schedule(epochs=2, learning_rate=3e-3)
 MODELS = {"unigram": "unigram", "bigram (Kneser-Ney)": "bigram", "GPT-2, small": "perplexity"}
 

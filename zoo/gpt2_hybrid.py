@@ -10,9 +10,10 @@
 
 The language model is GPT-2 (Radford et al. 2019) or any other preset of `text.presets`; its
 vectors are constants of the model, made once by `text.store`. An item without a training event is
-scored by its text (ids are dropped in training, DropoutNet: Volkovs et al. 2017, and such items
-are left out of the training softmax, where they could only learn to be last). The second term of
-the two towers is a content filter with one learned number, which serves new items from the start.
+scored by its text: ids are dropped in training (DropoutNet: Volkovs et al. 2017), such items are
+left out of the training softmax, where they could only learn to be last, and after training they
+borrow the ids of items that read alike (`borrow_ids`). The second term of the two towers is a
+content filter with one learned number, which serves new items from the start.
 """
 
 from __future__ import annotations
@@ -189,6 +190,22 @@ class GPT2Hybrid(keras.Model):
             if layer.weights and layer.name != "item_text":
                 layer.set_weights(frozen.get_layer(layer.name).get_weights())
 
+    def borrow_ids(self) -> int:
+        """Gives items without a training event the ids of items with texts like theirs.
+
+        Call it after training, before `offer_new_items`; see `FusedTower.borrow_ids`. For texts of
+        no catalogue `vectors_of_text` does the same.
+
+        Returns:
+            How many items borrow; 0 for a model without ids or without texts.
+        """
+        if self.config.sources != "id+text":
+            return 0
+        return self.get_layer("items").borrow_ids(self._item_texts())
+
+    def _item_texts(self) -> Any:
+        return self.get_layer("item_text")(np.zeros(1, np.int32), catalogue=True)
+
     def offer_new_items(self, known: Any, share: float | None = None, k: int = 20) -> float:
         """Lifts items without a training event until they get their share of the lists.
 
@@ -251,8 +268,12 @@ class GPT2Hybrid(keras.Model):
             raise ValueError('This model reads no text (sources="id"): it cannot place a text.')
         layers = {layer.name: layer for layer in self.layers}
         space = layers["item_text"].vectors_of_text(text)
-        unseen = np.zeros(len(text), np.int32)
-        return ops.convert_to_numpy(joined_rows(layers, self.config, unseen, space))
+        if self.config.sources == "id+text":
+            rows = layers["items"].vectors_like(space, self._item_texts())
+            rows = layers["join"]([rows, space]) if "profile" in layers else rows
+        else:
+            rows = joined_rows(layers, self.config, np.zeros(len(text), np.int32), space)
+        return ops.convert_to_numpy(rows)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""

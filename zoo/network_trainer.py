@@ -16,6 +16,7 @@ from tfrec_fusion.data.features import multi_hot
 from tfrec_fusion.data.indexed import IndexedData
 from tfrec_fusion.training.distribution import StrategyName, distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
+from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.ranking import ranking_of
 from zoo.recipes import Recipe, recipe_for
 from zoo.text_vectors import text_arguments
@@ -118,8 +119,8 @@ class NetworkTrainer:
         if starts:
             model.start_from(*starts)
         recipe = self._recipe(name, model, from_branches=bool(starts))
-        lift = self._lift(model, events)
-        validate = None if validation is None else _validator(model, events, validation, lift)
+        place = self._placing(model, events)
+        validate = None if validation is None else _validator(model, events, validation, place)
         batches = recipe.batches(model.config, events, recipe.batch_size, self.options.seed)
         result = fit(
             model,
@@ -136,7 +137,7 @@ class NetworkTrainer:
             seed=self.options.seed,
             progress=self.options.progress,
         )
-        lift()
+        place()
         if validate is None:
             self.say(f"{name}: refitted on train and validation, {result.seconds:.0f} s")
         else:
@@ -147,11 +148,16 @@ class NetworkTrainer:
             )
         return model
 
-    def _lift(self, model: Any, events: Events) -> Callable[[], None]:
-        """Lifts new items by what the weights of the moment ask for, where that is wanted."""
-        if not self.options.offer_new_items:
-            return lambda: None
-        return lambda: model.offer_new_items(events)
+    def _placing(self, model: Any, events: Events) -> Callable[[], None]:
+        """Places items without an event by what the weights of the moment say of others."""
+
+        def place() -> None:
+            if isinstance(model, GPT2Hybrid):
+                model.borrow_ids()
+                if self.options.offer_new_items:
+                    model.offer_new_items(events)
+
+        return place
 
     def _build(self, name: str, events: Events) -> Any:
         valid = {one.name for one in zoo.hyperparameters(name.removesuffix(" frozen"))}
