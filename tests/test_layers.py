@@ -15,6 +15,7 @@ from tfrec_fusion.layers import (
     experts,
     fused_tower,
     fusion,
+    graph,
     history,
     retrieval,
     text_table,
@@ -25,6 +26,7 @@ from tfrec_fusion.layers.ensemble import CombinedScores
 from tfrec_fusion.layers.experts import PLE, Experts, MMoE
 from tfrec_fusion.layers.fused_tower import FusedTower
 from tfrec_fusion.layers.fusion import FUSIONS
+from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
 from tfrec_fusion.layers.history import CausalAttention, HistoryEncoder
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
@@ -46,6 +48,12 @@ def small_text_tower():
 
 def two_sources():
     return [vectors(3, 4), vectors(3, 6)], [np.array([1.0, 0.0, 1.0], np.float32), None]
+
+
+def some_neighbours(**choices):
+    layer = NeighbourAttention(4, 3, num_neighbours=2, **choices)
+    layer.set_edges([0, 0, 1, 1, 3], [0, 1, 0], [4, 5, 4])
+    return layer
 
 
 VALID = np.array([[False, True, True, True], [True, True, True, True]])
@@ -88,6 +96,14 @@ CASES = {
         lambda **k: FusedTower(6, 4, fusion="gated", id_dropout=0.5, text_dropout=0.2, **k),
         lambda: (np.array([[1, 5], [0, 2]]), vectors(2, 2, 3)),
     ),
+    "NeighbourAttention": (
+        some_neighbours,
+        lambda: (np.array([[1, 3], [0, 2]]), vectors(6, 4), vectors(2, 8)),
+    ),
+    "TripleScores": (
+        lambda **k: TripleScores(**k),
+        lambda: (vectors(3, 4), vectors(3, 8), vectors(3, 4)),
+    ),
     "TextTable": (lambda **k: TextTable(6, 4, 3, **k), lambda: (np.array([[1, 5], [0, 2]]),)),
     "EncodedTable": (
         lambda **k: EncodedTable(6, 4, 3, tower=small_text_tower(), length=2, **k),
@@ -111,10 +127,14 @@ MODULES = (
     experts,
     fused_tower,
     fusion,
+    graph,
     history,
     retrieval,
     text_table,
 )
+
+
+WITH_TABLES = [CASES[name][0] for name in ("CatalogueLogits", "NeighbourAttention")]
 
 
 def test_every_layer_is_under_the_contract():
@@ -158,8 +178,8 @@ def test_keras_file_round_trip(case, tmp_path):
         lambda one: None if one is None else keras.Input(one.shape[1:], dtype=str(one.dtype)),
         list(arguments),
     )
-    if make is CASES["CatalogueLogits"][0]:  # its second input has no batch dimension
-        symbolic[1] = keras.Input(batch_shape=arguments[1].shape)
+    if make in WITH_TABLES:  # what comes second has no batch dimension
+        symbolic[1:] = [keras.Input(batch_shape=one.shape) for one in arguments[1:]]
     layer = make()
     inputs = [one for one in keras.tree.flatten(symbolic) if one is not None]
     values = [one for one in keras.tree.flatten(list(arguments)) if one is not None]

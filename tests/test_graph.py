@@ -1,0 +1,73 @@
+"""Attention over neighbours and scores of triples, by hand."""
+
+import keras
+import numpy as np
+import pytest
+
+from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
+
+STARTS, RELATION, TAIL = [0, 0, 1, 3, 10], [0, 1, 0, *[0] * 7], [4, 4, 5, *range(6, 13)]
+RNG = np.random.default_rng(0)
+ENTITIES = RNG.normal(size=(13, 2)).astype(np.float32)
+RELATIONS = RNG.normal(size=(2, 4)).astype(np.float32)
+
+
+def attention(num_neighbours=4):
+    layer = NeighbourAttention(4, 10, num_neighbours)
+    layer.set_edges(STARTS, RELATION, TAIL)
+    return layer
+
+
+def by_hand(item, edges):
+    scale, shift = RELATIONS[:, :2], RELATIONS[:, 2:]
+    said = np.array([scale[RELATION[e]] * ENTITIES[TAIL[e]] for e in edges])
+    moved = np.array([np.tanh(ENTITIES[item] + shift[RELATION[e]]) for e in edges])
+    weights = np.exp((moved * said).sum(1))
+    return (weights / weights.sum()) @ said
+
+
+def test_neighbours_are_weighed_by_their_relation():
+    rows = attention()(np.array([0, 1, 2]), ENTITIES, RELATIONS).numpy()
+    expected = [[0, 0], by_hand(1, [0]), by_hand(2, [1, 2])]
+    np.testing.assert_allclose(rows, expected, rtol=1e-5)
+    catalogue = attention()(np.array([0]), ENTITIES, RELATIONS, catalogue=True)
+    np.testing.assert_allclose(catalogue[:3], expected, rtol=1e-5)
+
+
+def test_of_many_neighbours_some_are_read():
+    layer = attention(num_neighbours=3)
+    _, weights, relation, tail = layer(np.array([3, 2]), ENTITIES, RELATIONS, return_evidence=True)
+    assert tail.numpy()[0].tolist() == [TAIL[3 + one] for one in (1, 3, 5)]
+    np.testing.assert_allclose(np.sum(weights, axis=1), 1, rtol=1e-5)
+    assert weights.numpy()[1, 2] == 0 and relation.numpy()[1, :2].tolist() == [1, 0]
+    whole = attention(num_neighbours=7)(np.array([3]), ENTITIES, RELATIONS).numpy()[0]
+    np.testing.assert_allclose(whole, by_hand(3, range(3, 10)), rtol=1e-5)
+
+
+def test_training_draws_among_all_neighbours_and_only_where_there_are_too_many():
+    keras.utils.set_random_seed(0)
+    layer = attention(num_neighbours=3)
+    index = np.repeat([3, 2], 200)
+    *_, tail = layer(index, ENTITIES, RELATIONS, return_evidence=True, training=True)
+    drawn, few = tail.numpy()[:200], tail.numpy()[200:]
+    assert set(drawn.ravel()) == set(TAIL[3:])
+    assert {tuple(row[:2]) for row in few} == {(4, 5)}
+
+
+def test_triples_by_hand():
+    head, tail = np.array([[1.0, 2.0]]), np.array([[3.0, 5.0]])
+    relation = np.array([[10.0, 100.0, 1.0, 1.0]])  # scale, then shift
+    assert TripleScores("translation")(head, relation, tail).numpy().tolist() == [-(1 + 4)]
+    assert TripleScores("bilinear")(head, relation, tail).numpy().tolist() == [30 + 1000]
+
+
+def test_what_does_not_fit_is_refused():
+    layer = NeighbourAttention(4, 10)
+    with pytest.raises(ValueError, match=r"shapes \[\(5,\), \(10,\), \(10,\)\]"):
+        layer.set_edges(STARTS[:-1], RELATION, TAIL)
+    with pytest.raises(ValueError, match="rise from 0 to 10"):
+        layer.set_edges([0, 0, 3, 1, 10], RELATION, TAIL)
+    with pytest.raises(ValueError, match="num_neighbours=0"):
+        NeighbourAttention(4, 10, 0)
+    with pytest.raises(ValueError, match="one of translation, bilinear"):
+        TripleScores("rotation")
