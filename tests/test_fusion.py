@@ -98,7 +98,7 @@ def test_an_unknown_id_borrows_those_with_texts_like_its_own():
     expected = share * 1 + (1 - share) * 2
     assert tower(np.array([3]), text[[3]]).numpy()[0].tolist() == pytest.approx([expected] * 2)
     assert tower(np.array([4, 0]), text[[4, 0]]).numpy().tolist() == [[0, 0], [0, 0]]
-    received = tower.vectors_like(text[[3]], text).numpy()[0]
+    received = tower.fused(tower.ids_like(text[[3]], text), text[[3]]).numpy()[0]
     assert received.tolist() == pytest.approx([expected] * 2)
     tower.set_known([1, 1, 1, 0, 0])
     assert tower(np.array([3]), text[[3]]).numpy().tolist() == [[0, 0]]

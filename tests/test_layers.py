@@ -17,6 +17,7 @@ from tfrec_fusion.layers import (
     fusion,
     graph,
     history,
+    knowledge_table,
     retrieval,
     text_table,
 )
@@ -28,6 +29,7 @@ from tfrec_fusion.layers.fused_tower import FusedTower
 from tfrec_fusion.layers.fusion import FUSIONS
 from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
 from tfrec_fusion.layers.history import CausalAttention, HistoryEncoder
+from tfrec_fusion.layers.knowledge_table import KnowledgeTable
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
 from tfrec_fusion.text.tower import TextTower
@@ -54,6 +56,12 @@ def some_neighbours(**choices):
     layer = NeighbourAttention(4, 3, num_neighbours=2, **choices)
     layer.set_edges([0, 0, 1, 1, 3], [0, 1, 0], [4, 5, 4])
     return layer
+
+
+def some_knowledge(**choices):
+    table = KnowledgeTable(4, 6, 2, 3, dim=4, num_neighbours=2, **choices)
+    table.set_edges([0, 0, 1, 1, 3], [0, 1, 0], [4, 5, 4])
+    return table
 
 
 VALID = np.array([[False, True, True, True], [True, True, True, True]])
@@ -100,6 +108,7 @@ CASES = {
         some_neighbours,
         lambda: (np.array([[1, 3], [0, 2]]), vectors(6, 4), vectors(2, 8)),
     ),
+    "KnowledgeTable": (some_knowledge, lambda: (np.array([[1, 3], [0, 2]]),)),
     "TripleScores": (
         lambda **k: TripleScores(**k),
         lambda: (vectors(3, 4), vectors(3, 8), vectors(3, 4)),
@@ -129,6 +138,7 @@ MODULES = (
     fusion,
     graph,
     history,
+    knowledge_table,
     retrieval,
     text_table,
 )

@@ -10,15 +10,18 @@ import tensorflow as tf
 
 import zoo
 from tfrec_fusion.data.indexed import index_data
+from tfrec_fusion.data.knowledge import knowledge_of
 from tfrec_fusion.data.synthetic import generate
 from tfrec_fusion.text.tower import TextTower
 from tfrec_fusion.training.fit import fit
+from zoo.knowledge_hybrid import KnowledgeHybridConfig
 from zoo.ncf import NCFConfig
 from zoo.ranking import ranking_of
 from zoo.recipes import recipe_for
 from zoo.recommender import compiled_scores
 
-DATA = index_data(generate(30, 20, 300, seed=2))
+DATA = index_data(generate(30, 20, 300, seed=2, with_graph=True))
+KNOWLEDGE = knowledge_of(DATA, DATA.graph)
 SIZES = {"num_users": len(DATA.users), "num_items": len(DATA.items)}
 SMALL = {"dim": 8, "num_layers": 1, "history_length": 6, "dropout": 0.0}
 FEATURES = np.eye(SIZES["num_items"], 3, dtype=np.float32)
@@ -62,6 +65,15 @@ CASES = {
     "hybrid user alone": ("gpt2_hybrid", {**HYBRID, "query": "user", "fusion": "attention"}),
     "hybrid in-batch": ("gpt2_hybrid", {**HYBRID, "negatives": "in_batch"}),
     "hybrid ncf": ("gpt2_hybrid", {**HYBRID, "head": "ncf", "user_text": WORDS}),
+    "knowledge": ("knowledge_hybrid", {**HYBRID, "knowledge": KNOWLEDGE, "graph_dim": 4}),
+    "knowledge without text": (
+        "knowledge_hybrid",
+        {**SMALL, "sources": "id", "knowledge": KNOWLEDGE, "triple_score": "bilinear"},
+    ),
+    "knowledge without ids": (
+        "knowledge_hybrid",
+        {**HYBRID, "sources": "text", "knowledge": KNOWLEDGE, "graph_dim": 4},
+    ),
     "hybrid lora": ("gpt2_hybrid", lambda: tuned("lora")),
     "hybrid full": ("gpt2_hybrid", lambda: tuned("full")),
 }
@@ -293,6 +305,47 @@ def test_an_item_nobody_took_is_scored_by_its_text():
     alone = scores_of(model, events)[:, cold]
     model.get_layer("logits").set_candidates(events.item_counts > 0)
     np.testing.assert_allclose(alone - scores_of(model, events)[:, cold], boost, rtol=1e-3)
+
+
+def test_items_without_ids_and_texts_are_told_apart_by_the_graph():
+    model = built(CASES["knowledge without ids"])
+    model.get_layer("item_text").vectors.assign(np.zeros((SIZES["num_items"], 6)))
+    tower = model.item_vectors()[1:, : SMALL["dim"]]
+    table = model.get_layer("graph")
+    table.entities.assign(
+        np.where(np.arange(len(KNOWLEDGE.entities))[:, None] < 21, 0, table.entities)
+    )
+    same = model.item_vectors()[1:, : SMALL["dim"]]
+    linked = {
+        tuple(KNOWLEDGE.tail[KNOWLEDGE.starts[i] : KNOWLEDGE.starts[i + 1]]) for i in range(1, 21)
+    }
+    assert len(np.unique(tower.round(4), axis=0)) == 20  # their own entities weigh the neighbours
+    assert len(np.unique(same.round(4), axis=0)) == len(linked) > 1
+
+
+def test_a_graph_is_trained_with_the_model():
+    model = built(CASES["knowledge"])
+    table = model.get_layer("graph")
+    entities, relations = table.entities, table.relations
+    before = np.mean([float(table.triple_loss(entities, relations)) for _ in range(20)])
+    recipe = recipe_for("knowledge_hybrid", model.config)
+    batches = recipe.batches(model.config, DATA.train, 4, 0)
+    fit(model, batches, epochs=30, optimizer="adam", loss={"logits": recipe.loss()}, progress=False)
+    after = np.mean([float(table.triple_loss(entities, relations)) for _ in range(20)])
+    assert after < 0.9 * before
+
+
+def test_a_graph_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="this data has no graph"):
+        zoo.build("knowledge_hybrid", **SIZES, item_text=TEXTS)
+    with pytest.raises(ValueError, match=r"over the same items\. Received: 21 items, num_items=9"):
+        zoo.build("knowledge_hybrid", num_users=4, num_items=9, knowledge=KNOWLEDGE, sources="id")
+    with pytest.raises(ValueError, match="two towers"):
+        KnowledgeHybridConfig(**SIZES, text_dim=4, head="ncf")
+    with pytest.raises(ValueError, match="`triple_score` must be one of"):
+        zoo.build("knowledge_hybrid", **SIZES, sources="id", knowledge=KNOWLEDGE, triple_score="x")
+    plain = zoo.build("knowledge_hybrid", **SIZES, item_text=TEXTS, use_graph=False)
+    assert "graph" not in {layer.name for layer in plain.layers}
 
 
 def test_hybrids_refuse_what_does_not_fit():

@@ -130,7 +130,7 @@ def _add_train_command(name: str) -> None:
         ),
         click.option("--strategy", type=click.Choice(["none", "mirrored"]), default="none"),
     ]
-    if name in ("neumf", "gpt2_hybrid"):
+    if name == "neumf" or name in zoo.READS_TEXT:
         start = "GMF and MLP" if name == "neumf" else "the hybrid with a frozen one"
         training.append(
             click.option("--pretrain/--no-pretrain", default=True, help=f"Start from {start}.")

@@ -19,7 +19,7 @@ content filter with one learned number, which serves new items from the start.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -29,9 +29,9 @@ from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from zoo.hybrid_config import GPT2HybridConfig
 from zoo.hybrid_parts import (
+    content_of,
     item_layers,
     item_rows,
-    joined_rows,
     model_inputs,
     ncf_layers,
     ncf_logits,
@@ -64,6 +64,8 @@ class GPT2Hybrid(keras.Model):
     >>> model({"history": np.array([[0, 5, 2]])})["logits"].shape
     TensorShape([1, 3, 6])
     """
+
+    config_class: ClassVar[type[GPT2HybridConfig]] = GPT2HybridConfig
 
     def __init__(self, config: GPT2HybridConfig, text_tower: Any = None, **kwargs: Any) -> None:
         # === Layers ===
@@ -268,11 +270,11 @@ class GPT2Hybrid(keras.Model):
             raise ValueError('This model reads no text (sources="id"): it cannot place a text.')
         layers = {layer.name: layer for layer in self.layers}
         space = layers["item_text"].vectors_of_text(text)
+        ids = None
         if self.config.sources == "id+text":
-            rows = layers["items"].vectors_like(space, self._item_texts())
-            rows = layers["join"]([rows, space]) if "profile" in layers else rows
-        else:
-            rows = joined_rows(layers, self.config, np.zeros(len(text), np.int32), space)
+            ids = layers["items"].ids_like(space, self._item_texts())
+        rows = layers["items"].fused(ids, content_of(layers, self.config, space, None))
+        rows = layers["join"]([rows, space]) if "profile" in layers else rows
         return ops.convert_to_numpy(rows)
 
     def get_config(self) -> dict[str, Any]:
@@ -288,7 +290,40 @@ class GPT2Hybrid(keras.Model):
         """Builds the model of a config."""
         tower = config.get("text_tower")
         tower = tower and keras.saving.deserialize_keras_object(tower)
-        return cls(GPT2HybridConfig(**config["config"]), tower, name=config["name"])
+        return cls(cls.config_class(**config["config"]), tower, name=config["name"])
+
+    @classmethod
+    def of(
+        cls,
+        num_users: int,
+        num_items: int,
+        *,
+        item_text: np.ndarray | None,
+        user_text: np.ndarray | None,
+        text_tower: Any,
+        item_tokens: tuple[np.ndarray, np.ndarray] | None,
+        name: str,
+        **choices: Any,
+    ) -> Self:
+        """A model with its constants set; arguments as of `gpt2_hybrid`."""
+        choices["text_dim"] = 0 if item_text is None else item_text.shape[1]
+        choices["user_text_dim"] = 0 if user_text is None else user_text.shape[1]
+        if item_tokens is not None:
+            choices["text_length"] = item_tokens[0].shape[1]
+        config = cls.config_class(num_users, num_items, **choices)
+        if config.tunes_text and (text_tower is None or item_tokens is None):
+            raise ValueError(
+                f"text_mode={config.text_mode!r} needs `text_tower` and `item_tokens`: the "
+                "language model to tune and what it reads."
+            )
+        model = cls(config, text_tower, name=name)
+        if item_text is not None and config.reads_text:
+            model.get_layer("item_text").set_texts(item_text)
+        if item_tokens is not None and config.tunes_text:
+            model.get_layer("item_text").set_tokens(*item_tokens)
+        if user_text is not None and config.reads_user_id:
+            model.get_layer("user_text").set_texts(user_text)
+        return model
 
 
 def gpt2_hybrid(
@@ -315,21 +350,13 @@ def gpt2_hybrid(
     Raises:
         ValueError: For unsound choices, or a tuned language model without tower or tokens.
     """
-    choices["text_dim"] = 0 if item_text is None else item_text.shape[1]
-    choices["user_text_dim"] = 0 if user_text is None else user_text.shape[1]
-    if item_tokens is not None:
-        choices["text_length"] = item_tokens[0].shape[1]
-    config = GPT2HybridConfig(num_users, num_items, **choices)
-    if config.tunes_text and (text_tower is None or item_tokens is None):
-        raise ValueError(
-            f"text_mode={config.text_mode!r} needs `text_tower` and `item_tokens`: the language "
-            "model to tune and what it reads."
-        )
-    model = GPT2Hybrid(config, text_tower, name="gpt2_hybrid")
-    if item_text is not None and config.reads_text:
-        model.get_layer("item_text").set_texts(item_text)
-    if item_tokens is not None and config.tunes_text:
-        model.get_layer("item_text").set_tokens(*item_tokens)
-    if user_text is not None and config.reads_user_id:
-        model.get_layer("user_text").set_texts(user_text)
-    return model
+    return GPT2Hybrid.of(
+        num_users,
+        num_items,
+        item_text=item_text,
+        user_text=user_text,
+        text_tower=text_tower,
+        item_tokens=item_tokens,
+        name="gpt2_hybrid",
+        **choices,
+    )

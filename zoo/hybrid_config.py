@@ -113,6 +113,11 @@ class GPT2HybridConfig:
         return self.sources != "id"
 
     @property
+    def reads_graph(self) -> bool:
+        """Whether items have neighbours in a graph; see `zoo.knowledge_hybrid`."""
+        return False
+
+    @property
     def reads_history(self) -> bool:
         """Whether the query has a history."""
         return self.head == "two_tower" and "history" in self.query

@@ -10,12 +10,13 @@ from keras import ops
 from tfrec_fusion.layers.collaborative import PairDense, WeightedDot
 from tfrec_fusion.layers.fused_tower import FusedTower
 from tfrec_fusion.layers.history import HistoryEncoder
+from tfrec_fusion.layers.knowledge_table import KnowledgeTable
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
 from zoo.hybrid_config import GPT2HybridConfig
 
 
-def item_layers(config: GPT2HybridConfig, text_tower: Any = None) -> dict[str, Any]:
+def item_layers(config: Any, text_tower: Any = None) -> dict[str, Any]:
     """The text of the items, and their tower."""
     layers: dict[str, Any] = {}
     if config.reads_text:
@@ -26,14 +27,27 @@ def item_layers(config: GPT2HybridConfig, text_tower: Any = None) -> dict[str, A
         else:
             table = TextTable(*sizes, name="item_text")
         layers["item_text"] = table
+    if config.reads_graph:
+        layers["graph"] = KnowledgeTable(
+            config.num_items,
+            config.num_entities,
+            config.num_relations,
+            config.num_edges,
+            config.graph_dim,
+            num_neighbours=config.num_neighbours,
+            score=config.triple_score,
+            triple_weight=config.triple_weight,
+            name="graph",
+        )
+    if config.reads_text:
         layers["join"] = keras.layers.Concatenate(name="join")
     layers["items"] = FusedTower(
         config.num_items,
         config.dim,
         use_id=config.sources != "text",
-        use_text=config.reads_text,
+        use_text=config.reads_text or config.reads_graph,
         fusion=config.fusion,
-        id_dropout=config.id_dropout if config.reads_text else 0.0,
+        id_dropout=config.id_dropout if config.reads_text or config.reads_graph else 0.0,
         text_dropout=config.text_dropout,
         name="items",
     )
@@ -121,15 +135,19 @@ def item_rows(
     if "frozen_items" in layers:
         return layers["frozen_items"](index, catalogue=catalogue)
     text = layers["item_text"](index, catalogue=catalogue) if config.reads_text else None
-    return joined_rows(layers, config, index, text, catalogue)
-
-
-def joined_rows(
-    layers: dict[str, Any], config: GPT2HybridConfig, index: Any, text: Any, catalogue: bool = False
-) -> Any:
-    """The learned vectors and, for a query with a profile, the texts beside them."""
-    vectors = layers["items"](index, text, catalogue=catalogue)
+    graph = layers["graph"](index, catalogue=catalogue) if config.reads_graph else None
+    content = content_of(layers, config, text, graph)
+    vectors = layers["items"](index, content, catalogue=catalogue)
     return layers["join"]([vectors, text]) if "profile" in layers else vectors
+
+
+def content_of(layers: dict[str, Any], config: GPT2HybridConfig, text: Any, graph: Any) -> Any:
+    """What is known of items beside their ids; of a text from nowhere the graph says nothing."""
+    if not config.reads_graph:
+        return text
+    if graph is None:
+        graph = ops.zeros((*ops.shape(text)[:-1], layers["graph"].dim), text.dtype)
+    return graph if text is None else ops.concatenate([text, graph], axis=-1)
 
 
 def query_rows(

@@ -14,6 +14,7 @@ import zoo
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.features import multi_hot
 from tfrec_fusion.data.indexed import IndexedData
+from tfrec_fusion.data.knowledge import knowledge_of
 from tfrec_fusion.training.distribution import StrategyName, distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
 from zoo.gpt2_hybrid import GPT2Hybrid
@@ -23,7 +24,7 @@ from zoo.text_vectors import text_arguments
 
 MONITOR = "ndcg@10"
 BRANCHES = ("gmf", "mlp")
-FROZEN = "gpt2_hybrid frozen"
+FROZEN = " frozen"  # a model of this name with its language model left as it is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +107,8 @@ class NetworkTrainer:
         if name == "neumf":
             return BRANCHES
         mode = self.hyperparameters.get("text_mode", "frozen")
-        return (FROZEN,) if name == "gpt2_hybrid" and mode != "frozen" else ()
+        tunes = name in zoo.READS_TEXT and mode != "frozen"
+        return (f"{name}{FROZEN}",) if tunes else ()
 
     def _pass(
         self, name: str, phase: str, events: Events, validation: Events | None
@@ -125,7 +127,8 @@ class NetworkTrainer:
         result = fit(
             model,
             batches,
-            epochs=recipe.epochs,
+            # A refit stops where validation was best, on the way down the same learning rates.
+            epochs=self.chosen[name].best_epoch if name in self.chosen else recipe.epochs,
             optimizer=recipe.optimizer(int(batches.cardinality())),
             loss={"logits": recipe.loss()},
             validate=validate,
@@ -160,10 +163,10 @@ class NetworkTrainer:
         return place
 
     def _build(self, name: str, events: Events) -> Any:
-        valid = {one.name for one in zoo.hyperparameters(name.removesuffix(" frozen"))}
+        valid = {one.name for one in zoo.hyperparameters(name.removesuffix(FROZEN))}
         own = {key: value for key, value in self.hyperparameters.items() if key in valid}
-        if name == FROZEN:
-            name, own = "gpt2_hybrid", own | {"text_mode": "frozen"}
+        if name.endswith(FROZEN):
+            name, own = name.removesuffix(FROZEN), own | {"text_mode": "frozen"}
         sizes = {"num_users": len(self.data.users), "num_items": len(self.data.items)}
         if self.options.item_features:
             own["item_features"] = multi_hot(self.data.item_table, self.options.item_features)
@@ -171,6 +174,13 @@ class NetworkTrainer:
             return zoo.build(name, **sizes, **own)
         language = (self.options.text_preset, self.options.text_length)
         own |= text_arguments(self.data.item_column("text"), events, own, *language)
+        if (
+            name == "knowledge_hybrid"
+            and own.get("use_graph", True)
+            and self.data.graph is not None
+        ):
+            own["knowledge"] = knowledge_of(self.data, self.data.graph)
+            self.say(f"graph: {own['knowledge'].description}")
         model = zoo.build(name, **sizes, **own)
         model.set_known(events)
         return model
@@ -178,8 +188,6 @@ class NetworkTrainer:
     def _recipe(self, name: str, model: Any, *, from_branches: bool) -> Recipe:
         names = ("epochs", "batch_size", "learning_rate")
         given = {one: getattr(self.options, one) for one in names}
-        if name in self.chosen:
-            given["epochs"] = self.chosen[name].best_epoch
         changed = {one: value for one, value in given.items() if value is not None}
         return dataclasses.replace(
             recipe_for(model.name, model.config, from_branches=from_branches), **changed

@@ -140,14 +140,15 @@ def recipe_for(model: str, config: Any, *, from_branches: bool = False) -> Recip
     """
     if model in ("gmf", "mlp", "neumf"):
         return CLICKS_FROM_BRANCHES if from_branches else CLICKS
-    if model == "gpt2_hybrid" and config.head == "ncf":
+    hybrid = model in ("gpt2_hybrid", "knowledge_hybrid")
+    if hybrid and config.head == "ncf":
         return CLICKS
-    if model == "gpt2_hybrid" and config.tunes_text and config.reads_history:
+    if hybrid and config.tunes_text and config.reads_history:
         return TUNED_TEXT
-    if model not in ("two_tower", "gpt2_hybrid"):
+    if model != "two_tower" and not hybrid:
         raise ValueError(f"`model` has no recipe: it is not trained by gradients. Got: {model!r}.")
     if config.negatives == "in_batch":
         return IN_BATCH
     if not config.reads_history:
         return ITEMS_OF_USERS
-    return NEXT_ITEMS_WITH_TEXT if model == "gpt2_hybrid" else NEXT_ITEMS
+    return NEXT_ITEMS_WITH_TEXT if hybrid else NEXT_ITEMS

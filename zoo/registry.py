@@ -9,6 +9,7 @@ from typing import Any
 from zoo.baselines import BASELINES
 from zoo.gpt2_hybrid import gpt2_hybrid
 from zoo.hybrid_config import GPT2HybridConfig
+from zoo.knowledge_hybrid import KnowledgeHybridConfig, knowledge_hybrid
 from zoo.ncf import NCFConfig, gmf, mlp, neumf
 from zoo.two_tower import TwoTowerConfig, two_tower
 
@@ -18,8 +19,9 @@ NETWORKS: dict[str, Callable[..., Any]] = {
     "neumf": neumf,
     "two_tower": two_tower,
     "gpt2_hybrid": gpt2_hybrid,
+    "knowledge_hybrid": knowledge_hybrid,
 }
-READS_TEXT = ("gpt2_hybrid",)
+READS_TEXT = ("gpt2_hybrid", "knowledge_hybrid")
 MODELS: dict[str, Callable[..., Any]] = {**BASELINES, **NETWORKS}
 SUMMARIES = {
     "popularity": "what most people took",
@@ -32,6 +34,7 @@ SUMMARIES = {
     "neumf": "GMF and MLP fused (He et al. 2017)",
     "two_tower": "query tower over the user's history, candidate tower over items",
     "gpt2_hybrid": "two towers or NCF over a language model's text vectors and behaviour",
+    "knowledge_hybrid": "gpt2_hybrid with a knowledge graph as a further source",
 }
 _CONFIGS: dict[str, Any] = {
     "gmf": NCFConfig,
@@ -39,10 +42,13 @@ _CONFIGS: dict[str, Any] = {
     "neumf": NCFConfig,
     "two_tower": TwoTowerConfig,
     "gpt2_hybrid": GPT2HybridConfig,
+    "knowledge_hybrid": KnowledgeHybridConfig,
 }
+_TEXT_ARRAYS = ("item_text", "user_text", "text_tower", "item_tokens")
 _ARRAYS = {
     "two_tower": ("item_features",),
-    "gpt2_hybrid": ("item_text", "user_text", "text_tower", "item_tokens"),
+    "gpt2_hybrid": _TEXT_ARRAYS,
+    "knowledge_hybrid": ("knowledge", *_TEXT_ARRAYS),
 }
 
 
@@ -87,5 +93,9 @@ def build(name: str, **arguments: Any) -> Any:
 def hyperparameters(name: str) -> list[Field[Any]]:
     """The dataclass fields a model's keywords come from: name, type, default and help."""
     chosen = [one for one in fields(_CONFIGS.get(name, MODELS[name])) if one.metadata]
-    left_out = {"gmf": ("mlp_dim", "mlp_units"), "mlp": ("gmf_dim",)}.get(name, ())
+    left_out = {
+        "gmf": ("mlp_dim", "mlp_units"),
+        "mlp": ("gmf_dim",),
+        "knowledge_hybrid": ("head", "mlp_units"),
+    }.get(name, ())
     return [one for one in chosen if one.name not in left_out and one.default is not MISSING]

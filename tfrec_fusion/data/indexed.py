@@ -25,6 +25,7 @@ class IndexedData:
         validation: Events that choose epochs and hyperparameters.
         test: Events for the reported numbers.
         description: How the rows were divided.
+        graph: The triples, `head_id`, `relation_id`, `tail_id`, where there are some.
     """
 
     users: Vocabulary
@@ -34,6 +35,7 @@ class IndexedData:
     validation: Events
     test: Events
     description: str
+    graph: pd.DataFrame | None = None
 
     @property
     def train_and_validation(self) -> Events:
@@ -88,6 +90,7 @@ def index_data(data: RecData, split: str | Split = "temporal", *, seed: int = 0)
         validation=Events.from_frame(split.validation, users, items),
         test=Events.from_frame(split.test, users, items),
         description=split.description,
+        graph=data.graph,
     )
 
 

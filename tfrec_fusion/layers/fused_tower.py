@@ -171,10 +171,11 @@ class FusedTower(keras.layers.Layer):
         likeness = ops.where(lends > 0, _SHARPNESS * ops.cast(likeness, "float32"), -1e9)
         return ops.matmul(ops.softmax(likeness), ops.convert_to_tensor(self.embeddings))
 
-    def vectors_like(self, wanted: Any, texts: Any) -> Any:
-        """Vectors of texts outside the vocabulary, ids borrowed; arguments as `ids_like`'s."""
-        there = ops.any(wanted != 0, axis=-1)
-        return self.fuse([self.ids_like(wanted, texts), wanted], [there, there])
+    def fused(self, ids: Any, text: Any) -> Any:
+        """Vectors of rows outside the vocabulary: borrowed ids, where there are some, and texts."""
+        there = ops.any(text != 0, axis=-1)
+        sources = [text] if ids is None else [ids, text]
+        return self.fuse(sources, [there] * len(sources))
 
     def call(
         self, index: Any, text: Any = None, catalogue: bool = False, training: bool | None = None

@@ -73,6 +73,10 @@ class NeighbourAttention(keras.layers.Layer):
         )
         self.seeds = keras.random.SeedGenerator()
 
+    def build(self, *shapes: Any) -> None:
+        """Nothing more to make."""
+        self.built = True
+
     def set_edges(self, starts: Any, relation: Any, tail: Any) -> None:
         """Sets the graph.
 
