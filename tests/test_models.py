@@ -16,6 +16,7 @@ from tfrec_fusion.text.tower import TextTower
 from tfrec_fusion.training.fit import fit
 from zoo.knowledge_hybrid import KnowledgeHybridConfig
 from zoo.ncf import NCFConfig
+from zoo.new_items import offer_new_items
 from zoo.ranking import ranking_of
 from zoo.recipes import recipe_for
 from zoo.recommender import compiled_scores
@@ -301,7 +302,7 @@ def test_an_item_nobody_took_is_scored_by_its_text():
     assert not np.allclose(borrowed[cold], after[cold])
     np.testing.assert_array_equal(borrowed[events.item[0]], after[events.item[0]])
     np.testing.assert_allclose(model.vectors_of_text(TEXTS[[cold]])[0], borrowed[cold], atol=1e-5)
-    boost = model.offer_new_items(events, share=0.5, k=4)
+    boost = offer_new_items(model, events, share=0.5, k=4)
     alone = scores_of(model, events)[:, cold]
     model.get_layer("logits").set_candidates(events.item_counts > 0)
     np.testing.assert_allclose(alone - scores_of(model, events)[:, cold], boost, rtol=1e-3)
@@ -360,6 +361,6 @@ def test_hybrids_refuse_what_does_not_fit():
     with pytest.raises(ValueError, match="reads no text"):
         built(CASES["hybrid id"]).vectors_of_text(TEXTS)
     with pytest.raises(ValueError, match="negatives the catalogue"):
-        built(CASES["hybrid in-batch"]).offer_new_items(DATA.train)
+        offer_new_items(built(CASES["hybrid in-batch"]), DATA.train)
     with pytest.raises(ValueError, match="reads what users did"):
         built(CASES["hybrid"]).score_model()

@@ -39,7 +39,6 @@ from zoo.hybrid_parts import (
     tower_layers,
     user_layers,
 )
-from zoo.new_items import boost_for_share
 from zoo.similarity import cosine_model
 
 
@@ -195,8 +194,8 @@ class GPT2Hybrid(keras.Model):
     def borrow_ids(self) -> int:
         """Gives items without a training event the ids of items with texts like theirs.
 
-        Call it after training, before `offer_new_items`; see `FusedTower.borrow_ids`. For texts of
-        no catalogue `vectors_of_text` does the same.
+        Call it after training, before `zoo.new_items.offer_new_items`; see
+        `FusedTower.borrow_ids`. For texts of no catalogue `vectors_of_text` does the same.
 
         Returns:
             How many items borrow; 0 for a model without ids or without texts.
@@ -207,42 +206,6 @@ class GPT2Hybrid(keras.Model):
 
     def _item_texts(self) -> Any:
         return self.get_layer("item_text")(np.zeros(1, np.int32), catalogue=True)
-
-    def offer_new_items(self, known: Any, share: float | None = None, k: int = 20) -> float:
-        """Lifts items without a training event until they get their share of the lists.
-
-        Nothing in training says how popular an item will be that nobody could take yet, so their
-        scores stand below those of familiar items. A constant is added to them, found by
-        bisection, with which they fill `share` of the first `k` places, on average over users.
-
-        Args:
-            known: What users did (`data.events.Events`): not recommended again.
-            share: Between 0 and 1; by default these items' share of the catalogue.
-            k: Length of the lists.
-
-        Returns:
-            What is added to their scores; 0 where there are none of them.
-
-        Raises:
-            ValueError: When `share` is out of range, or the model is not a two-tower one with
-                the softmax over the catalogue.
-        """
-        head = next((one for one in self.layers if isinstance(one, CatalogueLogits)), None)
-        if head is None or (share is not None and not 0 < share < 1):
-            raise ValueError(
-                "`share` must be between 0 and 1, and the model's negatives the catalogue. "
-                f"Received: share={share}, head={self.config.head}, "
-                f"negatives={self.config.negatives}."
-            )
-        familiar = ops.convert_to_numpy(head.takes_part) > 0
-        head.set_candidates(familiar, 0.0)
-        users = np.unique(known.user)
-        users = users[:: max(1, len(users) // 512)]
-        scores = self.score_model(known, frozen=True)({"user_id": users})["scores"]
-        seen = known.matrix()[users].toarray() > 0
-        boost = boost_for_share(np.asarray(scores), ~familiar, seen, share, k)
-        head.set_candidates(familiar, boost)
-        return boost
 
     def similarity_model(self) -> keras.Model:
         """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines of `item_vectors`."""

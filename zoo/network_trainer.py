@@ -18,6 +18,7 @@ from tfrec_fusion.data.knowledge import knowledge_of
 from tfrec_fusion.training.distribution import StrategyName, distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
 from zoo.gpt2_hybrid import GPT2Hybrid
+from zoo.new_items import offer_new_items
 from zoo.ranking import ranking_of
 from zoo.recipes import Recipe, recipe_for
 from zoo.text_vectors import text_arguments
@@ -42,7 +43,7 @@ class TrainOptions:
         pretrain: Whether to start from trained parts: NeuMF from a GMF and an MLP, as in the
             paper; a hybrid that tunes its language model from the hybrid with a frozen one.
         offer_new_items: Hybrid only: whether items without a training event are lifted until they
-            fill their share of the lists, see `GPT2Hybrid.offer_new_items`.
+            fill their share of the lists, see `zoo.new_items`.
         text_preset: Models that read text only: the language model, see `text.presets`.
         text_length: Most tokens of an item's text that are read.
         item_features: Two-tower only: catalogue columns of "|"-separated labels, such as genres.
@@ -158,7 +159,7 @@ class NetworkTrainer:
             if isinstance(model, GPT2Hybrid):
                 model.borrow_ids()
                 if self.options.offer_new_items:
-                    model.offer_new_items(events)
+                    offer_new_items(model, events)
 
         return place
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from keras import ops
+
+from tfrec_fusion.layers.retrieval import CatalogueLogits
 
 _WIDEST = 100.0  # logits; beyond, new items come before or behind all others anyway
 
@@ -49,3 +54,41 @@ def boost_for_share(
         best = np.argpartition(-(scores + middle * new), k - 1, axis=1)[:, :k]
         low, high = (middle, high) if new[best].mean() < wanted else (low, middle)
     return float(high)
+
+
+def offer_new_items(model: Any, known: Any, share: float | None = None, k: int = 20) -> float:
+    """Lifts items without a training event until they get their share of the lists.
+
+    Nothing in training says how popular an item will be that nobody could take yet, so their
+    scores stand below those of familiar items. A constant is added to them, found by
+    bisection, with which they fill `share` of the first `k` places, on average over users.
+
+    Args:
+        model: A two-tower `gpt2_hybrid` with the softmax over the catalogue.
+        known: What users did (`data.events.Events`): not recommended again.
+        share: Between 0 and 1; by default these items' share of the catalogue.
+        k: Length of the lists.
+
+    Returns:
+        What is added to their scores; 0 where there are none of them.
+
+    Raises:
+        ValueError: When `share` is out of range, or the model is not a two-tower one with
+            the softmax over the catalogue.
+    """
+    head = next((one for one in model.layers if isinstance(one, CatalogueLogits)), None)
+    if head is None or (share is not None and not 0 < share < 1):
+        raise ValueError(
+            "`share` must be between 0 and 1, and the model's negatives the catalogue. "
+            f"Received: share={share}, head={model.config.head}, "
+            f"negatives={model.config.negatives}."
+        )
+    familiar = ops.convert_to_numpy(head.takes_part) > 0
+    head.set_candidates(familiar, 0.0)
+    users = np.unique(known.user)
+    users = users[:: max(1, len(users) // 512)]
+    scores = model.score_model(known, frozen=True)({"user_id": users})["scores"]
+    seen = known.matrix()[users].toarray() > 0
+    boost = boost_for_share(np.asarray(scores), ~familiar, seen, share, k)
+    head.set_candidates(familiar, boost)
+    return boost
