@@ -80,7 +80,16 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES)
+# Near relatives of other cases: `make test-all` runs them.
+SLOW = (
+    *("user", "in-batch user", "hybrid user alone", "hybrid full"),
+    *("knowledge without text", "knowledge without ids"),
+)
+
+
+@pytest.fixture(
+    params=[pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in CASES]
+)
 def named(request):
     return CASES[request.param]
 
