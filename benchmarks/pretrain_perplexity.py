@@ -3,7 +3,7 @@
     python benchmarks/pretrain_perplexity.py --data-dir FOLDER
 
 trains `tfrec_fusion.text.pretrain` on the reviews of FOLDER/reviews.csv.gz (column --column), once
-a seed, briefly: the sizes and the two epochs are for a CPU. The seed draws validation (which tunes
+a seed, briefly: sizes and epochs are for a CPU. The seed draws validation (which tunes
 the n-gram models and says which epoch is best) and test, 10% each of the different reviews, and
 everything in the training. All models share one byte-pair tokenizer, learned from the training
 texts, and predict the same test tokens. Writes `benchmarks/results/pretrain_perplexity.csv`: the
@@ -33,7 +33,7 @@ from tfrec_fusion.text.pretrain import RESULT_FILE, pretrain, split_texts
 # Few passes over the texts: there is nothing to learn by heart, so nothing is dropped.
 # A thousand tokens: a megabyte or two of reviews shows each of them often enough.
 SIZE = GPT2Size(vocabulary_size=1024, max_length=64, dropout=0.0)
-SCHEDULE = Schedule(epochs=2, learning_rate=3e-3)
+SCHEDULE = Schedule(epochs=3, learning_rate=3e-3, warm_up=0.1)
 MODELS = {"unigram": "unigram", "bigram (Kneser-Ney)": "bigram", "GPT-2, small": "perplexity"}
 
 

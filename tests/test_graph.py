@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
+from tfrec_fusion.layers.knowledge_table import KnowledgeTable
 
 STARTS, RELATION, TAIL = [0, 0, 1, 3, 10], [0, 1, 0, *[0] * 7], [4, 4, 5, *range(6, 13)]
 RNG = np.random.default_rng(0)
@@ -71,3 +72,21 @@ def test_what_does_not_fit_is_refused():
         NeighbourAttention(4, 10, 0)
     with pytest.raises(ValueError, match="one of translation, bilinear"):
         TripleScores("rotation")
+    with pytest.raises(ValueError, match="num_entities=3, num_rows=4"):
+        KnowledgeTable(4, 3, 2, 10, dim=4)
+    with pytest.raises(ValueError, match="`triple_weight` must not be negative"):
+        KnowledgeTable(4, 13, 2, 10, dim=4, triple_weight=-1)
+    table = KnowledgeTable(4, 12, 2, 10, dim=4)
+    with pytest.raises(ValueError, match=r"`tail` must be indices below 12\. Received: 4 to 12"):
+        table.set_edges(STARTS, RELATION, TAIL)
+
+
+def test_the_triples_loss_by_hand():
+    table = KnowledgeTable(2, 3, 1, 1, dim=1, score="bilinear", num_corrupted=2, triple_weight=0.5)
+    table.set_edges([0, 0, 1], [0], [2])
+    table.entities.assign([[0.0], [1.0], [1.0]])
+    table.relations.assign([[2.0, 0.0]])
+    # every tail, true or corrupted, is 1 or 2, and scores 1 * 2 * 1
+    assert float(table.triple_loss(table.entities, table.relations)) == pytest.approx(np.log(3))
+    table(np.array([1]), training=True)
+    assert float(table.losses[0]) == pytest.approx(0.5 * np.log(3))
