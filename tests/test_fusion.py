@@ -84,28 +84,6 @@ def test_the_tower_reads_an_id_only_where_it_is_known():
     assert tower(np.array([2, 1]), text[[2, 1]]).numpy().tolist() == [[10, 0], [1, 1]]
 
 
-def test_an_unknown_id_borrows_those_with_texts_like_its_own():
-    tower = FusedTower(5, 2)
-    text = np.zeros((5, 3), np.float32)
-    text[1], text[2], text[3] = [1, 0, 0], [0, 1, 0], [0.8, 0.6, 0]
-    tower(np.array([0]), text, catalogue=True)
-    tower.embeddings.assign([[9, 9], [1, 1], [2, 2], [3, 3], [4, 4]])
-    tower.fuse.projections[1].set_weights([0 * KERNEL])
-    tower.set_known([1, 1, 1, 0, 0])
-    assert tower(np.array([3, 4]), text[[3, 4]]).numpy().tolist() == [[0, 0], [0, 0]]
-    assert tower.borrow_ids(text) == 1  # the last has no text to go by
-    share = 1 / (1 + np.exp(20 * (0.6 - 0.8)))  # of the first, whose cosine is 0.8
-    expected = share * 1 + (1 - share) * 2
-    assert tower(np.array([3]), text[[3]]).numpy()[0].tolist() == pytest.approx([expected] * 2)
-    assert tower(np.array([4, 0]), text[[4, 0]]).numpy().tolist() == [[0, 0], [0, 0]]
-    received = tower.fused(tower.ids_like(text[[3]], text), text[[3]]).numpy()[0]
-    assert received.tolist() == pytest.approx([expected] * 2)
-    tower.set_known([1, 1, 1, 0, 0])
-    assert tower(np.array([3]), text[[3]]).numpy().tolist() == [[0, 0]]
-    with pytest.raises(ValueError, match="tower of ids and texts"):
-        FusedTower(5, 2, use_text=False).borrow_ids(text)
-
-
 def test_ids_are_dropped_in_training_alone_and_at_the_rate_asked_for():
     keras.utils.set_random_seed(0)
     tower = FusedTower(2001, 2, use_text=False, id_dropout=0.3)

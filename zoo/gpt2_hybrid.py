@@ -10,10 +10,9 @@
 
 The language model is GPT-2 (Radford et al. 2019) or any other preset of `text.presets`; its
 vectors are constants of the model, made once by `text.store`. An item without a training event is
-scored by its text: ids are dropped in training (DropoutNet: Volkovs et al. 2017), such items are
-left out of the training softmax, where they could only learn to be last, and after training they
-borrow the ids of items that read alike (`borrow_ids`). The second term of the two towers is a
-content filter with one learned number, which serves new items from the start.
+scored by its text: ids are dropped in training (DropoutNet: Volkovs et al. 2017), and such items
+are left out of the training softmax, where they could only learn to be last. The second term of
+the two towers is a content filter with one learned number, which serves new items from the start.
 """
 
 from __future__ import annotations
@@ -191,22 +190,6 @@ class GPT2Hybrid(keras.Model):
             if layer.weights and layer.name != "item_text":
                 layer.set_weights(frozen.get_layer(layer.name).get_weights())
 
-    def borrow_ids(self) -> int:
-        """Gives items without a training event the ids of items with texts like theirs.
-
-        Call it after training, before `zoo.new_items.offer_new_items`; see
-        `FusedTower.borrow_ids`. For texts of no catalogue `vectors_of_text` does the same.
-
-        Returns:
-            How many items borrow; 0 for a model without ids or without texts.
-        """
-        if self.config.sources != "id+text":
-            return 0
-        return self.get_layer("items").borrow_ids(self._item_texts())
-
-    def _item_texts(self) -> Any:
-        return self.get_layer("item_text")(np.zeros(1, np.int32), catalogue=True)
-
     def similarity_model(self) -> keras.Model:
         """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines of `item_vectors`."""
         return cosine_model(self.item_vectors())
@@ -233,10 +216,8 @@ class GPT2Hybrid(keras.Model):
             raise ValueError('This model reads no text (sources="id"): it cannot place a text.')
         layers = {layer.name: layer for layer in self.layers}
         space = layers["item_text"].vectors_of_text(text)
-        ids = None
-        if self.config.sources == "id+text":
-            ids = layers["items"].ids_like(space, self._item_texts())
-        rows = layers["items"].fused(ids, content_of(layers, self.config, space, None))
+        unseen = np.zeros(len(text), np.int32)
+        rows = layers["items"](unseen, content_of(layers, self.config, space, None))
         rows = layers["join"]([rows, space]) if "profile" in layers else rows
         return ops.convert_to_numpy(rows)
 

@@ -17,7 +17,6 @@ from tfrec_fusion.data.indexed import IndexedData
 from tfrec_fusion.data.knowledge import knowledge_of
 from tfrec_fusion.training.distribution import StrategyName, distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
-from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.new_items import offer_new_items
 from zoo.ranking import ranking_of
 from zoo.recipes import Recipe, recipe_for
@@ -122,8 +121,8 @@ class NetworkTrainer:
         if starts:
             model.start_from(*starts)
         recipe = self._recipe(name, model, from_branches=bool(starts))
-        place = self._placing(model, events)
-        validate = None if validation is None else _validator(model, events, validation, place)
+        lift = self._lift(model, events)
+        validate = None if validation is None else _validator(model, events, validation, lift)
         batches = recipe.batches(model.config, events, recipe.batch_size, self.options.seed)
         result = fit(
             model,
@@ -141,7 +140,7 @@ class NetworkTrainer:
             seed=self.options.seed,
             progress=self.options.progress,
         )
-        place()
+        lift()
         if validate is None:
             self.say(f"{name}: refitted on train and validation, {result.seconds:.0f} s")
         else:
@@ -152,16 +151,15 @@ class NetworkTrainer:
             )
         return model
 
-    def _placing(self, model: Any, events: Events) -> Callable[[], None]:
-        """Places items without an event by what the weights of the moment say of others."""
+    def _lift(self, model: Any, events: Events) -> Callable[[], None]:
+        """Lifts new items by what the weights of the moment ask for, where that is wanted."""
+        if not self.options.offer_new_items:
+            return lambda: None
 
-        def place() -> None:
-            if isinstance(model, GPT2Hybrid):
-                model.borrow_ids()
-                if self.options.offer_new_items:
-                    offer_new_items(model, events)
+        def lift() -> None:
+            offer_new_items(model, events)
 
-        return place
+        return lift
 
     def _build(self, name: str, events: Events) -> Any:
         valid = {one.name for one in zoo.hyperparameters(name.removesuffix(FROZEN))}

@@ -10,8 +10,6 @@ from keras import ops
 
 from tfrec_fusion.layers.fusion import fusion_layer
 
-_SHARPNESS = 20.0  # of a text's likeness; on validation, between an average and the nearest one
-
 
 def _all_but_unseen(shape: Any, dtype: Any = None) -> Any:
     return ops.cast(ops.arange(shape[0]) > 0, dtype or "float32")
@@ -24,8 +22,7 @@ class FusedTower(keras.layers.Layer):
     `vector(i) = fusion(embedding[i] if known[i], text[i] if it is not zero)`. In training a
     known id's embedding is left out at random (`id_dropout`; DropoutNet: Volkovs et al. 2017), so
     that the text alone learns to stand for an item. An item without a training event is not
-    known: its untrained embedding is never read, and it is represented by its text, or, after
-    `borrow_ids`, also by the trained embeddings of items with texts like its own. Index 0, the
+    known: its untrained embedding is never read, and it is represented by its text. Index 0, the
     unseen one, is never known, so texts outside the vocabulary are asked for with index 0.
 
     Args:
@@ -90,9 +87,6 @@ class FusedTower(keras.layers.Layer):
             self.known = self.add_weight(
                 name="known", shape=(num_rows,), initializer=_all_but_unseen, trainable=False
             )
-            self.borrowed = self.add_weight(
-                name="borrowed", shape=(num_rows,), initializer="zeros", trainable=False
-            )
 
     def build(self, index_shape: Any, text_shape: Any = None) -> None:
         """Makes the weights."""
@@ -107,7 +101,7 @@ class FusedTower(keras.layers.Layer):
         self.fuse.build([(None, size) for size in sizes])
 
     def set_known(self, known: Any) -> None:
-        """Says which ids have a training event; what was borrowed is given back.
+        """Says which ids have a training event.
 
         Args:
             known: `(num_rows,)`, true where there is one; row 0 never counts.
@@ -123,59 +117,6 @@ class FusedTower(keras.layers.Layer):
             )
         mask[0] = 0
         self.known.assign(mask)
-        self.borrowed.assign(np.zeros_like(mask))
-
-    def borrow_ids(self, texts: Any) -> int:
-        """Gives ids that are not known the mean embedding of known ones with texts like theirs.
-
-        Call it after training. What tastes alike reads alike: on held-out items this found more
-        than the text path alone, which learns familiar items' words by heart.
-
-        Args:
-            texts: `(num_rows, text_dim)`, the text of every row, of length 1 or 0.
-
-        Returns:
-            How many ids borrow.
-
-        Raises:
-            ValueError: When the tower lacks ids or texts.
-        """
-        if not (self.use_id and self.use_text):
-            raise ValueError("Only a tower of ids and texts can borrow ids.")
-        with_text = ops.convert_to_numpy(ops.any(texts != 0, axis=-1))
-        new = (ops.convert_to_numpy(self.known) == 0) & with_text
-        new[0] = False
-        rows = np.flatnonzero(new)
-        if len(rows):
-            embeddings = ops.convert_to_numpy(self.embeddings).copy()
-            wanted = ops.take(texts, rows, axis=0)
-            embeddings[rows] = ops.convert_to_numpy(self.ids_like(wanted, texts))
-            self.embeddings.assign(embeddings)
-        self.borrowed.assign(new.astype(np.float32))
-        return len(rows)
-
-    def ids_like(self, wanted: Any, texts: Any) -> Any:
-        """Known ids' embeddings, weighed by how like their texts are: `softmax(20 t · T) E`.
-
-        Args:
-            wanted: `(batch, text_dim)` texts of length 1.
-            texts: `(num_rows, text_dim)`, the text of every row.
-
-        Returns:
-            `(batch, dim)`.
-        """
-        lends = ops.convert_to_tensor(self.known) * ops.cast(
-            ops.any(texts != 0, axis=-1), "float32"
-        )
-        likeness = ops.matmul(wanted, ops.transpose(texts))  # (batch, num_rows)
-        likeness = ops.where(lends > 0, _SHARPNESS * ops.cast(likeness, "float32"), -1e9)
-        return ops.matmul(ops.softmax(likeness), ops.convert_to_tensor(self.embeddings))
-
-    def fused(self, ids: Any, text: Any) -> Any:
-        """Vectors of rows outside the vocabulary: borrowed ids, where there are some, and texts."""
-        there = ops.any(text != 0, axis=-1)
-        sources = [text] if ids is None else [ids, text]
-        return self.fuse(sources, [there] * len(sources))
 
     def call(
         self, index: Any, text: Any = None, catalogue: bool = False, training: bool | None = None
@@ -188,7 +129,7 @@ class FusedTower(keras.layers.Layer):
 
         sources, present = [], []
         if self.use_id:
-            there = rows(self.known) + rows(self.borrowed)
+            there = rows(self.known)
             if training and self.id_dropout:
                 drawn = keras.random.uniform(ops.shape(there), seed=self.seeds)
                 there = there * ops.cast(drawn >= self.id_dropout, there.dtype)

@@ -58,6 +58,11 @@ class AdversarialModel(keras.Model):
                 f"Its weights are {', '.join(names)}."
             )
 
+    @property
+    def changes_gradients(self) -> bool:
+        """Whether `gradients` are others than those of the loss."""
+        return False
+
     def gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, list[Any]]:
         """Outputs, the loss, and the gradients of `trainable_variables`, on this replica.
 
@@ -70,9 +75,12 @@ class AdversarialModel(keras.Model):
 
     def train_step(self, data: Any) -> Any:
         """One step; plain Keras's with an epsilon of 0."""
+        if not (self.epsilon or self.changes_gradients):
+            return super().train_step(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y_pred, loss, gradients = self.gradients(x, y, sample_weight)
-        self._loss_tracker.update_state(loss * num_replicas())
+        num_rows = tf.shape(keras.tree.flatten(x)[0])[0]
+        self._loss_tracker.update_state(loss * num_replicas(), sample_weight=num_rows)
         results = self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
         if self.epsilon:
             moves = self._moves(gradients)

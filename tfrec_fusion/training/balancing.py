@@ -134,6 +134,11 @@ class BalancedModel(AdversarialModel):
             found = found * factor * np.exp(-np.asarray(self.log_variance))
         return dict(zip(self.tasks, found.tolist(), strict=True))
 
+    @property
+    def changes_gradients(self) -> bool:
+        """Whether tasks' gradients are balanced, not only their losses."""
+        return self.balance in _OF_GRADIENTS
+
     def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.fit`; weights are logged, and DWA's moved, at the end of each epoch."""
         return super().fit(*args, callbacks=[_Epochs(), *(callbacks or [])], **kwargs)
@@ -181,7 +186,7 @@ class BalancedModel(AdversarialModel):
 
     def gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, list[Any]]:
         """Outputs, the balanced loss and its gradients."""
-        if self.balance not in _OF_GRADIENTS:
+        if not self.changes_gradients:
             return super().gradients(x, y, sample_weight)
         variables = self.trainable_variables
         values = [one.value for one in variables]
