@@ -8,9 +8,10 @@ that no held-out item has one training event, trains on the rest and ranks for e
 whole catalogue, and the held-out items alone. Once a seed, which also draws the items. Writes
 `benchmarks/results/cold_items_<data>.csv`: mean and 95% interval over seeds.
 
-The hybrid offers new items by their share of the catalogue (`offer_new_items`), a rule that looks
-at no held-out event. Popularity knows nothing of new items: among them its ties are broken by
-catalogue order, which in MovieLens is itself close to popularity; `random` draws scores.
+The hybrid places new items by their texts and offers them by their share of the catalogue
+(`zoo.new_items`), rules that look at no held-out event. Popularity knows nothing of new items:
+among them its ties are broken by catalogue order, which in MovieLens is itself close to
+popularity; `random` draws scores.
 """
 
 from __future__ import annotations

@@ -82,6 +82,16 @@ def test_the_tower_reads_an_id_only_where_it_is_known():
     rows = tower(np.array([0]), text, catalogue=True).numpy().tolist()
     assert rows == [[0, 0], [1, 1], [10, 0], [0, 0]]
     assert tower(np.array([2, 1]), text[[2, 1]]).numpy().tolist() == [[10, 0], [1, 1]]
+    tower.set_stand_ins([2], [[5, 6]])
+    assert tower(np.array([2, 1]), text[[2, 1]]).numpy().tolist() == [[5, 6], [1, 1]]
+    training = tower(np.array([2, 1]), text[[2, 1]], training=True).numpy()
+    assert training.tolist() == [[10, 0], [1, 1]]
+    tower.set_known([1, 1, 0, 0])  # what stood in is forgotten
+    assert tower(np.array([0]), text, catalogue=True).numpy().tolist() == rows
+    with pytest.raises(ValueError, match="a known row: True"):
+        tower.set_stand_ins([1], [[5, 6]])
+    with pytest.raises(ValueError, match=r"shape \(1, 2\).*Received: shape \(2,\)"):
+        tower.set_stand_ins([2], [5, 6])
 
 
 def test_ids_are_dropped_in_training_alone_and_at_the_rate_asked_for():
@@ -165,9 +175,9 @@ def test_an_encoded_table_follows_its_language_model():
 
 def test_new_items_keep_out_of_training_and_are_lifted_afterwards():
     head = CatalogueLogits(3, use_bias=False, partial=True)
-    head.set_candidates([1, 1, 0], boost=5)
+    head.set_candidates([1, 1, 0], boost=5, stretch=3)
     query, items = np.ones((1, 2), np.float32), np.ones((3, 2), np.float32)
-    assert head(query, items).numpy().tolist() == [[2, 2, 7]]
+    assert head(query, items).numpy().tolist() == [[2, 2, 3 * 2 + 5]]
     assert head(query, items, training=True).numpy()[0, 2] < -1e8
     with pytest.raises(ValueError, match="partial=False"):
         CatalogueLogits(3).set_candidates([1, 1, 0])

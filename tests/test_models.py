@@ -16,7 +16,7 @@ from tfrec_fusion.text.tower import TextTower
 from tfrec_fusion.training.fit import fit
 from zoo.knowledge_hybrid import KnowledgeHybridConfig
 from zoo.ncf import NCFConfig
-from zoo.new_items import offer_new_items
+from zoo.new_items import boost_for_share, offer_new_items
 from zoo.ranking import ranking_of
 from zoo.recipes import recipe_for
 from zoo.recommender import compiled_scores
@@ -307,10 +307,30 @@ def test_an_item_nobody_took_is_scored_by_its_text():
     np.testing.assert_array_equal(before[cold], after[cold])
     assert not np.allclose(before[events.item[0]], after[events.item[0]])
     np.testing.assert_allclose(model.vectors_of_text(TEXTS[[cold]])[0], after[cold], atol=1e-5)
+
+
+def test_a_new_item_stands_where_its_neighbours_in_meaning_stand():
+    keras.utils.set_random_seed(0)
+    cold, twin = (4, 9), 7
+    texts = TEXTS.copy()
+    texts[cold[0]] = texts[twin]
+    model = zoo.build("gpt2_hybrid", **SIZES, **HYBRID | {"item_text": texts})
+    kept = ~np.isin(DATA.train.item, cold)
+    events = dataclasses.replace(DATA.train, **{n: getattr(DATA.train, n)[kept] for n in ROWS})
+    model.set_known(events)
     boost = offer_new_items(model, events, share=0.5, k=4)
-    alone = scores_of(model, events)[:, cold]
-    model.get_layer("logits").set_candidates(events.item_counts > 0)
-    np.testing.assert_allclose(alone - scores_of(model, events)[:, cold], boost, rtol=1e-3)
+    placed, neighbour = model.item_vectors()[[cold[0], twin], : SMALL["dim"]]
+    assert placed @ neighbour > 0.9 * np.linalg.norm(placed) * np.linalg.norm(neighbour)
+
+    users, familiar = np.unique(events.user), events.item_counts > 0
+    scores = scores_of(model, events)[users]
+    new = ~familiar & (np.arange(len(familiar)) > 0)
+    spread = {name: scores[:, part].std(1).mean() for name, part in (("n", new), ("f", familiar))}
+    assert spread["n"] == pytest.approx(spread["f"] / 2, rel=1e-3)
+    lifted = scores - boost * new
+    assert boost_for_share(lifted, new, events.matrix()[users].toarray() > 0, 0.5, 4) == (
+        pytest.approx(boost, abs=1e-3)
+    )
 
 
 def test_items_without_ids_and_texts_are_told_apart_by_the_graph():

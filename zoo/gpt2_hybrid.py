@@ -12,7 +12,8 @@ The language model is GPT-2 (Radford et al. 2019) or any other preset of `text.p
 vectors are constants of the model, made once by `text.store`. An item without a training event is
 scored by its text: ids are dropped in training (DropoutNet: Volkovs et al. 2017), and such items
 are left out of the training softmax, where they could only learn to be last. The second term of
-the two towers is a content filter with one learned number, which serves new items from the start.
+the two towers is a content filter with one learned number, which serves new items from the start;
+`zoo.new_items` places them among the others.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ class TrainOptions:
             epochs that was best on validation. Test numbers are then those of the second model.
         pretrain: Whether to start from trained parts: NeuMF from a GMF and an MLP, as in the
             paper; a hybrid that tunes its language model from the hybrid with a frozen one.
-        offer_new_items: Hybrid only: whether items without a training event are lifted until they
-            fill their share of the lists, see `zoo.new_items`.
+        offer_new_items: Hybrid only: whether items without a training event are placed by their
+            texts and lifted until they fill their share of the lists, see `zoo.new_items`.
         text_preset: Models that read text only: the language model, see `text.presets`.
         text_length: Most tokens of an item's text that are read.
         item_features: Two-tower only: catalogue columns of "|"-separated labels, such as genres.

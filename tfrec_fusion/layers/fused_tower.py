@@ -22,8 +22,9 @@ class FusedTower(keras.layers.Layer):
     `vector(i) = fusion(embedding[i] if known[i], text[i] if it is not zero)`. In training a
     known id's embedding is left out at random (`id_dropout`; DropoutNet: Volkovs et al. 2017), so
     that the text alone learns to stand for an item. An item without a training event is not
-    known: its untrained embedding is never read, and it is represented by its text. Index 0, the
-    unseen one, is never known, so texts outside the vocabulary are asked for with index 0.
+    known: its untrained embedding is never read, and it is represented by its text, or outside
+    training by a vector it was given (`set_stand_ins`). Index 0, the unseen one, is never known,
+    so texts outside the vocabulary are asked for with index 0.
 
     Args:
         num_rows: Size of the vocabulary, the unseen index 0 included.
@@ -87,6 +88,9 @@ class FusedTower(keras.layers.Layer):
             self.known = self.add_weight(
                 name="known", shape=(num_rows,), initializer=_all_but_unseen, trainable=False
             )
+            self.given = self.add_weight(
+                name="given", shape=(num_rows,), initializer="zeros", trainable=False
+            )
 
     def build(self, index_shape: Any, text_shape: Any = None) -> None:
         """Makes the weights."""
@@ -117,6 +121,33 @@ class FusedTower(keras.layers.Layer):
             )
         mask[0] = 0
         self.known.assign(mask)
+        self.given.assign(0 * mask)
+
+    def set_stand_ins(self, rows: Any, vectors: Any) -> None:
+        """Gives rows that are not known whole vectors, instead of those that their text makes.
+
+        They are kept where the rows' embeddings would be, which nothing reads.
+
+        Args:
+            rows: Indices of rows that are not known.
+            vectors: `(number of rows, dim)`.
+
+        Raises:
+            ValueError: When the shape differs, a row is known, or the tower has no ids.
+        """
+        rows = np.asarray(rows, np.int32)
+        expected = (len(rows), self.dim)
+        known = self.use_id and ops.convert_to_numpy(self.known)[rows].any()
+        if not self.use_id or known or np.shape(vectors) != expected:
+            raise ValueError(
+                f"`vectors` must have the shape {expected}, none of the rows be known and the "
+                f"tower have ids. Received: shape {np.shape(vectors)}, a known row: {known}, "
+                f"use_id={self.use_id}."
+            )
+        table, given = (ops.convert_to_numpy(one).copy() for one in (self.embeddings, self.given))
+        table[rows], given[rows] = vectors, 1
+        self.embeddings.assign(table)
+        self.given.assign(given)
 
     def call(
         self, index: Any, text: Any = None, catalogue: bool = False, training: bool | None = None
@@ -139,7 +170,10 @@ class FusedTower(keras.layers.Layer):
             # Dropout may zero a short vector: whether there is a text is asked before.
             present.append(ops.any(text != 0, axis=-1))
             sources.append(self.drop_text(text, training=training))
-        return self.fuse(sources, present)
+        fused = self.fuse(sources, present)
+        if training or not self.use_id:
+            return fused
+        return ops.where(rows(self.given)[..., None] > 0, sources[0], fused)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""

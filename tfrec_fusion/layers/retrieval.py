@@ -22,7 +22,7 @@ class CatalogueLogits(keras.layers.Layer):
         use_bias: Whether each item has a bias, its popularity beside its meaning.
         partial: Whether training leaves items out (`set_candidates`): those without an event
             would be everlasting negatives and only learn to be last. In training their logits are
-            out of reach; otherwise they are scored like any other, plus their `boost`.
+            out of reach; otherwise they are scored like any other, times `stretch` plus `boost`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -65,13 +65,17 @@ class CatalogueLogits(keras.layers.Layer):
             self.boost = self.add_weight(
                 name="boost", shape=(), initializer="zeros", trainable=False
             )
+            self.stretch = self.add_weight(
+                name="stretch", shape=(), initializer="ones", trainable=False
+            )
 
-    def set_candidates(self, takes_part: Any, boost: float = 0.0) -> None:
+    def set_candidates(self, takes_part: Any, boost: float = 0.0, stretch: float = 1.0) -> None:
         """Says which items take part in training.
 
         Args:
             takes_part: `(num_items,)`, 0 for those left out.
             boost: Added to the logits of those left out, but not in training.
+            stretch: What those logits are multiplied by before.
 
         Raises:
             ValueError: When the layer is not `partial` or the shape differs.
@@ -83,6 +87,7 @@ class CatalogueLogits(keras.layers.Layer):
             )
         self.takes_part.assign(np.asarray(takes_part, np.float32))
         self.boost.assign(boost)
+        self.stretch.assign(stretch)
 
     def call(self, query: Any, candidates: Any, training: bool | None = None) -> Any:
         """Computes what the class describes."""
@@ -99,6 +104,8 @@ class CatalogueLogits(keras.layers.Layer):
             candidates = ops.concatenate([candidates, column[:, None]], axis=1)
         logits = ops.matmul(rows, ops.transpose(candidates))  # (all queries, num_items)
         if column is not None and not training:
+            if self.partial:
+                logits *= ops.cast(1 + left_out * (self.stretch - 1), logits.dtype)
             logits = logits + column  # with few queries the candidates are the largest
         return ops.reshape(logits, (*ops.shape(query)[:-1], self.num_items))
 
