@@ -1,4 +1,4 @@
-"""Writes the tables of README.md from `benchmarks/results/*.csv`.
+"""Writes the tables of README.md and benchmarks/README.md from `benchmarks/results/*.csv`.
 
     python benchmarks/readme_tables.py            # rewrite them
     python benchmarks/readme_tables.py --check    # exit 1 when they differ
@@ -16,6 +16,7 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+PAGES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -41,9 +42,9 @@ def markdown(name: str) -> str:
     return "".join(f"| {line} |\n" for line in lines)
 
 
-def with_tables(readme: str) -> str:
+def with_tables(page: str) -> str:
     """The text with every marked table made anew."""
-    return MARKED.sub(lambda found: found[1] + markdown(found[2]) + found[3], readme)
+    return MARKED.sub(lambda found: found[1] + markdown(found[2]) + found[3], page)
 
 
 def _is_whole(value: object) -> bool:
@@ -51,12 +52,9 @@ def _is_whole(value: object) -> bool:
 
 
 if __name__ == "__main__":
-    path = ROOT / "README.md"
-    written = path.read_text("utf-8")
-    if "--check" in sys.argv:
-        sys.exit(
-            "README.md differs: run benchmarks/readme_tables.py"
-            if with_tables(written) != written
-            else 0
-        )
-    path.write_text(with_tables(written), "utf-8")
+    for page in PAGES:
+        written = page.read_text("utf-8")
+        if "--check" not in sys.argv:
+            page.write_text(with_tables(written), "utf-8")
+        elif with_tables(written) != written:
+            sys.exit(f"{page} differs: run benchmarks/readme_tables.py")
