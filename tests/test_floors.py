@@ -43,6 +43,7 @@ ZOO_ROOMS = {
     r"ensembling": {"data", "evaluation", "layers", "training"},
     r"train|comparison|ranking": {"data", "evaluation", "files"},
     r"demo": {"data", "evaluation", "serving"},
+    r"explanation": {"evaluation", "text"},
     r"baselines|ease|matrix_\w+|neighbours|popularity|similarity|tfidf": {"data"},
     r"__init__|recommender|recipes|registry|run|card": {
         "data",
@@ -57,7 +58,9 @@ ZOO_ROOMS = {
 # The command line and the rooms that only it is made of. Nobody else imports them, so that no model
 # reaches training, evaluation or serving through a neighbour; and the door itself nobody imports.
 DOOR = r"__main__|commands\w*"
-COMMAND_LINE = DOOR + r"|train|ensembling|network_trainer|comparison|ranking|demo|model_options"
+COMMAND_LINE = (
+    DOOR + r"|train|ensembling|explanation|network_trainer|comparison|ranking|demo|model_options"
+)
 
 # Names that say nothing about what is inside.
 SEDIMENT = {"utils", "util", "common", "helpers", "misc", "base", "core"}

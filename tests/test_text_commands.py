@@ -126,6 +126,19 @@ def test_the_language_model_is_tuned_inside_the_hybrid(folder, preset, tmp_path)
     assert "MiB" in run("export", tmp_path / "run", "--to", tmp_path / "served", "-k", 3).stdout
 
 
+def test_a_recommendation_is_explained(hybrid, tmp_path):
+    found = answer("explain", hybrid, "--user-id", "u1", "--item-id", "i2", "-k", 3)
+    effects = [row["effect"] for row in found["history"]]
+    assert effects == sorted(effects, reverse=True) and len(effects) == 3
+    assert {row["word"] for row in found["words"]} <= {*GENRES["songs"].split(), "number", "2"}
+    picture = tmp_path / "why.svg"
+    text = run("explain", hybrid, "--user-id", "u1", "--picture", picture).stdout
+    assert "past items" in text and "words of the text" in text
+    assert picture.read_text("utf-8").startswith("<svg")
+    refused = run("explain", hybrid, "--user-id", "u1", "--item-id", "none", code=2)
+    assert "Item 'none' is not known" in refused.stderr
+
+
 def test_new_items_are_lifted_on_request(folder, preset, tmp_path):
     arguments = ["--split", "cold_item", "--offer-new-items", "--text-preset", preset, *SMALL]
     run("train", "gpt2_hybrid", "--data", folder, "--out", tmp_path / "run", *arguments)

@@ -144,18 +144,18 @@ class GPT2Hybrid(keras.Model):
         scores = self._catalogue_scores(layers, inputs, user_id)
         return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
 
-    def history_model(self) -> keras.Model | None:
+    def history_model(self, of_user: int = 0) -> keras.Model | None:
         """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for people never seen.
 
-        Where the query also reads the user it is that of the unseen one, without id and words.
-        None where it reads no history.
+        Where the query also reads the user it is that of index `of_user`, by default the unseen
+        one, without id and words. None where it reads no history.
         """
         if not self.config.reads_history:
             return None
         history = keras.Input((None,), dtype="int32", name="history")
         inputs = {"history": history}
         if self.config.reads_user_id:
-            inputs["user_id"] = 0 * history[:, 0]
+            inputs["user_id"] = 0 * history[:, 0] + of_user
         scores = self._catalogue_scores(self._layers_by_name(True), inputs, history)
         return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
 

@@ -1,4 +1,4 @@
-"""Plots as inline SVG: metric bars with their intervals, and learning curves.
+"""Plots as inline SVG: metric bars with their intervals, learning curves, and effects.
 
 Text and axes are drawn in `currentColor`, so that a page's light and dark colours apply to them.
 """
@@ -9,6 +9,7 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from tfrec_fusion.evaluation.rows import DASH, ReportRow, metric_label, number
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 COLOURS = ("#3b8ac4", "#e08214", "#2a9d78", "#cc6699", "#8c7ae6", "#c2504a", "#7f8c8d")
 _INK = "#123457"  # stands for currentColor until the SVG is written
 _COLUMNS = 3
+_NAMES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 
 
 def metric_bars(rows: Sequence[ReportRow], metrics: Sequence[str]) -> str:
@@ -71,6 +73,29 @@ def learning_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(figure, panels, list(curves))
     return _svg(figure, "Learning curves by epoch")
+
+
+def effect_bars(panels: Mapping[str, Sequence[tuple[str, float]]], label: str) -> str:
+    """Horizontal bars to both sides of zero, one panel under the other.
+
+    Args:
+        panels: Titles to labelled effects, drawn from top to bottom.
+        label: What the picture shows, for those who cannot see it.
+
+    Returns:
+        An `<svg>` element without references to anything outside it.
+    """
+    most = max(len(effects) for effects in panels.values())
+    figure, axes_of_panels = _panels(len(panels), 0.6 + 0.3 * most, columns=1)
+    for axes, (title, effects) in zip(axes_of_panels, panels.items(), strict=True):
+        labels, values = zip(*effects, strict=True)
+        colours = [COLOURS[value < 0] for value in values]
+        axes.barh(range(len(values)), values, height=0.62, color=colours, alpha=0.75)
+        axes.set_yticks(range(len(values)), labels, parse_math=False)
+        axes.set_ylim(len(values) - 0.4, -0.6)
+        axes.axvline(0, color=_INK, linewidth=0.8)
+        axes.set_title(title, parse_math=False, loc="left", fontsize=10)
+    return _svg(figure, label)
 
 
 def _bars(axes: Axes, rows: Sequence[ReportRow], metric: str) -> None:
@@ -126,12 +151,12 @@ def _legend(figure: Figure, panels: Sequence[Axes], runs: list[str]) -> None:
         text.set_parse_math(False)
 
 
-def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels, three in a row, each `height` inches."""
+def _panels(count: int, height: float, columns: int = _COLUMNS) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels, at most `columns` in a row, each `height` inches."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    columns = min(count, _COLUMNS)
+    columns = min(count, columns)
     lines = -(-count // columns)
     width = 9.6 if columns > 1 else 6.4
     layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.06)
@@ -169,4 +194,6 @@ def _svg(figure: Figure, label: str) -> str:
     head = re.search(r'viewBox="[^"]*"', svg)
     box = head.group() if head else ""
     inside = svg[svg.index(">") + 1 :].replace(_INK, "currentColor")
-    return f'<svg {box} role="img" aria-label="{label}">{inside.strip()}'
+    return (
+        f'<svg {_NAMES} {box} role="img" aria-label="{escape(label, quote=True)}">{inside.strip()}'
+    )

@@ -95,7 +95,7 @@ class TextTower(keras.layers.Layer):
         # Attention over nothing is undefined: an empty row attends to its first padding token.
         counted = ops.maximum(num_tokens, 1)
         states = self._token_vectors(token_ids, counted, training)
-        pooled = ops.cast(self._pool(states, counted), self.compute_dtype)
+        pooled = ops.cast(self.pool(states, counted), self.compute_dtype)
         return ops.where(is_empty, ops.cast(self.empty, self.compute_dtype), pooled)
 
     def _token_vectors(self, token_ids: Any, num_tokens: Any, training: bool | None) -> Any:
@@ -113,7 +113,8 @@ class TextTower(keras.layers.Layer):
         places = ops.arange(ops.shape(token_ids)[1], dtype=num_tokens.dtype)
         return places < ops.expand_dims(num_tokens, -1)  # (batch, length)
 
-    def _pool(self, states: Any, num_tokens: Any) -> Any:
+    def pool(self, states: Any, num_tokens: Any) -> Any:
+        """Token vectors `(batch, length, dim)` of texts of `num_tokens` → `(batch, dim)`."""
         if self.pooling == "first":
             return states[:, 0]
         if self.pooling == "last":

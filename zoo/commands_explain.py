@@ -1,0 +1,47 @@
+"""The command that says what carried a recommendation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tfrec_fusion.files.whole import write_text
+from zoo.run import Run, load_run
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--user-id", required=True, help="A user of the model.")
+@click.option("--item-id", help="An item of the catalogue; by default the best recommendation.")
+@click.option("-k", default=5, show_default=True, help="How many past items, and words.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Also draw it, an SVG file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def explain(
+    run: Path, user_id: str, item_id: str | None, k: int, picture: Path | None, as_json: bool
+) -> None:
+    """Say which past items and which words of its text carried a recommendation.
+
+    An item's effect is by how much the score falls when it is left out of the history; a word's
+    is its integrated gradient through the language model.
+    """
+    # TF Text and KerasHub take seconds to import: other commands need not wait for them.
+    from tfrec_fusion.text.encoder import TextEncoder
+    from zoo.explanation import Explainer
+
+    loaded = load_run(run)
+    recommender = loaded.recommender
+    if item_id is None:
+        item_id = str(recommender.recommend(user_id, 1)["item_id"].iloc[0])
+    encoder = None
+    if _reads_text(loaded):
+        options = loaded.info["options"]
+        encoder = TextEncoder(options["text_preset"], max_length=options["text_length"])
+    found = Explainer(recommender, encoder).explain(user_id, item_id)
+    if picture is not None:
+        write_text(picture, found.as_svg(k) + "\n")
+    click.echo(found.as_json(k) if as_json else found.as_text(k))
+
+
+def _reads_text(run: Run) -> bool:
+    return bool(getattr(getattr(run.model, "config", None), "reads_text", False))

@@ -1,0 +1,231 @@
+"""Why an item was recommended: which past items, and which words of its text, carried the score."""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfrec_fusion.evaluation.plots import effect_bars
+from tfrec_fusion.text.attribution import WordEffects
+from tfrec_fusion.text.encoder import TextEncoder
+from zoo.gpt2_hybrid import GPT2Hybrid
+from zoo.hybrid_parts import content_of, item_rows, query_rows
+from zoo.recommender import Recommender
+
+_HISTORIES_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What carried one score, strongest first.
+
+    Attributes:
+        user_id: Whose recommendation.
+        item_id: What was recommended.
+        title: Its title.
+        score: The model's score.
+        history: `item_id`, `title` and `effect` of each past item: by how much the score falls
+            when the item is left out of the history. Negative where it rises.
+        words: `word` and `effect` of each word of the item's text (`text.attribution`), empty
+            for a model that reads none.
+    """
+
+    user_id: str
+    item_id: str
+    title: str
+    score: float
+    history: pd.DataFrame
+    words: pd.DataFrame
+
+    def as_json(self, k: int | None = None) -> str:
+        """One JSON object with the `k` strongest of each kind, all by default."""
+        kinds = {"history": self.history, "words": self.words}
+        answer = {name: getattr(self, name) for name in ("user_id", "item_id", "title", "score")}
+        answer |= {name: table[:k].to_dict("records") for name, table in kinds.items()}
+        return json.dumps(answer, ensure_ascii=False)
+
+    def as_text(self, k: int = 5) -> str:
+        """Some lines for a terminal."""
+        lines = [f"{self.title}  [{self.item_id}]  for user {self.user_id}: {self.score:.3f}"]
+        for name, effects in self._effects(k).items():
+            if effects:
+                lines.append(f"{name}:")
+                lines += [f"  {effect:+.3f}  {label}" for label, effect in effects]
+        return "\n".join(lines)
+
+    def as_svg(self, k: int = 8) -> str:
+        """Bars of the `k` strongest of each kind, an `<svg>` element."""
+        panels = {name: effects for name, effects in self._effects(k).items() if effects}
+        return effect_bars(panels, f"Why {self.title} for user {self.user_id}")
+
+    def _effects(self, k: int) -> dict[str, list[tuple[str, float]]]:
+        past, words = self.history[:k], self.words[:k]
+        return {
+            "past items, and by how much the score falls without them": list(
+                zip(past["title"], past["effect"], strict=True)
+            ),
+            "words of the text, and what they add": list(
+                zip(words["word"].map(_bare), words["effect"], strict=True)
+            ),
+        }
+
+
+class Explainer:
+    """Explains scores of a model that reads histories.
+
+    Args:
+        recommender: A trained model and what it answers about.
+        encoder: The language model that `gpt2_hybrid` was trained with; without it words are left
+            out. Of a tuned one only the tokens are taken, the weights are the model's own.
+
+    Raises:
+        ValueError: When the model reads no history.
+    """
+
+    def __init__(self, recommender: Recommender, encoder: TextEncoder | None = None) -> None:
+        self.recommender = recommender
+        model: Any = recommender.model
+        self._reads_user = isinstance(model, GPT2Hybrid) and model.config.reads_user_id
+        self._compiled: dict[int, Callable[[Any], Any]] = {}
+        self._scores(0)
+        self._effects: WordEffects | None = None
+        if encoder is not None and isinstance(model, GPT2Hybrid) and model.config.reads_text:
+            table: Any = model.get_layer("item_text")
+            tower = table.tower if model.config.tunes_text else encoder.tower
+            self._effects = WordEffects(tower, encoder.tokens)
+
+    def explain(self, user_id: str, item_id: str) -> Explanation:
+        """What carried an item's score for a user.
+
+        Args:
+            user_id: A user of the model.
+            item_id: An item of the catalogue.
+
+        Raises:
+            ValueError: When the user or the item is unknown, or the user has no history.
+        """
+        one = self.recommender
+        user, item = int(one.users.index([user_id])[0]), int(one.items.index([item_id])[0])
+        for asked, index, ids in (
+            (f"User {user_id!r}", user, one.users.ids),
+            (f"Item {item_id!r}", item, one.items.ids),
+        ):
+            if not index:
+                raise ValueError(
+                    f"{asked} is not known to the model. Its ids look like {ids[1:4].tolist()}."
+                )
+        history = self.history(user)
+        if not len(history):
+            raise ValueError(f"User {user_id!r} has no history: nothing carries a recommendation.")
+        without = [np.delete(history, place) for place in range(len(history))]
+        whole, *rest = self.scores_of_histories([history, *without], user)[:, item]
+        past = pd.DataFrame(
+            {
+                "item_id": one.items.id_of(history),
+                "title": one.titles[history],
+                "effect": whole - np.array(rest),
+            }
+        )
+        words: list[tuple[str, float]] = []
+        if self._effects is not None:
+            texts = one.titles if one.texts is None else one.texts
+            score = scores_of_texts(one.model, history, user, item)
+            words = self._effects.of(str(texts[item]), score)
+        return Explanation(
+            user_id,
+            item_id,
+            str(one.titles[item]),
+            float(whole),
+            _strongest(past),
+            _strongest(pd.DataFrame(words, columns=["word", "effect"])),
+        )
+
+    def history(self, user: int) -> np.ndarray:
+        """What the model reads of a user's events: item indices, oldest first."""
+        known = self.recommender.known
+        most = int(np.bincount(known.user).max(initial=1))
+        config = getattr(self.recommender.model, "config", None)
+        history = known.histories(getattr(config, "history_length", most))[user]
+        return history[history > 0]
+
+    def scores_of_histories(self, histories: list[np.ndarray], user: int = 0) -> np.ndarray:
+        """Scores after histories of any lengths.
+
+        Args:
+            histories: Item indices, oldest first.
+            user: Index of the user, whom some models read beside the history.
+
+        Returns:
+            `(len(histories), num_items)` float32.
+        """
+        rows = np.zeros((len(histories), max(1, *map(len, histories))), np.int32)
+        for row, history in zip(rows, histories, strict=True):
+            row[len(row) - len(history) :] = history
+        answer = self._scores(user)
+        starts = range(0, len(rows), _HISTORIES_AT_ONCE)
+        return np.concatenate([answer(rows[at : at + _HISTORIES_AT_ONCE]) for at in starts])
+
+    def _scores(self, user: int) -> Callable[[Any], Any]:
+        user = user if self._reads_user else 0
+        if user not in self._compiled:
+            model: Any = self.recommender.model
+            graph = model.history_model(of_user=user) if user else model.history_model()
+            if graph is None:
+                raise ValueError(
+                    "This model knows people by their ids alone: no past item carries its scores. "
+                    "Ask one that reads histories, such as two_tower, gpt2_hybrid or ease."
+                )
+            self._compiled = {
+                user: tf.function(
+                    lambda rows: graph({"history": rows}, training=False)["scores"],
+                    input_signature=[tf.TensorSpec((None, None), tf.int32)],
+                )
+            }
+        return self._compiled[user]
+
+
+def scores_of_texts(model: Any, history: np.ndarray, user: int, item: int) -> Callable[[Any], Any]:
+    """A differentiable function of vectors of an item's text, that gives its score for each.
+
+    Args:
+        model: A two-tower hybrid that reads histories and texts.
+        history: `(steps,)` item indices, oldest first.
+        user: Index of the user, read where the query does.
+        item: Index of the item; its id counts as it does in the model.
+    """
+    config, layers = model.config, {layer.name: layer for layer in model.layers}
+    inputs = {"history": tf.constant(history[None, :])}
+    if config.reads_user_id:
+        inputs["user_id"] = tf.constant([user])
+    rows = item_rows(layers, config, inputs["history"])
+    query = query_rows(layers, config, inputs, rows, last=True)  # (1, size)
+    head = layers["logits"]
+    new = getattr(head, "partial", False) and float(head.takes_part[item]) == 0
+    stretch = float(head.stretch) if new else 1.0
+
+    def score(vectors: Any) -> Any:
+        text = layers["item_text"].vectors_of_text(vectors)
+        index = tf.fill([tf.shape(text)[0]], item)
+        graph = layers["graph"](index) if config.reads_graph else None
+        candidate = layers["items"](index, content_of(layers, config, text, graph))
+        candidate = layers["join"]([candidate, text])
+        return stretch * tf.reduce_sum(query * candidate, axis=-1) / config.temperature
+
+    return score
+
+
+def _bare(word: str) -> str:
+    """A word without the punctuation around it, where something is left."""
+    return word.strip(string.punctuation) or word
+
+
+def _strongest(effects: pd.DataFrame) -> pd.DataFrame:
+    order = effects["effect"].astype(float).argsort(kind="stable")[::-1]
+    return effects.iloc[order].reset_index(drop=True)
