@@ -1,13 +1,15 @@
 """Items that nobody took yet: where they stand among the others, and how they are seen at all.
 
-    vector(n)  = rho * sum_j softmax_j(20 * t_n . t_j) * vector(j)       j: items with an event
-    score(u,n) = slope * (query(u) . vector(n) + content(u,n)) + boost
+    vector(n)     = rho * sum_j softmax_j(20 * t_n . t_j) * vector(j)    j: items with an event
+    borrowed(u,n) = query(u) . vector(n) - half of its mean over users
+    score(u,n)    = slope * (borrowed(u,n) + content(u,n)) + boost
 
 A new item stands where the items whose texts resemble its own stand on average, as in the
-Nadaraya-Watson regression; `content` is the hybrid's own content filter. `rho` gives both
-terms the same spread over a user's new items, `slope` gives their sum half the spread of the
-familiar items' scores, and `boost` gives new items their share of the lists. All three follow
-from the training events and the texts alone.
+Nadaraya-Watson regression, and half of the popularity that it borrows there is taken off again,
+or everybody would be offered the same few; `content` is the hybrid's own content filter. `rho`
+gives both terms the same spread over a user's new items, `slope` gives their sum half the spread
+of the familiar items' scores, and `boost` gives new items their share of the lists. All of them
+follow from the training events and the texts alone.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from scipy.special import softmax
 from tfrec_fusion.layers.retrieval import CatalogueLogits
 
 _WIDEST = 100.0  # logits; beyond, new items come before or behind all others anyway
-# Both were chosen on the validation items of split draws that no reported table shows.
+# Chosen on split draws that no reported table shows.
 _SHARPNESS = 20.0
+_CENTRING = 0.5
 _SPREAD = 0.5  # of the familiar items' scores: a text tells less of an item than its events do
 _CHUNK = 1024  # new items a product of texts
 _MOST_USERS = 512  # whose scores say how wide they spread
@@ -110,24 +113,27 @@ def offer_new_items(model: Any, known: Any, share: float | None = None, k: int =
         found = model.score_model(known, frozen=True)({"user_id": users})["scores"]
         return np.array(found, np.float64)
 
+    offset = np.zeros(len(new))
     if model.config.sources == "id+text":
-        _place(model, familiar, new, scores)
-    found = scores()
+        offset[new] = _place(model, familiar, new, scores)
+    found = scores() + offset
     slope = _SPREAD * _spread(found[:, familiar]) / max(_spread(found[:, new]), 1e-9)
     found[:, new] *= slope
     boost = boost_for_share(found, new, known.matrix()[users].toarray() > 0, share, k)
-    head.set_candidates(familiar, boost, slope)
+    head.set_candidates(familiar, boost + slope * offset, slope)
     return boost
 
 
 def _place(
     model: Any, familiar: np.ndarray, new: np.ndarray, scores: Callable[[], np.ndarray]
-) -> None:
-    """Gives new items the vectors of their neighbours in meaning, weighed against the content."""
+) -> np.ndarray:
+    """Gives new items the vectors of their neighbours in meaning, weighed against the content.
+
+    Returns `(number of new items,)`, what is to be added to their scores.
+    """
     tower, rows = model.get_layer("items"), np.flatnonzero(new)
-    texts = ops.convert_to_numpy(
-        model.get_layer("item_text")(np.zeros(1, np.int32), catalogue=True)
-    )
+    read = model.get_layer("item_text")
+    texts = ops.convert_to_numpy(read(np.zeros(1, np.int32), catalogue=True))
     vectors = model.item_vectors()[familiar, : tower.dim]
     stand_ins = np.concatenate(
         [
@@ -139,8 +145,12 @@ def _place(
     content = scores()[:, new]
     tower.set_stand_ins(rows, stand_ins)
     borrowed = scores()[:, new] - content
-    if (wide := _spread(content)) > 0 and _spread(borrowed) > 0:
-        tower.set_stand_ins(rows, stand_ins * wide / _spread(borrowed))
+    offset = -_CENTRING * borrowed.mean(0)
+    rho = 1.0
+    if (wide := _spread(content)) > 0 and (own := _spread(borrowed + offset)) > 0:
+        rho = wide / own
+        tower.set_stand_ins(rows, rho * stand_ins)
+    return rho * offset
 
 
 def _spread(scores: np.ndarray) -> float:

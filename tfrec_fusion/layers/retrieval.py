@@ -63,18 +63,19 @@ class CatalogueLogits(keras.layers.Layer):
                 name="takes_part", shape=(num_items,), initializer="ones", trainable=False
             )
             self.boost = self.add_weight(
-                name="boost", shape=(), initializer="zeros", trainable=False
+                name="boost", shape=(num_items,), initializer="zeros", trainable=False
             )
             self.stretch = self.add_weight(
                 name="stretch", shape=(), initializer="ones", trainable=False
             )
 
-    def set_candidates(self, takes_part: Any, boost: float = 0.0, stretch: float = 1.0) -> None:
+    def set_candidates(self, takes_part: Any, boost: Any = 0.0, stretch: float = 1.0) -> None:
         """Says which items take part in training.
 
         Args:
             takes_part: `(num_items,)`, 0 for those left out.
-            boost: Added to the logits of those left out, but not in training.
+            boost: Added to the logits of those left out, but not in training; one number, or
+                `(num_items,)`.
             stretch: What those logits are multiplied by before.
 
         Raises:
@@ -86,7 +87,7 @@ class CatalogueLogits(keras.layers.Layer):
                 f"`partial`. Received: {np.shape(takes_part)}, partial={self.partial}."
             )
         self.takes_part.assign(np.asarray(takes_part, np.float32))
-        self.boost.assign(boost)
+        self.boost.assign(np.broadcast_to(np.asarray(boost, np.float32), (self.num_items,)))
         self.stretch.assign(stretch)
 
     def call(self, query: Any, candidates: Any, training: bool | None = None) -> Any:
