@@ -53,28 +53,27 @@ class Explanation:
 
     def as_text(self, k: int = 5) -> str:
         """Some lines for a terminal."""
+        said = {
+            "past items": "past items, and by how much the score falls without them",
+            "words": "words of the text, and what they add",
+        }
         lines = [f"{self.title}  [{self.item_id}]  for user {self.user_id}: {self.score:.3f}"]
         for name, effects in self._effects(k).items():
-            if effects:
-                lines.append(f"{name}:")
-                lines += [f"  {effect:+.3f}  {label}" for label, effect in effects]
+            lines.append(f"{said[name]}:")
+            lines += [f"  {effect:+.3f}  {label}" for label, effect in effects]
         return "\n".join(lines)
 
     def as_svg(self, k: int = 8) -> str:
         """Bars of the `k` strongest of each kind, an `<svg>` element."""
-        panels = {name: effects for name, effects in self._effects(k).items() if effects}
-        return effect_bars(panels, f"Why {self.title} for user {self.user_id}")
+        return effect_bars(self._effects(k), f"Why {self.title} for user {self.user_id}")
 
     def _effects(self, k: int) -> dict[str, list[tuple[str, float]]]:
         past, words = self.history[:k], self.words[:k]
-        return {
-            "past items, and by how much the score falls without them": list(
-                zip(past["title"], past["effect"], strict=True)
-            ),
-            "words of the text, and what they add": list(
-                zip(words["word"].map(_bare), words["effect"], strict=True)
-            ),
+        effects = {
+            "past items": list(zip(past["title"], past["effect"], strict=True)),
+            "words": list(zip(words["word"].map(_bare), words["effect"], strict=True)),
         }
+        return {name: found for name, found in effects.items() if found}
 
 
 class Explainer:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from tfrec_fusion.evaluation.rows import DASH, ReportRow, metric_label, number
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 COLOURS = ("#3b8ac4", "#e08214", "#2a9d78", "#cc6699", "#8c7ae6", "#c2504a", "#7f8c8d")
 _INK = "#123457"  # stands for currentColor until the SVG is written
 _COLUMNS = 3
+_WIDEST = 40  # characters of a label beside a bar
 _NAMES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 
 
@@ -88,7 +90,8 @@ def effect_bars(panels: Mapping[str, Sequence[tuple[str, float]]], label: str) -
     most = max(len(effects) for effects in panels.values())
     figure, axes_of_panels = _panels(len(panels), 0.6 + 0.3 * most, columns=1)
     for axes, (title, effects) in zip(axes_of_panels, panels.items(), strict=True):
-        labels, values = zip(*effects, strict=True)
+        names, values = zip(*effects, strict=True)
+        labels = [shorten(str(name), _WIDEST, placeholder="…") for name in names]
         colours = [COLOURS[value < 0] for value in values]
         axes.barh(range(len(values)), values, height=0.62, color=colours, alpha=0.75)
         axes.set_yticks(range(len(values)), labels, parse_math=False)
