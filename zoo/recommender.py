@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import keras
@@ -80,10 +81,7 @@ class Recommender:
         """
         self._check_k(k)
         user = self.users.index([user_id])
-        if user[0]:
-            scores = compiled_scores(self.model.score_model(self.known))(user)[0]
-        else:
-            scores = self.popularity
+        scores = self.score(user)[0] if user[0] else self.popularity
         seen = self.known.item[self.known.user == user[0]] if user[0] else np.zeros(0, int)
         return self._table(scores, seen, k)
 
@@ -175,6 +173,11 @@ class Recommender:
             "known": self.known.matrix(),
             "popularity": self.popularity,
         }
+
+    @cached_property
+    def score(self) -> Callable[[np.ndarray], np.ndarray]:
+        """User indices `(batch,)` → scores `(batch, num_items)` float32; compiled once."""
+        return compiled_scores(self.model.score_model(self.known))
 
     @property
     def popularity(self) -> np.ndarray:

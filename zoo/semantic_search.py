@@ -10,7 +10,7 @@ import pandas as pd
 
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.store import TextStore
-from zoo.recommender import Recommender, compiled_scores
+from zoo.recommender import Recommender
 
 SHORTLIST = 50  # items that a query finds before a user's taste orders them
 _RANK_OFFSET = 60  # of reciprocal rank fusion, as in its paper
@@ -105,8 +105,7 @@ class SemanticSearch:
                 f"User {user_id!r} was never seen by the model; search without a user, or give "
                 f"one of its {len(recommender.users) - 1} users."
             )
-        score = compiled_scores(recommender.model.score_model(recommender.known))
-        liking = score(user)[0][best]
+        liking = recommender.score(user)[0][best]
         rank = np.empty(len(best))
         rank[np.argsort(-liking, kind="stable")] = np.arange(len(best))
         return 1 / (_RANK_OFFSET + np.arange(len(best))) + 1 / (_RANK_OFFSET + rank)
