@@ -14,7 +14,13 @@ from zoo.run import Run, load_run
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--user-id", required=True, help="A user of the model.")
 @click.option("--item-id", help="An item of the catalogue; by default the best recommendation.")
-@click.option("-k", default=5, show_default=True, help="How many past items, and words.")
+@click.option(
+    "-k",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="How many past items, and words.",
+)
 @click.option("--picture", type=click.Path(path_type=Path), help="Also draw it, an SVG file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def explain(
