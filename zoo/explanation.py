@@ -34,7 +34,8 @@ class Explanation:
         history: `item_id`, `title` and `effect` of each past item: by how much the score falls
             when the item is left out of the history. Negative where it rises.
         words: `word` and `effect` of each word of the item's text (`text.attribution`), empty
-            for a model that reads none.
+            for a model that reads none. Of an item that `zoo.new_items` placed, only what the
+            words add through the content filter.
     """
 
     user_id: str
