@@ -61,7 +61,7 @@ def plain(model: keras.Model, events: Events) -> Callable[[], int]:
 def ours(model: keras.Model, events: Events, batch_size: int | None = None) -> Callable[[], int]:
     """An epoch as the zoo trains; returns how many samples it trained on."""
     recipe = recipe_for("neumf", model.config)
-    batches = recipe.batches(model.config, events, batch_size or recipe.batch_size, 0)
+    batches = recipe.batches(model, events, batch_size or recipe.batch_size, 0)
     num_steps = int(batches.cardinality())
     compile_model(
         model,

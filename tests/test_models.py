@@ -103,7 +103,7 @@ def built(named, **more):
 
 def one_batch(named, model, batch_size=64):
     recipe = recipe_for(named[0], model.config)
-    return recipe, recipe.batches(model.config, DATA.train, batch_size, 0).take(1).cache()
+    return recipe, recipe.batches(model, DATA.train, batch_size, 0).take(1).cache()
 
 
 def test_every_network_is_under_the_contract():
@@ -247,7 +247,7 @@ def test_training_learns_the_planted_signal():
     recipe = recipe_for("two_tower", model.config)
     measure = ranking_of(model, data.train, data.validation, num_bootstrap=0)
     before = measure().metrics["ndcg@10"]
-    batches = recipe.batches(model.config, data.train, 16, 0)
+    batches = recipe.batches(model, data.train, 16, 0)
     optimizer = recipe.optimizer(int(batches.cardinality()))
     fit(model, batches, epochs=20, optimizer=optimizer, loss={"logits": recipe.loss()})
     popularity = zoo.build("popularity").fit(data.train)
@@ -355,7 +355,7 @@ def test_a_graph_is_trained_with_the_model():
     entities, relations = table.entities, table.relations
     before = np.mean([float(table.triple_loss(entities, relations)) for _ in range(20)])
     recipe = recipe_for("knowledge_hybrid", model.config)
-    batches = recipe.batches(model.config, DATA.train, 4, 0)
+    batches = recipe.batches(model, DATA.train, 4, 0)
     fit(model, batches, epochs=30, optimizer="adam", loss={"logits": recipe.loss()}, progress=False)
     after = np.mean([float(table.triple_loss(entities, relations)) for _ in range(20)])
     assert after < 0.9 * before

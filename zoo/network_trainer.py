@@ -123,7 +123,7 @@ class NetworkTrainer:
         recipe = self._recipe(name, model, from_branches=bool(starts))
         lift = self._lift(model, events)
         validate = None if validation is None else _validator(model, events, validation, lift)
-        batches = recipe.batches(model.config, events, recipe.batch_size, self.options.seed)
+        batches = recipe.batches(model, events, recipe.batch_size, self.options.seed)
         result = fit(
             model,
             batches,

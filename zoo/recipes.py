@@ -23,7 +23,7 @@ class Recipe:
     """The training of one model; every number was chosen on validation data.
 
     Attributes:
-        batches: `(model config, events, batch_size, seed)` → the data set the model learns from.
+        batches: `(model, events, batch_size, seed)` → the data set the model learns from.
         loss: Makes the loss of the output `logits`.
         epochs: The most epochs.
         batch_size: In what `batches` counts: samples, pairs, or windows of full length.
@@ -59,29 +59,29 @@ class Recipe:
         return keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
 
 
-def _clicks(config: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
+def _clicks(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
     return pointwise(events, negatives=CLICK_NEGATIVES, batch_size=batch_size, seed=seed)
 
 
-def _next_items(config: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
-    length = config.history_length
+def _next_items(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
+    length = model.config.history_length
     windows = sequences(
         events, history_length=length, jitter=ORDER_JITTER, batch_size=batch_size, seed=seed
     )
-    if config.reads_user_id:
+    if model.config.reads_user_id:
         return windows
     return windows.map(lambda x, y, weight: ({"history": x["history"]}, y, weight))
 
 
-def _in_batch(config: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
-    length = config.history_length if config.reads_history else None
+def _in_batch(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
+    length = model.config.history_length if model.config.reads_history else None
     made = pairs(events, history_length=length, batch_size=batch_size, seed=seed)
-    if config.reads_user_id:
+    if model.config.reads_user_id:
         return made
     return made.map(lambda x, y: ({name: x[name] for name in x if name != "user_id"}, y))
 
 
-def _items_of_users(config: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
+def _items_of_users(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
     made = pairs(events, batch_size=batch_size, seed=seed)
     return made.map(lambda x, _: ({"user_id": x["user_id"]}, x["item_id"]))
 

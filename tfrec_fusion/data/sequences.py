@@ -21,6 +21,7 @@ def sequences(
     jitter: int = 0,
     batch_size: int = 32,
     seed: int = 0,
+    target_rows: bool = False,
 ) -> tf.data.Dataset:
     """Windows of each user's events: the items read, and the item that follows each of them.
 
@@ -37,6 +38,8 @@ def sequences(
             away, so that the exact order within a sitting is not learned by heart. 0: off.
         batch_size: Windows of full length a batch; batches of shorter windows hold more.
         seed: Same seed, same batches.
+        target_rows: Whether the inputs also say which event each target is, so that more can be
+            asked of it than its item: `"target_row" (batch, steps)` int64, -1 where there is none.
 
     Returns:
         Batches `({"history": (batch, steps), "user_id": (batch,)}, target (batch, steps),
@@ -74,10 +77,11 @@ def sequences(
 
     def epoch(epoch_seed: tf.Tensor) -> tf.data.Dataset:
         both = tf.stack([epoch_seed, tf.constant(seed, tf.int64)])
-        items = tf.gather(item, in_order(both))
+        order = in_order(both)
         parts = []
         for chosen, rows, steps in buckets:
-            cut = windows.cutter(items, rows, steps, weight=rows * steps / targets_per_batch)
+            weight = rows * steps / targets_per_batch
+            cut = windows.cutter(order, item, rows, steps, weight, target_rows)
             shuffled = tf.random.experimental.stateless_shuffle(tf.constant(chosen), both)
             batches = tf.data.Dataset.from_tensor_slices(shuffled).batch(rows, drop_remainder=True)
             parts.append(batches.map(cut, num_parallel_calls=tf.data.AUTOTUNE))
@@ -113,7 +117,13 @@ class _Windows:
         return cls(splits[user] + end - length, length, user)
 
     def cutter(
-        self, items: tf.Tensor, rows: int, steps: int, weight: float
+        self,
+        order: tf.Tensor,
+        item: tf.Tensor,
+        rows: int,
+        steps: int,
+        weight: float,
+        target_rows: bool,
     ) -> Callable[[tf.Tensor], tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]]:
         """A graph function from window numbers `(rows,)`, -1 for none, to a batch."""
         start, length = (
@@ -129,9 +139,12 @@ class _Windows:
             back = tf.range(steps, 0, -1, dtype=tf.int64)[None, :]
             valid = back <= size  # (rows, steps), right-aligned
             at = tf.where(valid, tf.gather(start, number)[:, None] + size - back, 0)
-            history = tf.where(valid, tf.gather(items, at), 0)
-            target = tf.where(valid, tf.gather(items, tf.where(valid, at + 1, 0)), 0)
+            row = tf.gather(order, tf.where(valid, at + 1, 0))
+            history = tf.where(valid, tf.gather(item, tf.gather(order, at)), 0)
+            target = tf.where(valid, tf.gather(item, row), 0)
             inputs = {"history": history, "user_id": tf.gather(user, number)}
+            if target_rows:
+                inputs["target_row"] = tf.where(valid, tf.cast(row, tf.int64), -1)
             return inputs, target, tf.cast(valid, tf.float32) * weight
 
         return cut
