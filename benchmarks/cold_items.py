@@ -28,9 +28,9 @@ from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
-from zoo.network_trainer import TrainOptions
 from zoo.recommender import compiled_scores
 from zoo.run import Run
+from zoo.train_options import TrainOptions
 
 MODELS: dict[str, tuple[str, dict[str, str], bool]] = {
     "popularity": ("popularity", {}, False),

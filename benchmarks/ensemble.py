@@ -24,8 +24,8 @@ from review_tables import benchmark_tables
 import zoo
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from zoo.ensembling import train_ensemble
-from zoo.network_trainer import TrainOptions
 from zoo.run import load_run
+from zoo.train_options import TrainOptions
 
 MEMBERS = ("ease", "item_knn", "gpt2_hybrid")
 WEIGHT = "mean weight"

@@ -26,8 +26,8 @@ from review_tables import benchmark_tables
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.text.encoder import TextEncoder
 from zoo.explanation import Explainer, scores_of_texts
-from zoo.network_trainer import TrainOptions
 from zoo.run import Run
+from zoo.train_options import TrainOptions
 
 TOP = 10
 REMOVED = {"past items": 0.1, "words": 0.3}  # of a history, of a text; at least one

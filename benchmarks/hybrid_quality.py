@@ -21,7 +21,7 @@ from quality import METRICS, RESULTS, summary, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from zoo.network_trainer import TrainOptions
+from zoo.train_options import TrainOptions
 
 CLASSICS = ("popularity", "tfidf", "item_knn", "ease")
 VARIANTS: dict[str, dict[str, str]] = {

@@ -22,8 +22,8 @@ from quality import METRICS, RESULTS, summary, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from zoo.network_trainer import TrainOptions
 from zoo.run import Run
+from zoo.train_options import TrainOptions
 
 VARIANTS: dict[str, dict[str, object]] = {
     "frozen": {},

@@ -12,7 +12,7 @@ as models finish, and runs are kept in --runs, so an interrupted measurement goe
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,9 +25,9 @@ import zoo
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
-from zoo.network_trainer import TrainOptions
 from zoo.run import Run, load_run
 from zoo.train import train
+from zoo.train_options import TrainOptions
 
 MODELS = (
     *("popularity", "tfidf", "user_knn", "item_knn", "ease"),
@@ -43,17 +43,18 @@ def over_seeds(values: list[float]) -> tuple[float, float]:
     return float(np.mean(values) - spread), float(np.mean(values) + spread)
 
 
-def summary(name: str, runs: list[Run]) -> ReportRow:
-    """One row of several seeds' runs."""
+def summary(name: str, runs: list[Run], metrics: Sequence[str] = METRICS) -> ReportRow:
+    """One row of several seeds' runs; of `metrics` those that they have."""
+    info = runs[0].info
+    metrics = [key for key in metrics if key in info["test"]]
     if len(runs) == 1:
-        info = runs[0].info
         kept = {
             key: tuple(info["test_intervals"][key])
-            for key in METRICS
+            for key in metrics
             if key in info["test_intervals"]
         }
-        return ReportRow(name, {key: info["test"][key] for key in METRICS}, kept)
-    values = {key: [run.info["test"][key] for run in runs] for key in METRICS}
+        return ReportRow(name, {key: info["test"][key] for key in metrics}, kept)
+    values = {key: [run.info["test"][key] for run in runs] for key in metrics}
     means = {key: float(np.mean(value)) for key, value in values.items()}
     return ReportRow(name, means, {key: over_seeds(value) for key, value in values.items()})
 

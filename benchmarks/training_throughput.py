@@ -66,7 +66,7 @@ def ours(model: keras.Model, events: Events, batch_size: int | None = None) -> C
     compile_model(
         model,
         optimizer=recipe.optimizer(num_steps),
-        loss={"logits": recipe.loss()},
+        loss=recipe.losses(model),
         jit_compile=recipe.jit_compile,
         num_steps=num_steps,
     )

@@ -39,9 +39,9 @@ ZOO_ROOMS = {
         "evaluation",
         "serving",
     },
-    r"network_trainer": {"data", "training"},
+    r"network_trainer": {"data", "text", "training"},
     r"ensembling": {"data", "evaluation", "layers", "training"},
-    r"train|comparison|ranking": {"data", "evaluation", "files"},
+    r"train|comparison|ranking|pair_metrics|score_weighing": {"data", "evaluation", "files"},
     r"demo": {"data", "evaluation", "serving"},
     r"explanation": {"evaluation", "text"},
     r"baselines|ease|matrix_\w+|neighbours|popularity|similarity|tfidf": {"data"},
@@ -60,6 +60,7 @@ ZOO_ROOMS = {
 DOOR = r"__main__|commands\w*"
 COMMAND_LINE = (
     DOOR + r"|train|ensembling|explanation|network_trainer|comparison|ranking|demo|model_options"
+    r"|pair_metrics|score_weighing"
 )
 
 # Names that say nothing about what is inside.

@@ -18,7 +18,9 @@ from tfrec_fusion.layers import (
     graph,
     history,
     knowledge_table,
+    rating,
     retrieval,
+    score_weights,
     text_table,
 )
 from tfrec_fusion.layers.collaborative import PairDense, WeightedDot
@@ -30,7 +32,9 @@ from tfrec_fusion.layers.fusion import FUSIONS
 from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
 from tfrec_fusion.layers.history import CausalAttention, HistoryEncoder
 from tfrec_fusion.layers.knowledge_table import KnowledgeTable
+from tfrec_fusion.layers.rating import RatingBiases
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
+from tfrec_fusion.layers.score_weights import ScoreWeights
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
 from tfrec_fusion.text.tower import TextTower
 
@@ -119,6 +123,11 @@ CASES = {
         lambda: (np.array([1, 5]),),
     ),
     "TextProfile": (lambda **k: TextProfile(2.0, **k), lambda: (vectors(2, 4, 3), VALID)),
+    "RatingBiases": (
+        lambda **k: RatingBiases(4, 5, **k),
+        lambda: (np.array([[1], [3]]), np.array([[1, 4], [0, 2]])),
+    ),
+    "ScoreWeights": (lambda **k: ScoreWeights(2, **k), lambda: (vectors(3, 4, 5),)),
     "CatalogueLogits": (
         lambda **k: CatalogueLogits(6, temperature=0.5, partial=True, **k),
         lambda: (vectors(2, 3, 4), vectors(6, 4)),
@@ -139,7 +148,9 @@ MODULES = (
     graph,
     history,
     knowledge_table,
+    rating,
     retrieval,
+    score_weights,
     text_table,
 )
 
@@ -287,6 +298,23 @@ def test_encoder_ignores_padding_and_knows_positions():
         np.testing.assert_allclose(encoder(padded, valid)[:, 2:], alone, atol=1e-5)
         swapped = np.asarray(encoder(x[:, [1, 0, 2]], np.ones((1, 3), bool)))
         assert np.abs(swapped[:, 2] - alone[:, 2]).max() > 1e-3
+
+
+def test_rating_biases_by_hand():
+    layer = RatingBiases(3, 3)
+    ratings = (np.array([1, 1, 2]), np.array([1, 2, 2]), np.array([5.0, 2.0, 2.0]))
+    layer.set_ratings(*ratings, user_damping=1, item_damping=1)
+    # mean 3; items 2 / 2 and -2 / 3; users (2 - 1 - 1 + 2/3) / 3 and (-1 + 2/3) / 2
+    expected = [3 + 1 + 2 / 9, 3 - 2 / 3 - 1 / 6, 3 + 1, 3]
+    np.testing.assert_allclose(layer(np.array([1, 2, 0, 0]), np.array([1, 2, 1, 0])), expected)
+    with pytest.raises(ValueError, match=r"Received: 0 ratings"):
+        layer.set_ratings(*(one[:0] for one in ratings))
+
+
+def test_score_weights_refuse_what_would_turn_scores_round():
+    for behaviour, language in ((-1, 1), (0, 0), (1, float("inf"))):
+        with pytest.raises(ValueError, match="must not be negative, and not both 0"):
+            ScoreWeights(2).set_weights_of(behaviour, language)
 
 
 def test_attention_by_hand():

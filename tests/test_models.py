@@ -12,6 +12,7 @@ import zoo
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.knowledge import knowledge_of
 from tfrec_fusion.data.synthetic import generate
+from tfrec_fusion.text.byte_pairs import train_tokenizer
 from tfrec_fusion.text.tower import TextTower
 from tfrec_fusion.training.fit import fit
 from zoo.knowledge_hybrid import KnowledgeHybridConfig
@@ -22,6 +23,10 @@ from zoo.recipes import recipe_for
 from zoo.recommender import compiled_scores
 
 DATA = index_data(generate(30, 20, 300, seed=2, with_graph=True))
+SAID = np.resize(
+    np.array(["a good cable", "bad, it broke", "good sound for me"], object), len(DATA.train)
+)
+EVENTS = dataclasses.replace(DATA.train, text=SAID)
 KNOWLEDGE = knowledge_of(DATA, DATA.graph)
 SIZES = {"num_users": len(DATA.users), "num_items": len(DATA.items)}
 SMALL = {"dim": 8, "num_layers": 1, "history_length": 6, "dropout": 0.0}
@@ -40,6 +45,12 @@ def tuned(mode):
     numbers = np.arange(SIZES["num_items"], dtype=np.int32) % 5
     tower = TextTower(backbone, "last", mode=mode, lora_rank=2, dtype="float32")
     return {**HYBRID, "text_mode": mode, "text_tower": tower, "item_tokens": (ids, numbers)}
+
+
+def with_tasks(**choices):
+    """Untrained GPT-2 and tokenizer, of sizes for a test."""
+    sizes = {"pairs": 2, "review_length": 5, "language_dim": 4, "expert_units": (8,)}
+    return {**HYBRID, **sizes, "tokenizer": train_tokenizer(list(SAID), 262), **choices}
 
 
 CASES = {
@@ -75,6 +86,15 @@ CASES = {
         "knowledge_hybrid",
         {**HYBRID, "sources": "text", "knowledge": KNOWLEDGE, "graph_dim": 4},
     ),
+    "tasks": ("multi_task", with_tasks()),
+    "tasks in a PLE": ("multi_task", with_tasks(bottom="ple", num_experts=2, tasks=("sentiment",))),
+    "tasks with a frozen reader": (
+        "multi_task",
+        {
+            **{**HYBRID, "query": "user+history", "pairs": 2, "expert_units": (8,)},
+            **{"tasks": ("rating",), "bottom": "shared", "review_reader": "frozen"},
+        },
+    ),
     "hybrid lora": ("gpt2_hybrid", lambda: tuned("lora")),
     "hybrid full": ("gpt2_hybrid", lambda: tuned("full")),
 }
@@ -83,7 +103,8 @@ CASES = {
 # Near relatives of other cases: `make test-all` runs them.
 SLOW = (
     *("user", "in-batch user", "hybrid user alone", "hybrid full"),
-    *("knowledge without text", "knowledge without ids"),
+    *("knowledge without text", "knowledge without ids", "tasks in a PLE"),
+    "tasks with a frozen reader",
 )
 
 
@@ -103,7 +124,7 @@ def built(named, **more):
 
 def one_batch(named, model, batch_size=64):
     recipe = recipe_for(named[0], model.config)
-    return recipe, recipe.batches(model, DATA.train, batch_size, 0).take(1).cache()
+    return recipe, recipe.batches(model, EVENTS, batch_size, 0).take(1).cache()
 
 
 def test_every_network_is_under_the_contract():
@@ -113,7 +134,7 @@ def test_every_network_is_under_the_contract():
 def test_plain_keras_compiles_fits_and_overfits_one_batch(named):
     model = built(named)
     recipe, batch = one_batch(named, model)
-    model.compile(keras.optimizers.Adam(0.03), loss={"logits": recipe.loss()})
+    model.compile(keras.optimizers.Adam(0.03), loss=recipe.losses(model))
     losses = model.fit(batch, epochs=60, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     assert losses[-1] < 0.75 * losses[0]  # several positives a user: not every loss can reach 0
@@ -125,7 +146,8 @@ def test_keras_file_round_trip(named, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     inputs = next(iter(batch))[0]
-    np.testing.assert_array_equal(model(inputs)["logits"], loaded(inputs)["logits"])
+    for name, output in model(inputs).items():
+        np.testing.assert_array_equal(output, loaded(inputs)[name])
     assert loaded.config == model.config
     users = np.arange(5)
     np.testing.assert_array_equal(*(scores(one, users) for one in (model, loaded)))
@@ -133,8 +155,10 @@ def test_keras_file_round_trip(named, tmp_path):
 
 def test_inputs_and_outputs_are_named_dictionaries(named):
     model = built(named)
-    assert set(model.output) == {"logits"}
-    assert set(model.input) <= {"user_id", "item_id", "history", "candidate_sampling_probability"}
+    assert set(model.output) <= {"logits", "rating", "sentiment", "next_token"}
+    words = {"review_token_ids", "review_num_tokens", "pair_step", "pair_item"}
+    ids = {"user_id", "item_id", "history"}
+    assert set(model.input) <= ids | words | {"candidate_sampling_probability"}
 
 
 def test_gradients_are_finite_also_in_bfloat16(named):
@@ -146,8 +170,13 @@ def test_gradients_are_finite_also_in_bfloat16(named):
     recipe, batch = one_batch(named, model)
     x, y, *weight = next(iter(batch))
     with tf.GradientTape() as tape:
-        logits = tf.cast(model(x, training=True)["logits"], tf.float32)
-        loss = recipe.loss()(y, logits, *weight)
+        found = model(x, training=True)
+        y = y if isinstance(y, dict) else {"logits": y}
+        given = weight[0] if weight and isinstance(weight[0], dict) else {"logits": weight}
+        loss = sum(
+            one(y[name], tf.cast(found[name], tf.float32), *tf.nest.flatten(given[name]))
+            for name, one in recipe.losses(model).items()
+        )
     weights = [one.value for one in model.trainable_weights]
     for one, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
         if gradient is None:  # in-batch models score the catalogue through other weights
@@ -249,7 +278,7 @@ def test_training_learns_the_planted_signal():
     before = measure().metrics["ndcg@10"]
     batches = recipe.batches(model, data.train, 16, 0)
     optimizer = recipe.optimizer(int(batches.cardinality()))
-    fit(model, batches, epochs=20, optimizer=optimizer, loss={"logits": recipe.loss()})
+    fit(model, batches, epochs=20, optimizer=optimizer, loss=recipe.losses(model))
     popularity = zoo.build("popularity").fit(data.train)
     floor = ranking_of(popularity, data.train, data.validation)().metrics["ndcg@10"]
     after = measure().metrics["ndcg@10"]
@@ -356,7 +385,7 @@ def test_a_graph_is_trained_with_the_model():
     before = np.mean([float(table.triple_loss(entities, relations)) for _ in range(20)])
     recipe = recipe_for("knowledge_hybrid", model.config)
     batches = recipe.batches(model, DATA.train, 4, 0)
-    fit(model, batches, epochs=30, optimizer="adam", loss={"logits": recipe.loss()}, progress=False)
+    fit(model, batches, epochs=30, optimizer="adam", loss=recipe.losses(model), progress=False)
     after = np.mean([float(table.triple_loss(entities, relations)) for _ in range(20)])
     assert after < 0.9 * before
 

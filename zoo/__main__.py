@@ -21,6 +21,7 @@ from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.data.sources import SOURCES, DataUnavailable
 from tfrec_fusion.data.split import SPLITS
 from tfrec_fusion.evaluation.report import ReportRow, print_table
+from tfrec_fusion.layers.multitask import BALANCES
 from tfrec_fusion.serving.export import ExportMismatch, export
 from tfrec_fusion.text.hubs import PresetUnavailable
 from tfrec_fusion.training.fit import TrainingDiverged
@@ -29,11 +30,11 @@ from zoo.commands_explain import explain
 from zoo.commands_text import PRESET_HELP, pretrain_lm, search
 from zoo.comparison import SHOWN_METRICS
 from zoo.demo import run_demo
-from zoo.model_options import model_options
-from zoo.network_trainer import TrainOptions
+from zoo.model_options import Weight, model_options
 from zoo.ranking import ranking_of
 from zoo.run import BrokenRun, load_run
 from zoo.train import train
+from zoo.train_options import TrainOptions
 
 _EXPECTED = (
     *(ValueError, OSError, DataUnavailable, PresetUnavailable),
@@ -129,6 +130,9 @@ def _add_train_command(name: str) -> None:
         click.option(
             "--refit/--no-refit", default=True, help="Train again on train and validation."
         ),
+        click.option("--weight-decay", type=click.FLOAT, help="The recipe's by default."),
+        click.option("--label-smoothing", default=0.0, show_default=True, help="From 0 to 1."),
+        click.option("--adversarial-epsilon", default=0.0, help="Attack embeddings; 0: do not."),
         click.option("--strategy", type=click.Choice(["none", "mirrored"]), default="none"),
     ]
     if name == "neumf" or name in zoo.READS_TEXT:
@@ -141,6 +145,20 @@ def _add_train_command(name: str) -> None:
             click.option("--text-preset", default="minilm", show_default=True, help=PRESET_HELP),
             click.option("--text-length", default=64, show_default=True, help="Tokens of a text."),
             click.option("--offer-new-items", is_flag=True, help="Lift items without an event."),
+        ]
+    if name == "multi_task":
+        training += [
+            click.option("--balance", type=click.Choice(BALANCES), default="fixed"),
+            click.option(
+                "--loss-weight",
+                "loss_weights",
+                multiple=True,
+                type=Weight(),
+                help="OUTPUT=NUMBER, 1 by default: logits, rating, sentiment, next_token.",
+            ),
+            click.option("--language-model", help="A GPT-2 to go on with, such as pretrain-lm's."),
+            click.option("--word-dropout", default=0.0, help="Words of reviews left out."),
+            click.option("--weigh-scores", is_flag=True, help="Weigh language on validation."),
         ]
     if name == "two_tower":
         training.append(

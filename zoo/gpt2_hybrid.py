@@ -18,6 +18,7 @@ the two towers is a content filter with one learned number, which serves new ite
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar, Self
 
@@ -38,6 +39,7 @@ from zoo.hybrid_parts import (
     query_rows,
     tower_layers,
     user_layers,
+    weighed,
 )
 from zoo.similarity import cosine_model
 
@@ -54,6 +56,7 @@ class GPT2Hybrid(keras.Model):
     Args:
         config: Sizes and choices.
         text_tower: The language model, where it is tuned (`text.tower.TextTower`).
+        further_layers: Layers of models that build on this one, by name.
         **kwargs: Arguments of `keras.Model`.
 
     Example:
@@ -66,16 +69,23 @@ class GPT2Hybrid(keras.Model):
 
     config_class: ClassVar[type[GPT2HybridConfig]] = GPT2HybridConfig
 
-    def __init__(self, config: GPT2HybridConfig, text_tower: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: GPT2HybridConfig,
+        text_tower: Any = None,
+        further_layers: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         # === Layers ===
         layers: dict[str, Any] = item_layers(config, text_tower) | user_layers(config)
+        layers |= further_layers or {}
         if config.head == "two_tower":
             layers |= tower_layers(config)
         else:
             layers |= ncf_layers(config)
 
         # === Functional ===
-        inputs = model_inputs(config)
+        inputs, further = model_inputs(config), {}
         if config.head == "ncf":
             logits = ncf_logits(layers, config, inputs["user_id"], inputs["item_id"])
         elif config.negatives == "in_batch":
@@ -92,11 +102,20 @@ class GPT2Hybrid(keras.Model):
             # The catalogue's vectors are there already: taking rows is cheaper than fusing again.
             history = inputs.get("history")
             rows = None if history is None else ops.take(catalogue, history, axis=0)
-            logits = layers["logits"](query_rows(layers, config, inputs, rows), catalogue)
-        super().__init__(inputs=inputs, outputs={"logits": logits}, **kwargs)
+            query = query_rows(layers, config, inputs, rows)
+            logits = layers["logits"](weighed(layers, query), catalogue)
+            further = self.further_outputs(layers, config, inputs, query, catalogue)
+        super().__init__(inputs=inputs, outputs={"logits": logits, **further}, **kwargs)
 
         # === Config ===
         self.config = config
+
+    @staticmethod
+    def further_outputs(
+        layers: dict[str, Any], config: Any, inputs: dict[str, Any], query: Any, catalogue: Any
+    ) -> dict[str, Any]:
+        """Outputs beside `logits` of models that build on this one, which add their inputs."""
+        return {}
 
     def set_known(self, events: Any) -> None:
         """Says whose ids are trained: users and items with an event.
@@ -176,7 +195,7 @@ class GPT2Hybrid(keras.Model):
         head = layers["logits"]
         if isinstance(head, InBatchLogits):
             head = CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
-        return head(query, catalogue)
+        return head(weighed(layers, query), catalogue)
 
     def start_from(self, frozen: GPT2Hybrid) -> None:
         """Takes over everything but the language model from a trained hybrid.
@@ -235,7 +254,13 @@ class GPT2Hybrid(keras.Model):
         """Builds the model of a config."""
         tower = config.get("text_tower")
         tower = tower and keras.saving.deserialize_keras_object(tower)
-        return cls(cls.config_class(**config["config"]), tower, name=config["name"])
+        parts = cls.parts_of_config(config)
+        return cls(cls.config_class(**config["config"]), tower, **parts, name=config["name"])
+
+    @classmethod
+    def parts_of_config(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """What the constructor of a model that builds on this one takes beside."""
+        return {}
 
     @classmethod
     def of(
@@ -248,6 +273,7 @@ class GPT2Hybrid(keras.Model):
         text_tower: Any,
         item_tokens: tuple[np.ndarray, np.ndarray] | None,
         name: str,
+        parts: Mapping[str, Any] | None = None,
         **choices: Any,
     ) -> Self:
         """A model with its constants set; arguments as of `gpt2_hybrid`."""
@@ -261,7 +287,7 @@ class GPT2Hybrid(keras.Model):
                 f"text_mode={config.text_mode!r} needs `text_tower` and `item_tokens`: the "
                 "language model to tune and what it reads."
             )
-        model = cls(config, text_tower, name=name)
+        model = cls(config, text_tower, **(parts or {}), name=name)
         if item_text is not None and config.reads_text:
             model.get_layer("item_text").set_texts(item_text)
         if item_tokens is not None and config.tunes_text:

@@ -176,6 +176,11 @@ def query_rows(
     return query
 
 
+def weighed(layers: dict[str, Any], query: Any) -> Any:
+    """The query with its terms weighed, where the model can weigh them."""
+    return layers["score_weights"](query) if "score_weights" in layers else query
+
+
 def ncf_logits(
     layers: dict[str, Any], config: GPT2HybridConfig, user_id: Any, item_id: Any | None
 ) -> Any:

@@ -24,12 +24,41 @@ class WholeNumbers(click.ParamType):
             self.fail(f"{value!r} is not a list of whole numbers such as 64,32,16", param, ctx)
 
 
+class Names(click.ParamType):
+    """Names joined by commas, such as rating,sentiment."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        """`"rating,sentiment"` → `("rating", "sentiment")`."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+class Weight(click.ParamType):
+    """A name and a number, such as rating=0.1."""
+
+    name = "name=number"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, float]:
+        """`"rating=0.1"` → `("rating", 0.1)`."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, number = str(value).partition("=")
+        try:
+            return name.strip(), float(number if equals else "")
+        except ValueError:
+            self.fail(f"{value!r} is not a name and a number such as rating=0.1", param, ctx)
+
+
 _TYPES: dict[str, Any] = {
     "int": click.INT,
     "int | None": click.INT,
     "float": click.FLOAT,
     "str": click.STRING,
     "tuple[int, ...]": WholeNumbers(),
+    "tuple[str, ...]": Names(),
 }
 
 

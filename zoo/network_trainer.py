@@ -15,54 +15,29 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.features import multi_hot
 from tfrec_fusion.data.indexed import IndexedData
 from tfrec_fusion.data.knowledge import knowledge_of
-from tfrec_fusion.training.distribution import StrategyName, distribution_strategy
+from tfrec_fusion.text.augment import TextAugmentation
+from tfrec_fusion.training.balancing import BalancedModel
+from tfrec_fusion.training.callbacks import Mode
+from tfrec_fusion.training.distribution import distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
 from zoo.new_items import offer_new_items
+from zoo.pair_metrics import pair_metrics
 from zoo.ranking import ranking_of
 from zoo.recipes import Recipe, recipe_for
+from zoo.review_reader import review_arguments
+from zoo.score_weighing import choose_score_weights
 from zoo.text_vectors import text_arguments
+from zoo.train_options import TrainOptions
 
-MONITOR = "ndcg@10"
+# What chooses epochs: the metric of the first output whose loss has a weight.
+MONITORS: dict[str, tuple[str, Mode]] = {
+    "logits": ("ndcg@10", "max"),
+    "rating": ("rmse", "min"),
+    "next_token": ("perplexity", "min"),
+    "sentiment": ("sentiment_auc", "max"),
+}
 BRANCHES = ("gmf", "mlp")
 FROZEN = " frozen"  # a model of this name with its language model left as it is
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainOptions:
-    """How a model is trained, beside its own hyperparameters.
-
-    Attributes:
-        split: `temporal`, `leave_one_out` or `cold_item`.
-        seed: Start of weights, order of batches, and splits that draw.
-        epochs: At most this many; the recipe's number by default.
-        batch_size: The recipe's by default.
-        learning_rate: The recipe's by default.
-        refit: Whether to train once more on train and validation together, for the number of
-            epochs that was best on validation. Test numbers are then those of the second model.
-        pretrain: Whether to start from trained parts: NeuMF from a GMF and an MLP, as in the
-            paper; a hybrid that tunes its language model from the hybrid with a frozen one.
-        offer_new_items: Hybrid only: whether items without a training event are placed by their
-            texts and lifted until they fill their share of the lists, see `zoo.new_items`.
-        text_preset: Models that read text only: the language model, see `text.presets`.
-        text_length: Most tokens of an item's text that are read.
-        item_features: Two-tower only: catalogue columns of "|"-separated labels, such as genres.
-        strategy: `none` or `mirrored`.
-        progress: Whether to show progress on a terminal.
-    """
-
-    split: str = "temporal"
-    seed: int = 0
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    refit: bool = True
-    pretrain: bool = True
-    offer_new_items: bool = False
-    text_preset: str = "minilm"
-    text_length: int = 64
-    item_features: tuple[str, ...] = ()
-    strategy: StrategyName = "none"
-    progress: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +51,7 @@ class NetworkTrainer:
         folder: Where checkpoints and logs go, a folder for each pass.
         say: Called with one line about each step.
         chosen: What the first pass found, by model.
+        score_weights: What the first pass chose of them, where that is wanted.
     """
 
     data: IndexedData
@@ -84,16 +60,18 @@ class NetworkTrainer:
     folder: Path
     say: Callable[[str], None]
     chosen: dict[str, FitResult] = dataclasses.field(default_factory=dict)
+    score_weights: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def run(self, name: str) -> tuple[keras.Model, dict[str, Any]]:
         """Trains `name`; returns the model to keep and what to note about its training."""
         model = self._pass(name, "choose_epochs", self.data.train, self.data.validation)
         if self.options.refit:
             model = self._pass(name, "refit", self.data.train_and_validation, None)
-        found = self.chosen[name]
+        found, (monitor, _) = self.chosen[name], self._monitor(model)
         return model, {
             "best_epoch": found.best_epoch,
-            "validation": {MONITOR: found.best_value},
+            "validation": {monitor: found.best_value},
+            **({"score_weights": self.score_weights} if self.score_weights else {}),
             "history": {
                 metric: [None if math.isnan(value) else value for value in values]
                 for metric, values in found.history.items()
@@ -123,33 +101,100 @@ class NetworkTrainer:
         recipe = self._recipe(name, model, from_branches=bool(starts))
         lift = self._lift(model, events)
         validate = None if validation is None else _validator(model, events, validation, lift)
+        monitor, mode = self._monitor(model)
         batches = recipe.batches(model, events, recipe.batch_size, self.options.seed)
+        balanced = self._balanced(model)
         result = fit(
-            model,
+            balanced or model,
             batches,
             # A refit stops where validation was best, on the way down the same learning rates.
             epochs=self.chosen[name].best_epoch if name in self.chosen else recipe.epochs,
             optimizer=recipe.optimizer(int(batches.cardinality())),
-            loss={"logits": recipe.loss()},
+            loss=recipe.losses(model, self.options.label_smoothing),
+            loss_weights=None if balanced else self._loss_weights(model),
             validate=validate,
             validate_every=recipe.validate_every,
-            monitor=MONITOR,
+            monitor=monitor,
+            mode=mode,
             jit_compile=recipe.jit_compile if self.options.strategy == "none" else "auto",
+            adversarial_epsilon=0.0 if balanced else self.options.adversarial_epsilon,
+            augment=self._augmentation(model),
             patience=recipe.patience,
             run_dir=self.folder / "training" / f"{phase}-{name.replace(' ', '_')}",
             seed=self.options.seed,
             progress=self.options.progress,
         )
         lift()
+        self._weigh_scores(model, events, validation)
         if validate is None:
             self.say(f"{name}: refitted on train and validation, {result.seconds:.0f} s")
         else:
             self.chosen[name] = result
             self.say(
-                f"{name}: best of {result.epochs_run} epochs on validation is "
-                f"{result.best_epoch}, NDCG@10 {result.best_value:.4f}, {result.seconds:.0f} s"
+                f"{name}: best of {result.epochs_run} epochs on validation is {result.best_epoch}, "
+                f"{monitor.replace('ndcg', 'NDCG')} {result.best_value:.4f}, {result.seconds:.0f} s"
             )
         return model
+
+    def _monitor(self, model: Any) -> tuple[str, Mode]:
+        """The metric that chooses epochs, and whether it is to be high or low."""
+        weights = self.options.loss_weights
+        learned = [name for name in MONITORS if name in model.output and weights.get(name, 1)]
+        if not learned:
+            raise ValueError(f"A loss must have a weight above 0. Received: {weights}.")
+        return MONITORS[learned[0]]
+
+    def _loss_weights(self, model: Any) -> dict[str, float] | None:
+        """One for each output, as Keras wants them."""
+        given = self.options.loss_weights
+        return {name: given.get(name, 1.0) for name in model.output} if given else None
+
+    def _balanced(self, model: Any) -> BalancedModel | None:
+        """The model with its losses balanced, where that is more than a sum."""
+        options = self.options
+        if unknown := [name for name in options.loss_weights if name not in model.output]:
+            raise ValueError(
+                f"`loss_weights` names outputs that {model.name} does not have: "
+                f"{', '.join(unknown)}. Its outputs are {', '.join(model.output)}."
+            )
+        if options.balance == "fixed":
+            return None
+        if len(model.output) < 2:
+            raise ValueError(
+                f"{model.name} has one loss, so there is nothing to balance. "
+                f"Received: balance={options.balance!r}."
+            )
+        with model.distribute_strategy.scope():
+            return BalancedModel(
+                model,
+                options.balance,
+                loss_weights=options.loss_weights,
+                epsilon=options.adversarial_epsilon,
+            )
+
+    def _augmentation(self, model: Any) -> TextAugmentation | None:
+        """Words of reviews left out, where that is wanted."""
+        if not self.options.word_dropout:
+            return None
+        if "review_token_ids" not in model.input:
+            raise ValueError(
+                f"{model.name} reads no words of reviews that could be left out. "
+                f"Received: word_dropout={self.options.word_dropout}."
+            )
+        end = model.config.vocabulary_size - 1
+        return TextAugmentation(("review",), self.options.word_dropout, unknown_id=end)
+
+    def _weigh_scores(self, model: Any, events: Events, validation: Events | None) -> None:
+        """Chooses the weights of behaviour and language on validation, or takes those chosen."""
+        if not self.options.weigh_scores:
+            return
+        if not hasattr(model, "set_score_weights"):
+            raise ValueError(f"{model.name} has no score weights; multi_task has.")
+        if validation is None:
+            model.set_score_weights(**self.score_weights)
+            return
+        self.score_weights.update(choose_score_weights(model, events, validation))
+        self.say(f"{model.name}: weights of the score on validation {self.score_weights}")
 
     def _lift(self, model: Any, events: Events) -> Callable[[], None]:
         """Lifts new items by what the weights of the moment ask for, where that is wanted."""
@@ -173,6 +218,8 @@ class NetworkTrainer:
             return zoo.build(name, **sizes, **own)
         language = (self.options.text_preset, self.options.text_length)
         own |= text_arguments(self.data.item_column("text"), events, own, *language)
+        if name == "multi_task":
+            own |= review_arguments(events, own, self.options.language_model, language[0])
         if (
             name == "knowledge_hybrid"
             and own.get("use_graph", True)
@@ -185,7 +232,7 @@ class NetworkTrainer:
         return model
 
     def _recipe(self, name: str, model: Any, *, from_branches: bool) -> Recipe:
-        names = ("epochs", "batch_size", "learning_rate")
+        names = ("epochs", "batch_size", "learning_rate", "weight_decay")
         given = {one: getattr(self.options, one) for one in names}
         changed = {one: value for one, value in given.items() if value is not None}
         return dataclasses.replace(
@@ -196,10 +243,11 @@ class NetworkTrainer:
 def _validator(
     model: Any, known: Events, heldout: Events, before: Callable[[], None]
 ) -> Callable[[], Mapping[str, float]]:
-    measure = ranking_of(model, known, heldout, num_bootstrap=0)
+    rank = ranking_of(model, known, heldout, num_bootstrap=0)
+    tasks = pair_metrics(model, known, heldout, 0) if hasattr(model, "pair_model") else None
 
     def validate() -> Mapping[str, float]:
         before()
-        return measure().metrics
+        return rank().metrics | (tasks().metrics if tasks else {})
 
     return validate

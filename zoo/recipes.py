@@ -10,8 +10,10 @@ import keras
 import tensorflow as tf
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.data.pair_tasks import pair_tasks
 from tfrec_fusion.data.pipeline import pairs, pointwise
 from tfrec_fusion.data.sequences import sequences
+from tfrec_fusion.losses import SmoothedSoftmax
 
 CLICK_NEGATIVES = 8  # for each positive
 ORDER_JITTER = 4  # places an event may move, so that a sitting's order is not learned by heart
@@ -24,7 +26,7 @@ class Recipe:
 
     Attributes:
         batches: `(model, events, batch_size, seed)` → the data set the model learns from.
-        loss: Makes the loss of the output `logits`.
+        loss: Makes the loss of the output `logits`, given the labels' smoothing.
         epochs: The most epochs.
         batch_size: In what `batches` counts: samples, pairs, or windows of full length.
         learning_rate: Of AdamW (Loshchilov and Hutter 2019).
@@ -37,7 +39,7 @@ class Recipe:
     """
 
     batches: BatchMaker
-    loss: Callable[[], keras.losses.Loss]
+    loss: Callable[[float], keras.losses.Loss]
     epochs: int
     batch_size: int
     learning_rate: float
@@ -46,6 +48,13 @@ class Recipe:
     decay: bool = False
     patience: int | None = 5
     validate_every: int = 1
+
+    def losses(self, model: Any, label_smoothing: float = 0.0) -> dict[str, keras.losses.Loss]:
+        """A loss for each output of a model."""
+        return {
+            name: self.loss(label_smoothing) if name == "logits" else TASK_LOSSES[name]()
+            for name in model.output
+        }
 
     def optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
         """A new optimizer for `epochs` epochs of so many batches."""
@@ -73,6 +82,34 @@ def _next_items(model: Any, events: Events, batch_size: int, seed: int) -> tf.da
     return windows.map(lambda x, y, weight: ({"history": x["history"]}, y, weight))
 
 
+def _pair_tasks(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
+    config = model.config
+    reviews = None
+    if config.reads_reviews:
+        if events.text is None:
+            raise ValueError(
+                "These tasks read reviews, and the data has none: "
+                f"{', '.join(config.tasks)}. Give a `text` column, or take tasks=rating."
+            )
+        reviews = model.read_reviews(events.text)
+    made = pair_tasks(
+        events,
+        reviews,
+        pairs=config.pairs,
+        good_rating=config.good_rating,
+        history_length=config.history_length,
+        jitter=ORDER_JITTER,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    names = set(model.output)
+
+    def of_the_model(x: Any, y: Any, weight: Any) -> Any:
+        return x, *({name: one[name] for name in one if name in names} for one in (y, weight))
+
+    return made.map(of_the_model)
+
+
 def _in_batch(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
     length = model.config.history_length if model.config.reads_history else None
     made = pairs(events, history_length=length, batch_size=batch_size, seed=seed)
@@ -86,12 +123,21 @@ def _items_of_users(model: Any, events: Events, batch_size: int, seed: int) -> t
     return made.map(lambda x, _: ({"user_id": x["user_id"]}, x["item_id"]))
 
 
-def _binary() -> keras.losses.Loss:
-    return keras.losses.BinaryCrossentropy(from_logits=True)
+def _binary(label_smoothing: float = 0.0) -> keras.losses.Loss:
+    return keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=label_smoothing)
 
 
-def _softmax() -> keras.losses.Loss:
+def _softmax(label_smoothing: float = 0.0) -> keras.losses.Loss:
+    if label_smoothing:
+        return SmoothedSoftmax(label_smoothing)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+TASK_LOSSES: dict[str, Callable[[], keras.losses.Loss]] = {
+    "rating": keras.losses.MeanSquaredError,
+    "sentiment": _binary,
+    "next_token": _softmax,
+}
 
 
 CLICKS = Recipe(
@@ -120,6 +166,8 @@ NEXT_ITEMS_WITH_TEXT = replace(
     decay=True,
     patience=None,
 )
+# The same, with further tasks on some of the events.
+TASKS = replace(NEXT_ITEMS_WITH_TEXT, batches=_pair_tasks)
 # The rest of the model is trained already, and every step reads the whole catalogue's texts: few
 # epochs of few, large steps.
 TUNED_TEXT = replace(NEXT_ITEMS, epochs=4, batch_size=64, learning_rate=5e-4, validate_every=1)
@@ -140,6 +188,8 @@ def recipe_for(model: str, config: Any, *, from_branches: bool = False) -> Recip
     """
     if model in ("gmf", "mlp", "neumf"):
         return CLICKS_FROM_BRANCHES if from_branches else CLICKS
+    if model == "multi_task":
+        return TASKS
     hybrid = model in ("gpt2_hybrid", "knowledge_hybrid")
     if hybrid and config.head == "ncf":
         return CLICKS

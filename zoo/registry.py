@@ -10,6 +10,8 @@ from zoo.baselines import BASELINES
 from zoo.gpt2_hybrid import gpt2_hybrid
 from zoo.hybrid_config import GPT2HybridConfig
 from zoo.knowledge_hybrid import KnowledgeHybridConfig, knowledge_hybrid
+from zoo.multi_task import multi_task
+from zoo.multi_task_config import MultiTaskConfig
 from zoo.ncf import NCFConfig, gmf, mlp, neumf
 from zoo.two_tower import TwoTowerConfig, two_tower
 
@@ -20,8 +22,9 @@ NETWORKS: dict[str, Callable[..., Any]] = {
     "two_tower": two_tower,
     "gpt2_hybrid": gpt2_hybrid,
     "knowledge_hybrid": knowledge_hybrid,
+    "multi_task": multi_task,
 }
-READS_TEXT = ("gpt2_hybrid", "knowledge_hybrid")
+READS_TEXT = ("gpt2_hybrid", "knowledge_hybrid", "multi_task")
 MODELS: dict[str, Callable[..., Any]] = {**BASELINES, **NETWORKS}
 SUMMARIES = {
     "popularity": "what most people took",
@@ -35,6 +38,7 @@ SUMMARIES = {
     "two_tower": "query tower over the user's history, candidate tower over items",
     "gpt2_hybrid": "two towers or NCF over a language model's text vectors and behaviour",
     "knowledge_hybrid": "gpt2_hybrid with a knowledge graph as a further source",
+    "multi_task": "gpt2_hybrid trained along with ratings, sentiment and words of reviews",
 }
 _CONFIGS: dict[str, Any] = {
     "gmf": NCFConfig,
@@ -43,12 +47,14 @@ _CONFIGS: dict[str, Any] = {
     "two_tower": TwoTowerConfig,
     "gpt2_hybrid": GPT2HybridConfig,
     "knowledge_hybrid": KnowledgeHybridConfig,
+    "multi_task": MultiTaskConfig,
 }
 _TEXT_ARRAYS = ("item_text", "user_text", "text_tower", "item_tokens")
 _ARRAYS = {
     "two_tower": ("item_features",),
     "gpt2_hybrid": _TEXT_ARRAYS,
     "knowledge_hybrid": ("knowledge", *_TEXT_ARRAYS),
+    "multi_task": ("tokenizer", "backbone", "review_dim", "review_preset", *_TEXT_ARRAYS),
 }
 
 
@@ -97,5 +103,6 @@ def hyperparameters(name: str) -> list[Field[Any]]:
         "gmf": ("mlp_dim", "mlp_units"),
         "mlp": ("gmf_dim",),
         "knowledge_hybrid": ("head", "mlp_units"),
+        "multi_task": ("head", "mlp_units", "negatives"),
     }.get(name, ())
     return [one for one in chosen if one.name not in left_out and one.default is not MISSING]

@@ -18,9 +18,11 @@ from tfrec_fusion.data.tables import RecData, checksum
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.files.whole import write_text
 from zoo.comparison import notes, write_report, yardsticks
-from zoo.network_trainer import NetworkTrainer, TrainOptions
+from zoo.network_trainer import NetworkTrainer
+from zoo.pair_metrics import pair_metrics
 from zoo.ranking import ranking_of
 from zoo.run import Run, load_run, save_run
+from zoo.train_options import TrainOptions
 from zoo.user_words import user_words
 
 
@@ -79,7 +81,12 @@ def train(
         model.fit(data.train_and_validation, data.item_column("text"))
     seconds = time.perf_counter() - started
     result = ranking_of(model, data.train_and_validation, data.test)()
-    rows = [*yardsticks(data), ReportRow(name, result.metrics, result.intervals)]
+    metrics, intervals = dict(result.metrics), dict(result.intervals)
+    if hasattr(model, "pair_model"):
+        tasks = pair_metrics(model, data.train_and_validation, data.test)()
+        metrics |= tasks.metrics
+        intervals |= tasks.intervals
+    rows = [*yardsticks(data), ReportRow(name, metrics, intervals)]
     info = {
         "model": name,
         "command": command,
@@ -94,8 +101,8 @@ def train(
         },
         "versions": versions(),
         "training": {**training, "seconds": round(seconds, 1)},
-        "test": result.metrics,
-        "test_intervals": result.intervals,
+        "test": metrics,
+        "test_intervals": intervals,
         "rows": [asdict(row) for row in rows],
     }
     words = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 DASH = "\N{EN DASH}"
 _ACRONYMS = ("ndcg", "hr", "mrr", "auc", "rmse", "mae", "f1")
-_LOWER_IS_BETTER = ("rmse", "mae", "gini", "loss")
+_LOWER_IS_BETTER = ("rmse", "mae", "gini", "loss", "perplexity")
 _NEITHER_IS_BETTER = ("popularity", "num", "seconds")
 
 

@@ -15,7 +15,8 @@ class TextAugmentation:
 
     Attributes:
         inputs: Names of the texts: of `"user"` the inputs `user_token_ids (batch, length)`, padded
-            on the right, and `user_num_tokens (batch,)` are read.
+            on the right, and `user_num_tokens (batch,)` are read; both may have further axes in
+            front of the length, such as several texts a row.
         word_dropout: Rate at which a token becomes `unknown_id` (Iyyer et al. 2015).
         unknown_id: The token of what is not said: [MASK], [UNK] or the end of a text.
         span_swap: Rate of texts in which two neighbouring spans change places; the order of words
@@ -68,8 +69,10 @@ class TextAugmentation:
                     f"Received: {', '.join(sorted(x))}."
                 )
             own = seeds[3 * turn : 3 * turn + 3]
-            swapped = self._swapped(x[ids], x[number], own)
-            changed[ids] = self._dropped(swapped, x[number], own[2])
+            rows = tf.reshape(x[ids], (-1, tf.shape(x[ids])[-1]))
+            numbers = tf.reshape(x[number], (-1,))
+            rows = self._dropped(self._swapped(rows, numbers, own), numbers, own[2])
+            changed[ids] = tf.ensure_shape(tf.reshape(rows, tf.shape(x[ids])), x[ids].shape)
         return changed
 
     def _swapped(self, ids: tf.Tensor, number: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:

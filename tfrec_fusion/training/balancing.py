@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -204,7 +205,7 @@ class BalancedModel(AdversarialModel):
         if self.balance == "gradnorm" and not self.attacked:
             self._move_weights(variables, by_task, summed(losses))
         elif self.balance == "pcgrad":
-            by_task = self._without_conflicts(by_task)
+            by_task = self._without_conflicts(variables, by_task)
         total = [
             _weighed(ops.unstack(weights, len(self.tasks)), *column)
             for column in zip(of_added, *by_task, strict=True)
@@ -233,18 +234,18 @@ class BalancedModel(AdversarialModel):
             )
         )
 
-    def _without_conflicts(self, by_task: list[list[Any]]) -> list[list[Any]]:
+    def _without_conflicts(self, variables: Any, by_task: list[list[Any]]) -> list[list[Any]]:
         """PCGrad over the variables that two tasks use, as one long vector."""
         columns = list(zip(*by_task, strict=True))
         shared = [number for number, column in enumerate(columns) if _is_shared(column)]
         if not shared:
             return by_task
-        shapes = [next(g.shape for g in columns[n] if g is not None) for n in shared]
+        shapes = [tuple(variables[n].shape) for n in shared]
         flat = ops.stack(
             [
                 ops.concatenate(
                     [
-                        ops.zeros(shape.num_elements())
+                        ops.zeros(math.prod(shape))
                         if task[n] is None
                         else ops.reshape(task[n], (-1,))
                         for n, shape in zip(shared, shapes, strict=True)
@@ -261,7 +262,7 @@ class BalancedModel(AdversarialModel):
         )
         free = without_conflicts(flat, order)
         for number, task in enumerate(by_task):
-            pieces = tf.split(free[number], [shape.num_elements() for shape in shapes])
+            pieces = tf.split(free[number], [math.prod(shape) for shape in shapes])
             for n, shape, piece in zip(shared, shapes, pieces, strict=True):
                 task[n] = tf.reshape(piece, shape)
         return by_task

@@ -1,0 +1,229 @@
+"""The multi-task model: what each output is, what is shared, how its losses are weighed."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from test_models import DATA, EVENTS, SIZES, TEXTS, built, with_tasks
+
+import zoo
+from tfrec_fusion.data.indexed import merge
+from zoo.multi_task_config import MultiTaskConfig
+from zoo.network_trainer import NetworkTrainer
+from zoo.pair_metrics import pair_metrics
+from zoo.recipes import recipe_for
+from zoo.review_reader import review_arguments
+from zoo.train_options import TrainOptions
+
+
+def model_of(**choices):
+    model = built(("multi_task", with_tasks(**choices)))
+    model.set_known(EVENTS)
+    return model
+
+
+def batch_of(model):
+    return next(iter(recipe_for("multi_task", model.config).batches(model, EVENTS, 8, 0)))
+
+
+def pair_inputs(model, user, item, texts):
+    read = {f"review_{name}": rows for name, rows in model.read_reviews(texts).items()}
+    return {"user_id": user, "item_id": item, **read}
+
+
+def test_reviews_are_read_as_their_tokens_and_cut():
+    model = model_of()
+    read = model.read_reviews(["a good cable", "", "bad, it broke and broke and broke"])
+    assert read["token_ids"].shape == (3, 5) and read["num_tokens"].tolist()[1:] == [0, 5]
+    assert (read["token_ids"][1] == 0).all() and read["token_ids"].max() < 262
+
+
+def test_a_rating_starts_as_its_biases():
+    model = model_of()
+    user, item = np.array([1, 2]), np.array([3, 4])
+    found = model.pair_model(EVENTS, ["rating"])({"user_id": user, "item_id": item})["rating"]
+    np.testing.assert_allclose(found, model.get_layer("biases")(user, item), rtol=1e-6)
+
+
+def test_pairs_are_judged_alike_in_training_and_afterwards():
+    """A user whose last window ends where the known history ends sees the same outputs."""
+    model = model_of(history_length=50)
+    for weight in model.trainable_weights:
+        if "taste" in weight.path:
+            weight.assign(np.random.default_rng(0).normal(size=weight.shape))
+    histories = DATA.train.histories(50)
+    user, item = np.array([3, 4]), np.array([[5, 6], [7, 8]])
+    reviews = pair_inputs(model, user, item[:, 0], ["a good cable", "bad"])
+    x = {"history": histories[user], "user_id": user, "pair_item": item}
+    x |= {"pair_step": np.full((2, 2), 49)}
+    for name in ("review_token_ids", "review_num_tokens"):
+        x[name] = np.stack([reviews[name], reviews[name]], axis=1)
+    trained, asked = model(x), model.pair_model(DATA.train)(reviews)
+    np.testing.assert_allclose(trained["rating"][:, 0, 0], asked["rating"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(trained["sentiment"][:, 0, 0], asked["sentiment"], atol=1e-4)
+    np.testing.assert_allclose(trained["next_token"][:, 0], asked["next_token"], atol=1e-4)
+
+
+def test_words_of_a_review_teach_the_vectors_of_its_item():
+    model = model_of(tasks=("next_token",))
+    before = model.get_layer("items").embeddings.numpy()
+    losses = recipe_for("multi_task", model.config).losses(model)
+    model.compile(keras.optimizers.SGD(1.0), losses, loss_weights={"logits": 0, "next_token": 1})
+    x, y, weight = batch_of(model)
+    model.train_on_batch(x, y, weight)
+    moved = np.abs(model.get_layer("items").embeddings.numpy() - before).max(1) > 0
+    read = set(np.ravel(x["pair_item"])) | set(np.ravel(x["history"]))
+    assert moved.any() and set(np.flatnonzero(moved)) <= read
+
+
+def test_gates_are_shares_of_the_experts():
+    model = model_of(num_experts=3)
+    gates = model.gate_model(EVENTS)({"user_id": np.array([1, 2]), "item_id": np.array([3, 4])})
+    assert set(gates) == {"rating", "sentiment", "next_token"}
+    for one in gates.values():
+        assert one.shape == (2, 3)
+        np.testing.assert_allclose(np.sum(one, axis=1), 1, rtol=1e-5)
+
+
+def test_score_weights_weigh_behaviour_and_language():
+    model = model_of()
+    users = np.arange(5)
+
+    def scores(behaviour, language):
+        model.set_score_weights(behaviour, language)
+        return np.asarray(model.score_model(EVENTS)({"user_id": users})["scores"])[:, 1:]
+
+    both, behaviour, language = scores(1, 1), scores(1, 0), scores(0, 1)
+    np.testing.assert_allclose(behaviour + language, both, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(scores(1, 2), behaviour + 2 * language, rtol=1e-4, atol=1e-5)
+    assert np.abs(behaviour).max() > 0 and np.abs(language).max() > 0
+    frozen = np.asarray(model.score_model(EVENTS, frozen=True)({"user_id": users})["scores"])
+    np.testing.assert_allclose(frozen[:, 1:], scores(1, 2), rtol=1e-4, atol=1e-5)
+
+
+def test_metrics_of_the_pairs_are_those_of_their_definitions():
+    model = model_of()
+    found = pair_metrics(model, EVENTS, EVENTS, num_bootstrap=0)().metrics
+    biases = np.asarray(model.get_layer("biases")(EVENTS.user, EVENTS.item))
+    assert found["rmse"] == pytest.approx(np.sqrt(np.mean((biases - EVENTS.rating) ** 2)), rel=1e-4)
+    assert 0 <= found["sentiment_auc"] <= 1
+    assert found["perplexity"] == pytest.approx(262, rel=0.2)  # nothing is learned yet
+
+
+TABLES = dataclasses.replace(
+    DATA,
+    train=EVENTS,
+    validation=dataclasses.replace(
+        DATA.validation, text=np.resize(EVENTS.text[:3], len(DATA.validation))
+    ),
+)
+TINY = {
+    **{"dim": 8, "text_components": 6, "history_length": 6, "pairs": 2, "review_length": 5},
+    **{"language_dim": 4, "expert_units": (8,), "vocabulary_size": 262},
+}
+
+
+@pytest.fixture
+def trainer(tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.network_trainer.text_arguments", lambda *a, **k: {"item_text": TEXTS})
+
+    def make(hyperparameters=None, **options):
+        chosen = TrainOptions(epochs=2, refit=False, progress=False, **options)
+        return NetworkTrainer(TABLES, {**TINY, **(hyperparameters or {})}, chosen, tmp_path, print)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("balance", "options"),
+    [
+        ("fixed", {"loss_weights": {"logits": 0.1}, "word_dropout": 0.2, "weigh_scores": True}),
+        pytest.param("uncertainty", {}, marks=pytest.mark.slow),
+        pytest.param("dwa", {}, marks=pytest.mark.slow),
+        pytest.param("gradnorm", {}, marks=pytest.mark.slow),
+        pytest.param("pcgrad", {"adversarial_epsilon": 0.1}, marks=pytest.mark.slow),
+    ],
+)
+def test_every_balance_trains_and_logs(trainer, balance, options):
+    model, info = trainer(balance=balance, **options).run("multi_task")
+    history = info["history"]
+    assert {"val_ndcg@10", "val_rmse", "val_sentiment_auc", "val_perplexity"} <= set(history)
+    if balance != "fixed":
+        weights = {name for name in history if name.endswith("_weight")}
+        assert weights == {f"{name}_weight" for name in model.output}
+    if options.get("weigh_scores"):
+        language = info["score_weights"]["language"]
+        assert float(model.get_layer("score_weights").language) == language
+
+
+@pytest.mark.parametrize(
+    ("zero", "monitor"),
+    [
+        ((), ("ndcg@10", "max")),
+        (("logits",), ("rmse", "min")),
+        (("logits", "rating"), ("perplexity", "min")),
+        (("logits", "rating", "next_token"), ("sentiment_auc", "max")),
+    ],
+)
+def test_the_epoch_is_chosen_by_the_first_task_that_is_learned(trainer, zero, monitor):
+    made = trainer(loss_weights=dict.fromkeys(zero, 0.0))
+    assert made._monitor(model_of()) == monitor
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "options", "message"),
+    [
+        ({}, {"loss_weights": {"stars": 1}}, "does not have: stars. Its outputs are logits"),
+        ({}, {"loss_weights": dict.fromkeys(("logits", "rating", "sentiment", "next_token"), 0)},
+         "must have a weight above 0"),
+        ({"tasks": ("rating",)}, {"word_dropout": 0.1}, "reads no words of reviews"),
+        ({"vocabulary_size": 5000}, {}, "`vocabulary_size` must be at most"),
+    ],
+)  # fmt: skip
+def test_unsound_trainings_are_refused(trainer, hyperparameters, options, message):
+    with pytest.raises(ValueError, match=message):
+        trainer(hyperparameters, **options).run("multi_task")
+
+
+def test_other_models_refuse_what_only_tasks_have(trainer):
+    made = trainer(balance="pcgrad")
+    made = dataclasses.replace(made, hyperparameters={"dim": 4, "history_length": 6})
+    with pytest.raises(ValueError, match="two_tower has one loss"):
+        made.run("two_tower")
+
+
+def test_reviews_that_are_not_there_are_missed_at_the_door():
+    silent = dataclasses.replace(EVENTS, text=np.full(len(EVENTS), " ", object))
+    with pytest.raises(ValueError, match=r"all with an empty text. Give a `text` column"):
+        review_arguments(silent, {})
+    with pytest.raises(ValueError, match="without a text"):
+        review_arguments(DATA.train, {})
+    assert review_arguments(DATA.train, {"tasks": ("rating",)}) == {}
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"tasks": ("stars",)}, "`tasks` must be one or more of rating, sentiment, next_token"),
+        ({"tasks": ()}, "`tasks` must be one or more"),
+        ({"bottom": "deep"}, "`bottom` must be one of mmoe, shared, ple"),
+        ({"pairs": 0}, "`pairs` must be at least 1"),
+        ({"head": "ncf"}, "has two towers, a history"),
+        ({"review_reader": "frozen"}, "A frozen reader predicts no tokens"),
+        ({"review_reader": "frozen", "tasks": ("sentiment",)}, "`review_dim` must be positive"),
+    ],
+)
+def test_unsound_choices_are_refused(choices, message):
+    with pytest.raises(ValueError, match=message):
+        MultiTaskConfig(4, 5, text_dim=3, **choices)
+
+
+def test_a_reader_without_tokenizer_and_reviews_nobody_reads_are_refused():
+    with pytest.raises(ValueError, match="needs a `tokenizer`"):
+        zoo.build("multi_task", **SIZES, item_text=TEXTS)
+    model = zoo.build("multi_task", **SIZES, item_text=TEXTS, tasks=("rating",), dim=4)
+    with pytest.raises(ValueError, match=r"No task reads reviews. Received: tasks=\('rating',\)"):
+        model.read_reviews(["good"])
+    with pytest.raises(ValueError, match=r"This model has the tasks rating. Received: sentiment"):
+        model.pair_model(merge(DATA.train), ["sentiment"])

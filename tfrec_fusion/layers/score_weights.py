@@ -1,0 +1,71 @@
+"""How much of a score is behaviour and how much is language, set after training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("tfrec_fusion")
+class ScoreWeights(keras.layers.Layer):
+    """Multiplies the two parts of a query, and so the two terms of its dot products.
+
+    With `query = [q; p]` and `candidate = [v; t]` the score becomes
+    `behaviour · (q · v) + language · (p · t)`. Both weights are 1 in training and not trained.
+
+    Args:
+        dim: Size of the first part.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        query: `(..., dim + size of the second part)`.
+
+    Returns:
+        The same shape.
+
+    Raises:
+        ValueError: When a weight is negative or not finite, or both are 0.
+
+    Example:
+
+    >>> layer = ScoreWeights(1)
+    >>> layer.set_weights_of(behaviour=2.0, language=0.5)
+    >>> layer(ops.ones((1, 3))).numpy().tolist()
+    [[2.0, 0.5, 0.5]]
+    """
+
+    def __init__(self, dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dim = dim
+        self.behaviour = self._constant("behaviour")
+        self.language = self._constant("language")
+        self.built = True
+
+    def _constant(self, name: str) -> Any:
+        return self.add_weight(name=name, shape=(), initializer="ones", trainable=False)
+
+    def set_weights_of(self, behaviour: float, language: float) -> None:
+        """Sets both."""
+        given = (behaviour, language)
+        if not (min(given) >= 0 and 0 < max(given) < float("inf")):
+            raise ValueError(
+                "`behaviour` and `language` must not be negative, and not both 0. "
+                f"Received: behaviour={behaviour}, language={language}."
+            )
+        self.behaviour.assign(behaviour)
+        self.language.assign(language)
+
+    def call(self, query: Any) -> Any:
+        """Computes what the class describes."""
+        parts = (query[..., : self.dim], query[..., self.dim :])
+        weights = (self.behaviour, self.language)
+        weighed = [
+            part * ops.cast(weight, part.dtype) for part, weight in zip(parts, weights, strict=True)
+        ]
+        return ops.concatenate(weighed, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments to build it again."""
+        return {**super().get_config(), "dim": self.dim}

@@ -1,0 +1,65 @@
+"""What a multi-task model needs to read reviews: a tokenizer and a GPT-2, or vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras_hub
+
+from tfrec_fusion.text.byte_pairs import train_tokenizer
+from tfrec_fusion.text.presets import load_language_model
+from tfrec_fusion.text.tokens import byte_pair_twin
+from zoo.multi_task_config import MultiTaskConfig
+from zoo.text_vectors import text_vectors
+
+
+def review_arguments(
+    events: Any,
+    choices: Mapping[str, Any],
+    language_model: str | None = None,
+    text_preset: str = "minilm",
+) -> dict[str, Any]:
+    """Arguments of `multi_task` that come from the reviews.
+
+    Args:
+        events: The events to be trained on (`data.events.Events`).
+        choices: The model's keywords.
+        language_model: A preset of a GPT-2 to go on with, see `text.presets`; None trains a
+            tokenizer on the reviews and starts with a GPT-2 that knows nothing.
+        text_preset: The frozen reader.
+
+    Returns:
+        `tokenizer` and perhaps `backbone`; `review_preset` and `review_dim` for a frozen reader;
+        nothing where no task reads reviews.
+
+    Raises:
+        ValueError: When a task reads reviews and there are none, or the preset is no GPT-2.
+    """
+
+    def chosen(name: str) -> Any:
+        return choices.get(name, getattr(MultiTaskConfig, name))
+
+    if not {"sentiment", "next_token"} & set(chosen("tasks")):
+        return {}
+    texts = [] if events.text is None else [str(text) for text in events.text]
+    written = [text for text in texts if text.strip()]
+    if not written:
+        raise ValueError(
+            f"The tasks {', '.join(chosen('tasks'))} read reviews, and this data has none: "
+            f"{len(events)} events, {'all with an empty' if texts else 'without a'} text. Give a "
+            "`text` column with words, or take tasks=rating."
+        )
+    if chosen("review_reader") == "frozen":
+        dim = text_vectors(written[:1], text_preset).shape[1]
+        return {"review_preset": text_preset, "review_dim": dim}
+    if language_model is None:
+        return {"tokenizer": train_tokenizer(written, chosen("vocabulary_size"))}
+    found = load_language_model(language_model)
+    twin = byte_pair_twin(found.tokenizer)
+    if not isinstance(found.backbone, keras_hub.models.GPT2Backbone) or twin is None:
+        raise ValueError(
+            "`language_model` must be a GPT-2, which predicts words. Received: "
+            f"{language_model!r}, a {type(found.backbone).__name__}."
+        )
+    return {"tokenizer": twin, "backbone": found.backbone}

@@ -1,0 +1,87 @@
+"""How a model of the zoo is trained, beside its own hyperparameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfrec_fusion.layers.multitask import BALANCES
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a model is trained, beside its own hyperparameters.
+
+    Attributes:
+        split: `temporal`, `leave_one_out` or `cold_item`.
+        seed: Start of weights, order of batches, and splits that draw.
+        epochs: At most this many; the recipe's number by default.
+        batch_size: The recipe's by default.
+        learning_rate: The recipe's by default.
+        weight_decay: Of AdamW, the decoupled L2; the recipe's by default.
+        label_smoothing: Share of each click's or next item's target that is spread over all.
+        adversarial_epsilon: Above 0, embedding tables are attacked in every step, see
+            `training.adversarial`.
+        refit: Whether to train once more on train and validation together, for the number of
+            epochs that was best on validation. Test numbers are then those of the second model.
+        pretrain: Whether to start from trained parts: NeuMF from a GMF and an MLP, as in the
+            paper; a hybrid that tunes its language model from the hybrid with a frozen one.
+        offer_new_items: Hybrid only: whether items without a training event are placed by their
+            texts and lifted until they fill their share of the lists, see `zoo.new_items`.
+        text_preset: Models that read text only: the language model, see `text.presets`.
+        text_length: Most tokens of an item's text that are read.
+        language_model: Multi-task only: a preset of a GPT-2 that reads reviews, such as a folder
+            of `pretrain-lm`; by default one that knows nothing yet.
+        balance: Multi-task only: `fixed`, or how losses are balanced, see `training.balancing`.
+        loss_weights: Multi-task only: number by output, 1 by default.
+        word_dropout: Multi-task only: rate of a review's words left out in training.
+        weigh_scores: Multi-task only: whether the weights of behaviour and language in the score
+            are chosen on validation.
+        item_features: Two-tower only: catalogue columns of "|"-separated labels, such as genres.
+        strategy: `none` or `mirrored`.
+        progress: Whether to show progress on a terminal.
+
+    Raises:
+        ValueError: When a number is out of range, or `balance` is unknown.
+    """
+
+    split: str = "temporal"
+    seed: int = 0
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    label_smoothing: float = 0.0
+    adversarial_epsilon: float = 0.0
+    refit: bool = True
+    pretrain: bool = True
+    offer_new_items: bool = False
+    text_preset: str = "minilm"
+    text_length: int = 64
+    language_model: str | None = None
+    balance: str = "fixed"
+    loss_weights: Mapping[str, float] = field(default_factory=dict)
+    word_dropout: float = 0.0
+    weigh_scores: bool = False
+    item_features: tuple[str, ...] = ()
+    strategy: Any = "none"
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "loss_weights", dict(self.loss_weights))
+        if self.balance not in BALANCES:
+            raise ValueError(
+                f"`balance` must be one of {', '.join(BALANCES)}. Received: {self.balance!r}."
+            )
+        for name in ("label_smoothing", "word_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"`{name}` must be at least 0 and below 1. Received: {getattr(self, name)}."
+                )
+        for name in ("weight_decay", "adversarial_epsilon"):
+            if (value := getattr(self, name)) is not None and not 0 <= value < float("inf"):
+                raise ValueError(f"`{name}` must not be negative. Received: {value}.")
+        for name, value in self.loss_weights.items():
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"A loss's weight must not be negative. Received: {name}={value}.")
