@@ -45,6 +45,19 @@ def test_of_many_neighbours_some_are_read():
     np.testing.assert_allclose(whole, by_hand(3, range(3, 10)), rtol=1e-5)
 
 
+def test_neighbours_set_aside_leave_the_others():
+    layer = attention()
+    without = np.array([[4, 0], [5, 0], [0, 0]])
+    rows = layer(np.array([1, 2, 2]), ENTITIES, RELATIONS, without=without)
+    expected = [[0, 0], by_hand(2, [1]), by_hand(2, [1, 2])]
+    np.testing.assert_allclose(rows, expected, rtol=1e-5)
+    apart = layer(np.array([1, 2]), ENTITIES, RELATIONS, without=np.array([4, 5]))
+    np.testing.assert_allclose(apart, np.zeros((2, 2)), atol=0)
+    some = attention(num_neighbours=3)  # it reads the tails 7, 9 and 11 of item 3
+    left = some(np.array([3]), ENTITIES, RELATIONS, without=np.array([9]))
+    np.testing.assert_allclose(left[0], by_hand(3, [4, 8]), rtol=1e-5)
+
+
 def test_training_draws_among_all_neighbours_and_only_where_there_are_too_many():
     keras.utils.set_random_seed(0)
     layer = attention(num_neighbours=3)

@@ -32,6 +32,8 @@ class NeighbourAttention(keras.layers.Layer):
         relations: `(num_relations, 2 * dim)`, scale and shift of each relation.
         catalogue: Whether to return every row's vector instead of those of `index`.
         return_evidence: Whether to return what was read, too.
+        without: Entity indices, broadcast to `index.shape + (any number,)`, 0 for none: those
+            neighbours are set aside, as though the item had only the others that are read.
 
     Returns:
         `index.shape + (dim,)`, or `(num_rows, dim)` with `catalogue`; zeros without neighbours.
@@ -107,6 +109,7 @@ class NeighbourAttention(keras.layers.Layer):
         relations: Any,
         catalogue: bool = False,
         return_evidence: bool = False,
+        without: Any = None,
         training: bool | None = None,
     ) -> Any:
         """Computes what the class describes."""
@@ -116,6 +119,9 @@ class NeighbourAttention(keras.layers.Layer):
         offset, there = self._chosen(degree, training)  # rows.shape + (num_neighbours,)
         edge = ops.clip(ops.expand_dims(start, -1) + offset, 0, self.num_edges - 1)
         relation, tail = ops.take(self.relation, edge, axis=0), ops.take(self.tail, edge, axis=0)
+        if without is not None:
+            aside = ops.equal(ops.expand_dims(tail, -1), ops.expand_dims(without, -2))
+            there = ops.logical_and(there, ops.logical_not(ops.any(aside, axis=-1)))
         scale, shift = ops.split(ops.take(relations, relation, axis=0), 2, axis=-1)
         said = scale * ops.take(entities, tail, axis=0)  # rows.shape + (num_neighbours, dim)
         own = ops.expand_dims(ops.take(entities, rows, axis=0), -2)

@@ -36,6 +36,7 @@ class KnowledgeTable(keras.layers.Layer):
         index: Item indices of any shape.
         catalogue: Whether to return every row's vector instead of those of `index`.
         return_evidence: As in `NeighbourAttention`.
+        without: As in `NeighbourAttention`.
 
     Returns:
         `index.shape + (dim,)`, or `(num_rows, dim)` with `catalogue`; zeros for an item without
@@ -119,6 +120,7 @@ class KnowledgeTable(keras.layers.Layer):
         index: Any,
         catalogue: bool = False,
         return_evidence: bool = False,
+        without: Any = None,
         training: bool | None = None,
     ) -> Any:
         """Computes what the class describes."""
@@ -134,6 +136,7 @@ class KnowledgeTable(keras.layers.Layer):
             relations,
             catalogue=catalogue,
             return_evidence=return_evidence,
+            without=without,
             training=training,
         )
 
