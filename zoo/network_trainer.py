@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import zoo
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.features import multi_hot
 from tfrec_fusion.data.indexed import IndexedData
-from tfrec_fusion.data.knowledge import knowledge_of
+from tfrec_fusion.data.knowledge import Knowledge, knowledge_of
 from tfrec_fusion.text.augment import TextAugmentation
 from tfrec_fusion.training.balancing import BalancedModel
 from tfrec_fusion.training.callbacks import Mode
@@ -61,6 +62,11 @@ class NetworkTrainer:
     say: Callable[[str], None]
     chosen: dict[str, FitResult] = dataclasses.field(default_factory=dict)
     score_weights: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @cached_property
+    def knowledge(self) -> Knowledge | None:
+        """The graph over the items, where the data has one."""
+        return None if self.data.graph is None else knowledge_of(self.data, self.data.graph)
 
     def run(self, name: str) -> tuple[keras.Model, dict[str, Any]]:
         """Trains `name`; returns the model to keep and what to note about its training."""
@@ -220,13 +226,9 @@ class NetworkTrainer:
         own |= text_arguments(self.data.item_column("text"), events, own, *language)
         if name == "multi_task":
             own |= review_arguments(events, own, self.options.language_model, language[0])
-        if (
-            name == "knowledge_hybrid"
-            and own.get("use_graph", True)
-            and self.data.graph is not None
-        ):
-            own["knowledge"] = knowledge_of(self.data, self.data.graph)
-            self.say(f"graph: {own['knowledge'].description}")
+        if name == "knowledge_hybrid" and own.get("use_graph", True) and self.knowledge:
+            own["knowledge"] = self.knowledge
+            self.say(f"graph: {self.knowledge.description}")
         model = zoo.build(name, **sizes, **own)
         model.set_known(events)
         return model

@@ -13,6 +13,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.text.profiles import Interests, Phrase, reason
 
@@ -53,6 +54,7 @@ class Recommender:
         known: What users did: read by query towers, and not recommended again.
         texts: `(num_items,)` texts in index order, what reasons are found in.
         interests: What users care about, in their own words, where that was mined.
+        graph: Names of the knowledge graph that the model reads, where it reads one.
 
     Example: see `zoo.run.load_run`, which returns one.
     """
@@ -64,6 +66,7 @@ class Recommender:
     known: Events
     texts: np.ndarray | None = None
     interests: Interests | None = None
+    graph: GraphNames | None = None
 
     def recommend(self, user_id: str, k: int = 10) -> pd.DataFrame:
         """The best items a user does not know yet.

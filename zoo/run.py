@@ -6,6 +6,7 @@ RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain
     catalogue.csv                item_id, title and text
     events.npz                   what users did, and which part each event was in
     interests.npz                what users care about (models that read text)
+    graph.json                   names of entities and relations (models that read a graph)
     run.json                     command, versions, data, hyperparameters, metrics
     metrics.csv report.html      the numbers and their picture
     plan.json                    what the folder is for: only the same training goes on in it
@@ -26,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.indexed import IndexedData, merge
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.files.whole import write_text
@@ -56,6 +58,7 @@ class Run:
         titles: `(num_items,)` titles in index order.
         texts: `(num_items,)` texts in index order.
         interests: What users care about, where the model reads text.
+        graph: Names of the knowledge graph, where the model reads one.
         parts: The events by part: `train`, `validation`, `test`.
         info: What `run.json` says.
     """
@@ -67,6 +70,7 @@ class Run:
     titles: np.ndarray
     texts: np.ndarray
     interests: Interests | None
+    graph: GraphNames | None
     parts: Mapping[str, Events]
     info: dict[str, Any]
 
@@ -80,7 +84,7 @@ class Run:
         """Answers given everything users did."""
         known = merge(*self.parts.values())
         rows = (self.users, self.items, self.titles)
-        return Recommender(self.model, *rows, known, self.texts, self.interests)
+        return Recommender(self.model, *rows, known, self.texts, self.interests, self.graph)
 
 
 def save_run(
@@ -89,6 +93,7 @@ def save_run(
     data: IndexedData,
     info: Mapping[str, Any],
     interests: Interests | None = None,
+    graph: GraphNames | None = None,
 ) -> None:
     """Writes a run; `run.json` comes last, so that a folder with one is whole.
 
@@ -98,6 +103,7 @@ def save_run(
         data: What it was trained on.
         info: For `run.json`; must hold `model`, the name in the zoo.
         interests: What users care about, if that was mined.
+        graph: Names of the graph that the model reads, if it reads one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
@@ -109,6 +115,8 @@ def save_run(
     data.items.save(folder / "items.json")
     if interests is not None:
         interests.save(folder / "interests.npz")
+    if graph is not None:
+        graph.save(folder / "graph.json")
     data.item_table[["item_id", "title", "text"]].to_csv(folder / "catalogue.csv", index=False)
     events = {}
     for part in PARTS:
@@ -172,7 +180,15 @@ def load_run(folder: str | Path) -> Run:
     interests = None
     if info["model"] in READS_TEXT or (folder / "interests.npz").exists():
         interests = _read(folder, "interests.npz", Interests.load)
-    return Run(folder, model, users, items, titles, texts, interests, parts, info)
+    graph = None
+    if reads_graph(model):
+        graph = _read(folder, "graph.json", lambda path: _read_graph(path, model.config))
+    return Run(folder, model, users, items, titles, texts, interests, graph, parts, info)
+
+
+def reads_graph(model: Any) -> bool:
+    """Whether a model reads a knowledge graph."""
+    return bool(getattr(getattr(model, "config", None), "reads_graph", False))
 
 
 def _read_model(folder: Path, where: str, name: str) -> Any:
@@ -196,6 +212,20 @@ def _read(folder: Path, name: str, read: Any) -> Any:
         raise BrokenRun(
             f"{path} cannot be read: {error} Restore it, or train again with --out {folder}."
         ) from error
+
+
+def _read_graph(path: Path, config: Any) -> GraphNames:
+    names = GraphNames.load(path)
+    found, expected = (
+        f"{entities} entities and {relations} relations"
+        for entities, relations in (
+            (len(names.entities), len(names.relations)),
+            (config.num_entities, config.num_relations),
+        )
+    )
+    if found != expected:
+        raise ValueError(f"It must name the model's {expected}. Received: {found}.")
+    return names
 
 
 def _events(arrays: Mapping[str, np.ndarray], part: str, num_users: int, num_items: int) -> Events:

@@ -21,7 +21,7 @@ from zoo.comparison import notes, write_report, yardsticks
 from zoo.network_trainer import NetworkTrainer
 from zoo.pair_metrics import pair_metrics
 from zoo.ranking import ranking_of
-from zoo.run import Run, load_run, save_run
+from zoo.run import Run, load_run, reads_graph, save_run
 from zoo.train_options import TrainOptions
 from zoo.user_words import user_words
 
@@ -70,12 +70,14 @@ def train(
         "checksum": checksum(tables),
     }
     _claim(folder, plan)
-    started = time.perf_counter()
+    started, graph = time.perf_counter(), None
     data = index_data(tables, options.split, seed=options.seed)
     say(f"{tables!r}, {data.description}")
     if name in zoo.NETWORKS:
         trainer = NetworkTrainer(data, hyperparameters or {}, options, folder, say)
         model, training = trainer.run(name)
+        if reads_graph(model) and trainer.knowledge:
+            graph = trainer.knowledge.names
     else:
         model, training = zoo.build(name, **(hyperparameters or {})), {}
         model.fit(data.train_and_validation, data.item_column("text"))
@@ -108,7 +110,7 @@ def train(
     words = (
         user_words(data.everything, data.item_column("text")) if name in zoo.READS_TEXT else None
     )
-    save_run(folder, model, data, info, words)
+    save_run(folder, model, data, info, words, graph)
     curves = {name: training["history"]} if training else None
     write_report(folder, rows, title=f"{name} on {tables.name}", notes=notes(info), curves=curves)
     return load_run(folder)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tfrec_fusion.data.graph_names import INVERSE, GraphNames
 from tfrec_fusion.data.indexed import IndexedData
 
-INVERSE = " (inverse)"
 LINK = "entity_id"  # the catalogue's column that says which entity an item is
 
 
@@ -40,6 +40,11 @@ class Knowledge:
 
     def __repr__(self) -> str:
         return f"Knowledge({self.description})"
+
+    @property
+    def names(self) -> GraphNames:
+        """What entities and relations are called."""
+        return GraphNames(tuple(self.entities.tolist()), self.relations)
 
     @property
     def starts(self) -> np.ndarray:
