@@ -46,6 +46,8 @@ def test_the_effects_of_a_linear_model_are_its_weights(ease):
     assert found.score == pytest.approx(weights.sum(), abs=1e-5)
     np.testing.assert_allclose(found.history["effect"], np.sort(weights)[::-1], atol=1e-5)
     assert found.words.empty and "words" not in found.as_text()
+    assert found.paths is None and "graph" not in found.as_text()
+    assert "paths" not in json.loads(found.as_json())
     assert f"Film {item} <&>" in found.as_text(2).splitlines()[0]
     assert len(json.loads(found.as_json(2))["history"]) == min(2, len(weights))
     picture = ElementTree.fromstring(found.as_svg())

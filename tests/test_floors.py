@@ -44,6 +44,7 @@ ZOO_ROOMS = {
     r"train|comparison|ranking|pair_metrics|score_weighing": {"data", "evaluation", "files"},
     r"demo": {"data", "evaluation", "serving"},
     r"explanation": {"evaluation", "text"},
+    r"graph_paths": {"data"},
     r"baselines|ease|matrix_\w+|neighbours|popularity|similarity|tfidf": {"data"},
     r"__init__|recommender|recipes|registry|run|card": {
         "data",

@@ -19,17 +19,18 @@ from zoo.run import Run, load_run
     type=click.IntRange(1),
     default=5,
     show_default=True,
-    help="How many past items, and words.",
+    help="How many of each kind.",
 )
 @click.option("--picture", type=click.Path(path_type=Path), help="Also draw it, an SVG file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def explain(
     run: Path, user_id: str, item_id: str | None, k: int, picture: Path | None, as_json: bool
 ) -> None:
-    """Say which past items and which words of its text carried a recommendation.
+    """Say which past items, words of its text and graph paths carried a recommendation.
 
     An item's effect is by how much the score falls when it is left out of the history; a word's
-    is its integrated gradient through the language model.
+    is its integrated gradient through the language model; a path's is by how much the score falls
+    when the entity on it is left out of the graph.
     """
     # TF Text and KerasHub take seconds to import: other commands need not wait for them.
     from tfrec_fusion.text.encoder import TextEncoder

@@ -1,4 +1,4 @@
-"""Why an item was recommended: which past items, and which words of its text, carried the score."""
+"""Why an item was recommended: the past items, words and graph paths that carried the score."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from tfrec_fusion.evaluation.plots import effect_bars
 from tfrec_fusion.text.attribution import WordEffects
 from tfrec_fusion.text.encoder import TextEncoder
 from zoo.gpt2_hybrid import GPT2Hybrid
-from zoo.hybrid_parts import content_of, item_rows, query_rows
+from zoo.graph_paths import beside_a_bar, graph_paths, on_a_line
+from zoo.pair_scores import scores_of_texts
 from zoo.recommender import Recommender
+from zoo.run import reads_graph
 
 _HISTORIES_AT_ONCE = 64
 
@@ -36,6 +38,8 @@ class Explanation:
         words: `word` and `effect` of each word of the item's text (`text.attribution`), empty
             for a model that reads none. Of an item that `zoo.new_items` placed, only what the
             words add through the content filter.
+        paths: `path`, `effect`, `weight` and more of each neighbour of the item in the knowledge
+            graph (`zoo.graph_paths`), empty where it has none; None for a model without a graph.
     """
 
     user_id: str
@@ -44,10 +48,13 @@ class Explanation:
     score: float
     history: pd.DataFrame
     words: pd.DataFrame
+    paths: pd.DataFrame | None = None
 
     def as_json(self, k: int | None = None) -> str:
         """One JSON object with the `k` strongest of each kind, all by default."""
         kinds = {"history": self.history, "words": self.words}
+        if self.paths is not None:
+            kinds["paths"] = self.paths
         answer = {name: getattr(self, name) for name in ("user_id", "item_id", "title", "score")}
         answer |= {name: table[:k].to_dict("records") for name, table in kinds.items()}
         return json.dumps(answer, ensure_ascii=False)
@@ -57,22 +64,30 @@ class Explanation:
         said = {
             "past items": "past items, and by how much the score falls without them",
             "words": "words of the text, and what they add",
+            "graph paths": "paths of the graph, and by how much the score falls without them",
         }
         lines = [f"{self.title}  [{self.item_id}]  for user {self.user_id}: {self.score:.3f}"]
         for name, effects in self._effects(k).items():
             lines.append(f"{said[name]}:")
             lines += [f"  {effect:+.3f}  {label}" for label, effect in effects]
+        if self.paths is not None and self.paths.empty:
+            lines.append("paths of the graph: none, it says nothing of this item")
         return "\n".join(lines)
 
     def as_svg(self, k: int = 8) -> str:
         """Bars of the `k` strongest of each kind, an `<svg>` element."""
-        return effect_bars(self._effects(k), f"Why {self.title} for user {self.user_id}")
+        effects = self._effects(k, beside_a_bar)
+        return effect_bars(effects, f"Why {self.title} for user {self.user_id}")
 
-    def _effects(self, k: int) -> dict[str, list[tuple[str, float]]]:
+    def _effects(
+        self, k: int, of_path: Callable[[dict[str, Any]], str] = on_a_line
+    ) -> dict[str, list[tuple[str, float]]]:
         past, words = self.history[:k], self.words[:k]
+        paths = [] if self.paths is None else self.paths[:k].to_dict("records")
         effects = {
             "past items": list(zip(past["title"], past["effect"], strict=True)),
             "words": list(zip(words["word"].map(_bare), words["effect"], strict=True)),
+            "graph paths": [(of_path(path), path["effect"]) for path in paths],
         }
         return {name: found for name, found in effects.items() if found}
 
@@ -81,7 +96,8 @@ class Explainer:
     """Explains scores of a model that reads histories.
 
     Args:
-        recommender: A trained model and what it answers about.
+        recommender: A trained model and what it answers about. Without the names of its graph
+            the paths are left out.
         encoder: The language model that `gpt2_hybrid` was trained with; without it words are left
             out. Of a tuned one only the tokens are taken, the weights are the model's own.
 
@@ -133,6 +149,7 @@ class Explainer:
                 "effect": whole - np.array(rest),
             }
         )
+        past = _strongest(past)
         words: list[tuple[str, float]] = []
         if self._effects is not None:
             texts = one.titles if one.texts is None else one.texts
@@ -143,9 +160,19 @@ class Explainer:
             item_id,
             str(one.titles[item]),
             float(whole),
-            _strongest(past),
+            past,
             _strongest(pd.DataFrame(words, columns=["word", "effect"])),
+            self._paths(history, user, item, past),
         )
+
+    def _paths(
+        self, history: np.ndarray, user: int, item: int, past: pd.DataFrame
+    ) -> pd.DataFrame | None:
+        one = self.recommender
+        if one.graph is None or not reads_graph(one.model):
+            return None
+        named = one.items.index(past["item_id"].drop_duplicates())
+        return _strongest(graph_paths(one, one.graph, history, user, item, named.tolist()))
 
     def history(self, user: int) -> np.ndarray:
         """What the model reads of a user's events: item indices, oldest first."""
@@ -189,36 +216,6 @@ class Explainer:
                 )
             }
         return self._compiled[user]
-
-
-def scores_of_texts(model: Any, history: np.ndarray, user: int, item: int) -> Callable[[Any], Any]:
-    """A differentiable function of vectors of an item's text, that gives its score for each.
-
-    Args:
-        model: A two-tower hybrid that reads histories and texts.
-        history: `(steps,)` item indices, oldest first.
-        user: Index of the user, read where the query does.
-        item: Index of the item; its id counts as it does in the model.
-    """
-    config, layers = model.config, {layer.name: layer for layer in model.layers}
-    inputs = {"history": tf.constant(history[None, :])}
-    if config.reads_user_id:
-        inputs["user_id"] = tf.constant([user])
-    rows = item_rows(layers, config, inputs["history"])
-    query = query_rows(layers, config, inputs, rows, last=True)  # (1, size)
-    head = layers["logits"]
-    new = getattr(head, "partial", False) and float(head.takes_part[item]) == 0
-    stretch = float(head.stretch) if new else 1.0
-
-    def score(vectors: Any) -> Any:
-        text = layers["item_text"].vectors_of_text(vectors)
-        index = tf.fill([tf.shape(text)[0]], item)
-        graph = layers["graph"](index) if config.reads_graph else None
-        candidate = layers["items"](index, content_of(layers, config, text, graph))
-        candidate = layers["join"]([candidate, text])
-        return stretch * tf.reduce_sum(query * candidate, axis=-1) / config.temperature
-
-    return score
 
 
 def _bare(word: str) -> str:
