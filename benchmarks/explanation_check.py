@@ -1,12 +1,14 @@
 """Whether what an explanation names carried the score: it is removed, and so is something random.
 
     python benchmarks/explanation_check.py --data movielens-100k
+    python benchmarks/explanation_check.py --data movielens-100k --model knowledge_hybrid
 
 takes the hybrid's trained run of each seed (made where it is missing, in --runs), draws
 recommendations from users' top ten and removes from each the evidence that `zoo.explanation`
 names first, and as much drawn at random from the rest: a tenth of the past items from the history,
-or three tenths of the words from the text, at least one. Writes
-`benchmarks/results/explanation_check_<data>.csv`: in which share of the recommendations the score
+or three tenths of the words from the text or of the entities that the item reads in the graph, at
+least one. Writes `benchmarks/results/explanation_check_<data>.csv`, or with a graph
+`explanation_check_knowledge_hybrid_<data>.csv`: in which share of the recommendations the score
 falls more without the named evidence, by how much it falls on average, and how many recommendations
 had enough evidence to choose from; mean and 95% interval over seeds.
 """
@@ -25,12 +27,15 @@ from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.text.encoder import TextEncoder
-from zoo.explanation import Explainer, scores_of_texts
+from zoo.explanation import Explainer
+from zoo.pair_scores import scores_of_texts, scores_without
 from zoo.run import Run
 from zoo.train_options import TrainOptions
 
 TOP = 10
-REMOVED = {"past items": 0.1, "words": 0.3}  # of a history, of a text; at least one
+# Of a history, of a text, of what an item reads in the graph; at least one.
+REMOVED = {"past items": 0.1, "words": 0.3, "graph paths": 0.3}
+MODELS = ("gpt2_hybrid", "knowledge_hybrid")
 METRICS = ("falls more", "fall", "fall at random", "recommendations")
 
 
@@ -55,7 +60,14 @@ def falls(run: Run, encoder: TextEncoder, count: int, seed: int) -> dict[str, li
             score = scores_of_texts(run.model, history, int(user), item)
             scores = np.asarray(score(encoder.encode(texts)))
             fallen["words"].append(scores[0] - scores[1:])
-    return fallen
+        if found.paths is None or run.graph is None:
+            continue
+        named = np.array([run.graph.entities.index(one) for one in found.paths["entity_id"]])
+        if (drawn := _drawn(named, "graph paths", rng)) is not None:
+            aside = np.stack([0 * drawn[0], *drawn])  # none, the named, others
+            scores = scores_without(run.model, history, int(user), item, aside)
+            fallen["graph paths"].append(scores[0] - scores[1:])
+    return {name: pairs for name, pairs in fallen.items() if pairs}
 
 
 def _drawn(
@@ -77,19 +89,20 @@ def _without(words: list[str], removed: np.ndarray) -> str:
 
 @click.command()
 @click.option("--data", default="movielens-100k", show_default=True)
+@click.option("--model", default=MODELS[0], show_default=True, type=click.Choice(MODELS))
 @click.option("--data-dir", type=click.Path(path_type=Path))
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--count", default=200, show_default=True, help="Recommendations a seed.")
 @click.option("--runs", default="runs/hybrid", type=click.Path(path_type=Path))
-def main(data: str, data_dir: Path | None, seeds: int, count: int, runs: Path) -> None:
+def main(data: str, model: str, data_dir: Path | None, seeds: int, count: int, runs: Path) -> None:
     """Explains, removes, prints the table and writes the CSV."""
     tables = benchmark_tables(data, data_dir)
     found: dict[str, dict[str, list[float]]] = {
         name: {metric: [] for metric in METRICS} for name in REMOVED
     }
     for seed in range(seeds):
-        folder = runs / tables.name / f"gpt2_hybrid-{seed}"
-        run = trained("gpt2_hybrid", tables, folder, TrainOptions(seed=seed))
+        folder = runs / tables.name / f"{model}-{seed}"
+        run = trained(model, tables, folder, TrainOptions(seed=seed))
         options = run.info["options"]
         encoder = TextEncoder(options["text_preset"], max_length=options["text_length"])
         for name, pairs in falls(run, encoder, count, seed).items():
@@ -104,9 +117,11 @@ def main(data: str, data_dir: Path | None, seeds: int, count: int, runs: Path) -
             {metric: over_seeds(columns[metric]) for metric in METRICS[:3]},
         )
         for name, columns in found.items()
+        if columns[METRICS[0]]
     ]
     RESULTS.mkdir(exist_ok=True)
-    write_csv(RESULTS / f"explanation_check_{tables.name}.csv", table)
+    of_model = "" if model == MODELS[0] else f"{model}_"
+    write_csv(RESULTS / f"explanation_check_{of_model}{tables.name}.csv", table)
     print_table(table, METRICS, title=f"{tables.name}, {count} recommendations, {seeds} seeds")
 
 
