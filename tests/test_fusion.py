@@ -173,6 +173,31 @@ def test_an_encoded_table_follows_its_language_model():
         table.set_tokens(np.ones((4, 2)), [3, 1, 0, 3])
 
 
+def test_an_encoded_table_pads_texts_to_the_longest_of_their_group():
+    shapes = []
+
+    class Sum(keras.layers.Layer):
+        def call(self, token_ids, num_tokens):
+            shapes.append(tuple(token_ids.shape))
+            there = keras.ops.arange(token_ids.shape[1])[None, :] < num_tokens[:, None]
+            total = keras.ops.sum(keras.ops.where(there, token_ids, 0), axis=1)
+            return keras.ops.cast(keras.ops.stack([total, num_tokens], 1), "float32")
+
+    rng = np.random.default_rng(0)
+    ids, numbers = rng.integers(1, 9, (40, 12)), rng.integers(0, 13, 40)
+    numbers[:3] = 5, 12, 0
+    table = EncodedTable(40, 2, 2, tower=Sum(), length=12)
+    table.set_texts(np.where(np.arange(40)[:, None] > 0, rng.normal(size=(40, 2)), 0))
+    table.set_tokens(ids, numbers)
+    table(np.array([0]))
+    shapes.clear()
+    rows = table(np.array([0]), catalogue=True).numpy()
+    longest = np.sort(np.where(np.arange(40) > 0, numbers, 0))
+    assert shapes == [(20, longest[19]), (12, longest[31]), (6, longest[37]), (2, 12)]
+    np.testing.assert_allclose(rows, table(np.arange(40)).numpy(), rtol=1e-6)
+    assert not rows[[0, 2]].any() and rows[1].any()
+
+
 def test_new_items_keep_out_of_training_and_are_lifted_afterwards():
     head = CatalogueLogits(3, use_bias=False, partial=True)
     head.set_candidates([1, 1, 0], boost=5, stretch=3)

@@ -19,8 +19,9 @@ from zoo.knowledge_hybrid import KnowledgeHybridConfig
 from zoo.ncf import NCFConfig
 from zoo.new_items import boost_for_share, offer_new_items
 from zoo.ranking import ranking_of
-from zoo.recipes import recipe_for
+from zoo.recipes import TASK_LOSSES, recipe_for
 from zoo.recommender import compiled_scores
+from zoo.user_profiles import spoken_words
 
 DATA = index_data(generate(30, 20, 300, seed=2, with_graph=True))
 SAID = np.resize(
@@ -51,6 +52,16 @@ def with_tasks(**choices):
     """Untrained GPT-2 and tokenizer, of sizes for a test."""
     sizes = {"pairs": 2, "review_length": 5, "language_dim": 4, "expert_units": (8,)}
     return {**HYBRID, **sizes, "tokenizer": train_tokenizer(list(SAID), 262), **choices}
+
+
+def with_evidence(**choices):
+    rng, words = np.random.default_rng(4), {"num_words": 20}
+    item_words, user_words, _ = spoken_words(EVENTS, DATA.item_column("text"), **words)
+    profiles = rng.normal(size=(SIZES["num_users"], 12)).astype(np.float32)
+    arrays = {"item_text": TEXTS, "profile_text": profiles}
+    arrays |= {"item_words": item_words, "user_words": user_words}
+    sizes = {"dim": 8, "text_components": 6, "history_length": 6, "negatives": 2}
+    return {**arrays, **sizes, "reasoning_units": 8, **choices}
 
 
 CASES = {
@@ -95,6 +106,11 @@ CASES = {
             **{"tasks": ("rating",), "bottom": "shared", "review_reader": "frozen"},
         },
     ),
+    "evidence": ("profile_semantics_behaviour", with_evidence()),
+    "evidence without behaviour": (
+        "profile_semantics_behaviour",
+        with_evidence(tasks=("profile", "semantics"), levels=1),
+    ),
     "hybrid lora": ("gpt2_hybrid", lambda: tuned("lora")),
     "hybrid full": ("gpt2_hybrid", lambda: tuned("full")),
 }
@@ -104,7 +120,7 @@ CASES = {
 SLOW = (
     *("user", "in-batch user", "hybrid user alone", "hybrid full"),
     *("knowledge without text", "knowledge without ids", "tasks in a PLE"),
-    "tasks with a frozen reader",
+    *("tasks with a frozen reader", "evidence without behaviour"),
 )
 
 
@@ -155,7 +171,7 @@ def test_keras_file_round_trip(named, tmp_path):
 
 def test_inputs_and_outputs_are_named_dictionaries(named):
     model = built(named)
-    assert set(model.output) <= {"logits", "rating", "sentiment", "next_token"}
+    assert set(model.output) <= {"logits", *TASK_LOSSES}
     words = {"review_token_ids", "review_num_tokens", "pair_step", "pair_item"}
     ids = {"user_id", "item_id", "history"}
     assert set(model.input) <= ids | words | {"candidate_sampling_probability"}
@@ -203,7 +219,14 @@ def test_frozen_scores_are_the_live_ones_until_training_goes_on(named):
     model, users = built(named), np.arange(5)
     frozen = compiled_scores(model.score_model(DATA.train, frozen=True))
     live = compiled_scores(model.score_model(DATA.train))
-    np.testing.assert_allclose(frozen(users), live(users), rtol=1e-4, atol=1e-5)
+    before = frozen(users)
+    np.testing.assert_allclose(before, live(users), rtol=1e-4, atol=1e-5)
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_weights:
+        weight.assign(weight + 0.1 * rng.normal(size=weight.shape))
+    now = compiled_scores(model.score_model(DATA.train))(users)
+    np.testing.assert_allclose(live(users), now, rtol=1e-4, atol=1e-5)
+    assert np.abs(now - before).max() > 1e-3
 
 
 def test_a_history_is_scored_like_the_user_who_has_it(named):

@@ -176,7 +176,7 @@ def test_the_epoch_is_chosen_by_the_first_task_that_is_learned(trainer, zero, mo
     [
         ({}, {"loss_weights": {"stars": 1}}, "does not have: stars. Its outputs are logits"),
         ({}, {"loss_weights": dict.fromkeys(("logits", "rating", "sentiment", "next_token"), 0)},
-         "must have a weight above 0"),
+         "with a weight above 0, to choose epochs by"),
         ({"tasks": ("rating",)}, {"word_dropout": 0.1}, "reads no words of reviews"),
         ({"vocabulary_size": 5000}, {}, "`vocabulary_size` must be at most"),
     ],

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.registry import (
+        HAS_TASKS,
+        HYBRIDS,
         MODELS,
         NETWORKS,
         READS_TEXT,
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from zoo.run import load_run
 
 __all__ = [
+    "HAS_TASKS",
+    "HYBRIDS",
     "MODELS",
     "NETWORKS",
     "READS_TEXT",

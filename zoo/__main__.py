@@ -135,7 +135,7 @@ def _add_train_command(name: str) -> None:
         click.option("--adversarial-epsilon", default=0.0, help="Attack embeddings; 0: do not."),
         click.option("--strategy", type=click.Choice(["none", "mirrored"]), default="none"),
     ]
-    if name == "neumf" or name in zoo.READS_TEXT:
+    if name == "neumf" or name in zoo.HYBRIDS:
         start = "GMF and MLP" if name == "neumf" else "the hybrid with a frozen one"
         training.append(
             click.option("--pretrain/--no-pretrain", default=True, help=f"Start from {start}.")
@@ -144,9 +144,12 @@ def _add_train_command(name: str) -> None:
         training += [
             click.option("--text-preset", default="minilm", show_default=True, help=PRESET_HELP),
             click.option("--text-length", default=64, show_default=True, help="Tokens of a text."),
+        ]
+    if name in zoo.HYBRIDS:
+        training += [
             click.option("--offer-new-items", is_flag=True, help="Lift items without an event."),
         ]
-    if name == "multi_task":
+    if name in zoo.HAS_TASKS:
         training += [
             click.option("--balance", type=click.Choice(BALANCES), default="fixed"),
             click.option(
@@ -154,8 +157,11 @@ def _add_train_command(name: str) -> None:
                 "loss_weights",
                 multiple=True,
                 type=Weight(),
-                help="OUTPUT=NUMBER, 1 by default: logits, rating, sentiment, next_token.",
+                help="OUTPUT=NUMBER, 1 by default; outputs are logits and the tasks.",
             ),
+        ]
+    if name == "multi_task":
+        training += [
             click.option("--language-model", help="A GPT-2 to go on with, such as pretrain-lm's."),
             click.option("--word-dropout", default=0.0, help="Words of reviews left out."),
             click.option("--weigh-scores", is_flag=True, help="Weigh language on validation."),

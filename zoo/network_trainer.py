@@ -23,16 +23,16 @@ from tfrec_fusion.training.distribution import distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
 from zoo.new_items import offer_new_items
 from zoo.pair_metrics import pair_metrics
-from zoo.ranking import ranking_of
+from zoo.ranking import auc_of, ranking_of
 from zoo.recipes import Recipe, recipe_for
 from zoo.review_reader import review_arguments
 from zoo.score_weighing import choose_score_weights
-from zoo.text_vectors import text_arguments
+from zoo.text_vectors import profile_arguments, text_arguments
 from zoo.train_options import TrainOptions
 
-# What chooses epochs: the metric of the first output whose loss has a weight.
+# What chooses epochs: the recipe's metric of `logits`, or that of the first other output whose loss
+# has a weight.
 MONITORS: dict[str, tuple[str, Mode]] = {
-    "logits": ("ndcg@10", "max"),
     "rating": ("rmse", "min"),
     "next_token": ("perplexity", "min"),
     "sentiment": ("sentiment_auc", "max"),
@@ -106,8 +106,10 @@ class NetworkTrainer:
             model.start_from(*starts)
         recipe = self._recipe(name, model, from_branches=bool(starts))
         lift = self._lift(model, events)
-        validate = None if validation is None else _validator(model, events, validation, lift)
         monitor, mode = self._monitor(model)
+        validate = None
+        if validation is not None:
+            validate = _validator(model, events, validation, lift, monitor)
         batches = recipe.batches(model, events, recipe.batch_size, self.options.seed)
         balanced = self._balanced(model)
         result = fit(
@@ -145,9 +147,14 @@ class NetworkTrainer:
     def _monitor(self, model: Any) -> tuple[str, Mode]:
         """The metric that chooses epochs, and whether it is to be high or low."""
         weights = self.options.loss_weights
+        if weights.get("logits", 1):
+            return recipe_for(model.name, model.config).monitor, "max"
         learned = [name for name in MONITORS if name in model.output and weights.get(name, 1)]
         if not learned:
-            raise ValueError(f"A loss must have a weight above 0. Received: {weights}.")
+            raise ValueError(
+                f"One of {', '.join(('logits', *MONITORS))} must have a loss with a weight above "
+                f"0, to choose epochs by. Received: {weights}."
+            )
         return MONITORS[learned[0]]
 
     def _loss_weights(self, model: Any) -> dict[str, float] | None:
@@ -226,6 +233,8 @@ class NetworkTrainer:
         own |= text_arguments(self.data.item_column("text"), events, own, *language)
         if name == "multi_task":
             own |= review_arguments(events, own, self.options.language_model, language[0])
+        if name == "profile_semantics_behaviour":
+            own |= profile_arguments(self.data, events, *language)
         if name == "knowledge_hybrid" and own.get("use_graph", True) and self.knowledge:
             own["knowledge"] = self.knowledge
             self.say(f"graph: {self.knowledge.description}")
@@ -243,13 +252,16 @@ class NetworkTrainer:
 
 
 def _validator(
-    model: Any, known: Events, heldout: Events, before: Callable[[], None]
+    model: Any, known: Events, heldout: Events, before: Callable[[], None], monitor: str
 ) -> Callable[[], Mapping[str, float]]:
-    rank = ranking_of(model, known, heldout, num_bootstrap=0)
-    tasks = pair_metrics(model, known, heldout, 0) if hasattr(model, "pair_model") else None
+    measures: list[Callable[[], Any]] = [ranking_of(model, known, heldout, num_bootstrap=0)]
+    if monitor == "auc":
+        measures.append(auc_of(model, known, heldout, num_bootstrap=0))
+    if hasattr(model, "pair_model"):
+        measures.append(pair_metrics(model, known, heldout, num_bootstrap=0))
 
     def validate() -> Mapping[str, float]:
         before()
-        return rank().metrics | (tasks().metrics if tasks else {})
+        return {name: value for one in measures for name, value in one().metrics.items()}
 
     return validate

@@ -9,6 +9,8 @@ import numpy as np
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.evaluation.ranking import RankingResult, evaluate_ranking
+from tfrec_fusion.evaluation.ranking_auc import ranking_auc
+from tfrec_fusion.evaluation.rating import EventResult
 from zoo.recommender import compiled_scores
 
 
@@ -43,3 +45,15 @@ def ranking_of(
         )
 
     return measure
+
+
+def auc_of(
+    model: Any, known: Events, heldout: Events, num_bootstrap: int = 1000
+) -> Callable[[], EventResult]:
+    """A function that measures AUC over the whole catalogue; arguments as of `ranking_of`."""
+    score = getattr(model, "score", None) or compiled_scores(model.score_model(known))
+    seen, positives = known.matrix(), heldout.matrix()
+    candidates = np.arange(known.num_items) > 0
+    return lambda: ranking_auc(
+        score, seen, positives, candidates=candidates, num_bootstrap=num_bootstrap
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfrec_fusion.data.candidates import candidates
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.pair_tasks import pair_tasks
 from tfrec_fusion.data.pipeline import pairs, pointwise
@@ -36,6 +37,8 @@ class Recipe:
             cosine to zero at the last step, instead of staying the same.
         patience: Validations without a better NDCG@10 before training stops; None: never.
         validate_every: Epochs between validations.
+        monitor: The metric of the next item, or click, that chooses epochs: `"ndcg@10"`, or
+            `"auc"` for a model of clicks.
     """
 
     batches: BatchMaker
@@ -48,6 +51,7 @@ class Recipe:
     decay: bool = False
     patience: int | None = 5
     validate_every: int = 1
+    monitor: str = "ndcg@10"
 
     def losses(self, model: Any, label_smoothing: float = 0.0) -> dict[str, keras.losses.Loss]:
         """A loss for each output of a model."""
@@ -110,6 +114,27 @@ def _pair_tasks(model: Any, events: Events, batch_size: int, seed: int) -> tf.da
     return made.map(of_the_model)
 
 
+def _evidence(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
+    config, names = model.config, set(model.output)
+    made = candidates(
+        events,
+        negatives=config.negatives,
+        history_length=config.history_length,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    of_users, of_items = tf.constant(model.user_words), tf.constant(model.item_words)
+
+    def with_tasks(x: Any, label: tf.Tensor) -> Any:
+        y = {"logits": label, "behaviour": label}
+        y["profile"] = tf.gather(of_users, x["user_id"])
+        y["semantics"] = tf.gather(of_items, x["item_id"][:, 0])
+        read = {name: x[name] for name in x if name in model.input}
+        return read, {name: y[name] for name in y if name in names}
+
+    return made.map(with_tasks)
+
+
 def _in_batch(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
     length = model.config.history_length if model.config.reads_history else None
     made = pairs(events, history_length=length, batch_size=batch_size, seed=seed)
@@ -137,6 +162,9 @@ TASK_LOSSES: dict[str, Callable[[], keras.losses.Loss]] = {
     "rating": keras.losses.MeanSquaredError,
     "sentiment": _binary,
     "next_token": _softmax,
+    "profile": _binary,
+    "semantics": _binary,
+    "behaviour": _binary,
 }
 
 
@@ -171,8 +199,21 @@ TASKS = replace(NEXT_ITEMS_WITH_TEXT, batches=_pair_tasks)
 # The rest of the model is trained already, and every step reads the whole catalogue's texts: few
 # epochs of few, large steps.
 TUNED_TEXT = replace(NEXT_ITEMS, epochs=4, batch_size=64, learning_rate=5e-4, validate_every=1)
+EVIDENCE = Recipe(
+    _evidence,
+    _binary,
+    epochs=20,
+    batch_size=128,
+    learning_rate=2e-3,
+    weight_decay=0.01,
+    patience=4,
+    monitor="auc",
+)
 IN_BATCH = Recipe(_in_batch, _softmax, epochs=40, batch_size=1024, learning_rate=1e-3)
 ITEMS_OF_USERS = Recipe(_items_of_users, _softmax, epochs=40, batch_size=1024, learning_rate=1e-3)
+
+
+_RECIPES = {"multi_task": TASKS, "profile_semantics_behaviour": EVIDENCE}
 
 
 def recipe_for(model: str, config: Any, *, from_branches: bool = False) -> Recipe:
@@ -188,8 +229,8 @@ def recipe_for(model: str, config: Any, *, from_branches: bool = False) -> Recip
     """
     if model in ("gmf", "mlp", "neumf"):
         return CLICKS_FROM_BRANCHES if from_branches else CLICKS
-    if model == "multi_task":
-        return TASKS
+    if model in _RECIPES:
+        return _RECIPES[model]
     hybrid = model in ("gpt2_hybrid", "knowledge_hybrid")
     if hybrid and config.head == "ncf":
         return CLICKS

@@ -13,6 +13,8 @@ from zoo.knowledge_hybrid import KnowledgeHybridConfig, knowledge_hybrid
 from zoo.multi_task import multi_task
 from zoo.multi_task_config import MultiTaskConfig
 from zoo.ncf import NCFConfig, gmf, mlp, neumf
+from zoo.profile_semantics_behaviour import profile_semantics_behaviour
+from zoo.profile_semantics_behaviour_config import ProfileSemanticsBehaviourConfig
 from zoo.two_tower import TwoTowerConfig, two_tower
 
 NETWORKS: dict[str, Callable[..., Any]] = {
@@ -23,8 +25,11 @@ NETWORKS: dict[str, Callable[..., Any]] = {
     "gpt2_hybrid": gpt2_hybrid,
     "knowledge_hybrid": knowledge_hybrid,
     "multi_task": multi_task,
+    "profile_semantics_behaviour": profile_semantics_behaviour,
 }
-READS_TEXT = ("gpt2_hybrid", "knowledge_hybrid", "multi_task")
+HYBRIDS = ("gpt2_hybrid", "knowledge_hybrid", "multi_task")
+READS_TEXT = (*HYBRIDS, "profile_semantics_behaviour")
+HAS_TASKS = ("multi_task", "profile_semantics_behaviour")
 MODELS: dict[str, Callable[..., Any]] = {**BASELINES, **NETWORKS}
 SUMMARIES = {
     "popularity": "what most people took",
@@ -39,6 +44,7 @@ SUMMARIES = {
     "gpt2_hybrid": "two towers or NCF over a language model's text vectors and behaviour",
     "knowledge_hybrid": "gpt2_hybrid with a knowledge graph as a further source",
     "multi_task": "gpt2_hybrid trained along with ratings, sentiment and words of reviews",
+    "profile_semantics_behaviour": "user profile, item semantics and behaviour under one reading",
 }
 _CONFIGS: dict[str, Any] = {
     "gmf": NCFConfig,
@@ -48,6 +54,7 @@ _CONFIGS: dict[str, Any] = {
     "gpt2_hybrid": GPT2HybridConfig,
     "knowledge_hybrid": KnowledgeHybridConfig,
     "multi_task": MultiTaskConfig,
+    "profile_semantics_behaviour": ProfileSemanticsBehaviourConfig,
 }
 _TEXT_ARRAYS = ("item_text", "user_text", "text_tower", "item_tokens")
 _ARRAYS = {
@@ -55,6 +62,7 @@ _ARRAYS = {
     "gpt2_hybrid": _TEXT_ARRAYS,
     "knowledge_hybrid": ("knowledge", *_TEXT_ARRAYS),
     "multi_task": ("tokenizer", "backbone", "review_dim", "review_preset", *_TEXT_ARRAYS),
+    "profile_semantics_behaviour": ("item_text", "profile_text", "item_words", "user_words"),
 }
 
 

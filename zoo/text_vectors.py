@@ -9,6 +9,7 @@ import numpy as np
 
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.store import TextStore
+from zoo.user_profiles import profile_texts, spoken_words
 from zoo.user_words import user_words
 
 
@@ -46,6 +47,27 @@ def text_arguments(
         words = user_words(events, texts).texts()
         arguments["user_text"] = text_vectors(words, preset, max_length)
     return arguments
+
+
+def profile_arguments(
+    data: Any, events: Any, preset: str = "minilm", max_length: int = 64
+) -> dict[str, Any]:
+    """What `profile_semantics_behaviour` needs beside the items' texts.
+
+    Args:
+        data: Catalogue and users (`data.indexed.IndexedData`).
+        events: The events to be trained on; profiles and words come from them.
+        preset: The language model.
+        max_length: Most tokens of a text that are read.
+
+    Returns:
+        `profile_text`, `item_words` and `user_words`.
+    """
+    texts = data.item_column("text")
+    profiles = profile_texts(events, texts, data.user_table)
+    item_words, user_words, _ = spoken_words(events, texts)
+    vectors = text_vectors(profiles, preset, max_length)
+    return {"profile_text": vectors, "item_words": item_words, "user_words": user_words}
 
 
 def text_vectors(texts: Iterable[str], preset: str = "minilm", max_length: int = 64) -> np.ndarray:

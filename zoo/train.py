@@ -20,7 +20,7 @@ from tfrec_fusion.files.whole import write_text
 from zoo.comparison import notes, write_report, yardsticks
 from zoo.network_trainer import NetworkTrainer
 from zoo.pair_metrics import pair_metrics
-from zoo.ranking import ranking_of
+from zoo.ranking import auc_of, ranking_of
 from zoo.run import Run, load_run, reads_graph, save_run
 from zoo.train_options import TrainOptions
 from zoo.user_words import user_words
@@ -84,10 +84,13 @@ def train(
     seconds = time.perf_counter() - started
     result = ranking_of(model, data.train_and_validation, data.test)()
     metrics, intervals = dict(result.metrics), dict(result.intervals)
+    further = [auc_of(model, data.train_and_validation, data.test)]
     if hasattr(model, "pair_model"):
-        tasks = pair_metrics(model, data.train_and_validation, data.test)()
-        metrics |= tasks.metrics
-        intervals |= tasks.intervals
+        further.append(pair_metrics(model, data.train_and_validation, data.test))
+    for measure in further:
+        found = measure()
+        metrics |= found.metrics
+        intervals |= found.intervals
     rows = [*yardsticks(data), ReportRow(name, metrics, intervals)]
     info = {
         "model": name,

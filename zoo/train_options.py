@@ -33,8 +33,8 @@ class TrainOptions:
         text_length: Most tokens of an item's text that are read.
         language_model: Multi-task only: a preset of a GPT-2 that reads reviews, such as a folder
             of `pretrain-lm`; by default one that knows nothing yet.
-        balance: Multi-task only: `fixed`, or how losses are balanced, see `training.balancing`.
-        loss_weights: Multi-task only: number by output, 1 by default.
+        balance: Models of tasks only: `fixed`, or a way of `training.balancing`.
+        loss_weights: Models of tasks only: number by output, 1 by default.
         word_dropout: Multi-task only: rate of a review's words left out in training.
         weigh_scores: Multi-task only: whether the weights of behaviour and language in the score
             are chosen on validation.

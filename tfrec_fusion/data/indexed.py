@@ -25,6 +25,8 @@ class IndexedData:
         validation: Events that choose epochs and hyperparameters.
         test: Events for the reported numbers.
         description: How the rows were divided.
+        user_table: What is known of the users, in index order; its first row is user index 1.
+            None where the data has no such table.
         graph: The triples, `head_id`, `relation_id`, `tail_id`, where there are some.
     """
 
@@ -35,6 +37,7 @@ class IndexedData:
     validation: Events
     test: Events
     description: str
+    user_table: pd.DataFrame | None = None
     graph: pd.DataFrame | None = None
 
     @property
@@ -82,6 +85,9 @@ def index_data(data: RecData, split: str | Split = "temporal", *, seed: int = 0)
     users = Vocabulary.from_ids(data.interactions["user_id"])
     items = Vocabulary.from_ids(data.items["item_id"])
     table = data.items.set_index("item_id").loc[items.ids[1:]].reset_index()
+    people = None
+    if data.users is not None:
+        people = data.users.set_index("user_id").loc[users.ids[1:]].reset_index()
     return IndexedData(
         users,
         items,
@@ -90,6 +96,7 @@ def index_data(data: RecData, split: str | Split = "temporal", *, seed: int = 0)
         validation=Events.from_frame(split.validation, users, items),
         test=Events.from_frame(split.test, users, items),
         description=split.description,
+        user_table=people,
         graph=data.graph,
     )
 

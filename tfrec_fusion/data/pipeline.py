@@ -56,7 +56,7 @@ def pointwise(
     if negatives < 0:
         raise ValueError(f"`negatives` must not be negative. Received: negatives={negatives}.")
     positives = max(1, batch_size // (1 + negatives))
-    draw = _unknown_item_sampler(events if known is None else known) if negatives else None
+    draw = unknown_item_sampler(events if known is None else known) if negatives else None
     user, item = tf.constant(events.user), tf.constant(events.item)
 
     def batch(rows: tf.Tensor, draw_seed: tf.Tensor) -> Batch:
@@ -161,7 +161,7 @@ def fresh_each_epoch(
     return counted.prefetch(tf.data.AUTOTUNE)
 
 
-def _unknown_item_sampler(known: Events) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def unknown_item_sampler(known: Events) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """A graph function `(users (n,), seed (2,)) -> items (n,)`, uniform over unknown items.
 
     With a user's known items sorted, `s_0 < s_1 < …` among `1 .. num_items - 1`, the number of

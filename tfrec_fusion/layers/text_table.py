@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+_SHARES = (0.5, 0.8, 0.95, 1.0)  # of the catalogue, by length: short texts are not padded to long
+
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class TextTable(keras.layers.Layer):
@@ -124,7 +126,8 @@ class EncodedTable(TextTable):
 
     The space (mean and projection) stays that of the vectors given to `set_texts`; what moves in
     it is the language model. With `catalogue` every row is encoded, once a step: for catalogues
-    of some thousand short texts.
+    of some thousand short texts. They are read in groups of like length, each padded to its own
+    longest text only.
 
     Args:
         num_rows: Size of the vocabulary, the unseen index 0 included.
@@ -152,6 +155,8 @@ class EncodedTable(TextTable):
     ) -> None:
         super().__init__(num_rows, text_dim, components, **kwargs)
         self.tower, self.length = tower, length
+        self.groups = [(num_rows, length)]
+        self.place = self._tokens("place", (num_rows,))
         self.token_ids = self._tokens("token_ids", (num_rows, length))
         self.num_tokens = self._tokens("num_tokens", (num_rows,))
 
@@ -177,15 +182,43 @@ class EncodedTable(TextTable):
                 f"Token ids and their numbers must have the shapes {expected}. "
                 f"Received: {received}."
             )
-        self.token_ids.assign(token_ids)
-        self.num_tokens.assign(np.where(np.arange(self.num_rows) > 0, num_tokens, 0))
+        numbers = np.where(np.arange(self.num_rows) > 0, num_tokens, 0)
+        # The rows are kept in order of length, and `place` says where each one is.
+        order = np.argsort(numbers, kind="stable")
+        self.token_ids.assign(np.asarray(token_ids)[order])
+        self.num_tokens.assign(numbers[order])
+        self.place.assign(np.argsort(order))
+        self._group()
+
+    def _group(self) -> None:
+        """`(rows, width)` of each group of like length."""
+        numbers = ops.convert_to_numpy(self.num_tokens)
+        ends = np.unique(np.ceil(np.array(_SHARES) * self.num_rows).astype(int))
+        widths = np.maximum(numbers[ends - 1], 1)
+        rows = np.diff(ends, prepend=0)
+        self.groups = list(zip(rows.tolist(), widths.tolist(), strict=True))
+
+    def load_own_variables(self, store: Any) -> None:
+        """As every layer, and finds the groups again."""
+        super().load_own_variables(store)
+        self._group()
 
     def call(self, index: Any, catalogue: bool = False, training: bool | None = None) -> Any:
         """Computes what the class describes."""
-        ids, numbers = (
-            ops.convert_to_tensor(one) if catalogue else ops.take(one, index, axis=0)
-            for one in (self.token_ids, self.num_tokens)
-        )
+        if not catalogue:
+            place = ops.take(self.place, index, axis=0)
+            ids, numbers = (
+                ops.take(one, place, axis=0) for one in (self.token_ids, self.num_tokens)
+            )
+            return self._read(ids, numbers, training)
+        found, start = [], 0
+        for rows, width in self.groups:
+            part = slice(start, start + rows)
+            found.append(self._read(self.token_ids[part, :width], self.num_tokens[part], training))
+            start += rows
+        return ops.take(ops.concatenate(found, axis=0), self.place, axis=0)
+
+    def _read(self, ids: Any, numbers: Any, training: bool | None) -> Any:
         found = self.vectors_of_text(self.tower(ids, numbers, training=training))
         there = ops.cast(numbers > 0, found.dtype)[..., None]
         return ops.cast(found * there, self.compute_dtype)

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.metrics import roc_auc_score
+
+from tfrec_fusion.evaluation.ranking_auc import ranking_auc
+
+RNG = np.random.default_rng(0)
+SCORES = RNG.integers(0, 9, size=(40, 30)).astype(float)  # with ties
+CELLS = RNG.random((40, 30))
+KNOWN, HELDOUT = sp.csr_matrix(CELLS < 0.2), sp.csr_matrix((CELLS > 0.8) & (CELLS[:, :1] > 0.1))
+
+
+def test_it_is_scikit_learns_auc_of_each_user():
+    ranked = np.arange(30) > 0
+    expected = []
+    for user in range(40):
+        kept = ranked & ~KNOWN.toarray()[user]
+        label = HELDOUT.toarray()[user][kept]
+        if 0 < label.sum() < len(label):
+            expected.append(roc_auc_score(label, SCORES[user][kept]))
+    found = ranking_auc(lambda users: SCORES[users], KNOWN, HELDOUT, candidates=ranked)
+    assert found.metrics["auc"] == pytest.approx(np.mean(expected))
+    assert found.num_events == len(expected) < 40
+    low, high = found.intervals["auc"]
+    assert low < found.metrics["auc"] < high
+
+
+def test_many_users_are_scored_in_parts(monkeypatch):
+    whole = ranking_auc(lambda users: SCORES[users], KNOWN, HELDOUT, num_bootstrap=0)
+    monkeypatch.setattr("tfrec_fusion.evaluation.ranking_auc._CELLS_AT_ONCE", 100)
+    sizes = []
+
+    def score(users):
+        sizes.append(len(users))
+        return SCORES[users]
+
+    assert ranking_auc(score, KNOWN, HELDOUT, num_bootstrap=0) == whole
+    assert max(sizes) <= 4
+
+
+def test_scores_that_are_no_numbers_and_users_without_either_kind_are_refused():
+    with pytest.raises(ValueError, match="must be finite"):
+        ranking_auc(lambda users: SCORES[users] * np.nan, KNOWN, HELDOUT)
+    with pytest.raises(ValueError, match="Received: none"):
+        ranking_auc(lambda users: SCORES[users], KNOWN, sp.csr_matrix(HELDOUT.shape))
