@@ -1,0 +1,72 @@
+"""Profile, semantics and behaviour: what each task is worth, beside models of one task.
+
+    python benchmarks/profile_ablation.py --data musical-instruments --data-dir FOLDER
+
+trains `profile_semantics_behaviour`, the same without each of its tasks, and single models once a
+seed on the train part of the temporal split (the epoch chosen on validation, test looked at once),
+and writes `benchmarks/results/profile_ablation_<data>.csv`: AUC over the whole catalogue (mean over
+users, no negative sampled; `evaluation.ranking_auc`), NDCG@10 and recall@20; mean and 95% interval
+over seeds. Runs are kept in --runs, so an interrupted measurement goes on.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from typing import Any
+
+import click
+from quality import RESULTS, summary, trained
+from review_tables import benchmark_tables
+
+import zoo
+from tfrec_fusion.evaluation.report import print_table, write_csv
+from zoo.profile_semantics_behaviour_config import TASKS
+from zoo.train_options import TrainOptions
+
+METRICS = ("auc", "ndcg@10", "recall@20")
+NAME = "profile_semantics_behaviour"
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, {}) for name in ("popularity", "tfidf", "item_knn", "ease")},
+    **{name: (name, {}) for name in ("neumf", "two_tower", "gpt2_hybrid")},
+    NAME: (NAME, {}),
+    **{
+        f"without {task}": (NAME, {"tasks": tuple(one for one in TASKS if one != task)})
+        for task in TASKS
+    },
+}
+
+
+@click.command()
+@click.option("--data", default="musical-instruments", show_default=True)
+@click.option("--data-dir", type=click.Path(path_type=Path))
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--runs", default="runs/profile", type=click.Path(path_type=Path))
+@click.option(
+    "--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)), default=VARIANTS
+)
+def main(
+    data: str, data_dir: Path | None, seeds: int, runs: Path, variants: tuple[str, ...]
+) -> None:
+    """Trains, prints the table and writes the CSV."""
+    tables = benchmark_tables(data, data_dir)
+    rows = []
+    for name in variants:
+        model, choices = VARIANTS[name]
+        made = []
+        for seed in range(seeds if model in zoo.NETWORKS else 1):
+            folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
+            made.append(
+                trained(model, tables, folder, TrainOptions(seed=seed, refit=False), choices)
+            )
+        rows.append(summary(name, made, METRICS))
+        RESULTS.mkdir(exist_ok=True)
+        write_csv(RESULTS / f"profile_ablation_{tables.name}.csv", rows)
+    print_table(rows, METRICS, title=f"{tables.name}, test part, {seeds} seeds")
+
+
+if __name__ == "__main__":
+    main()
