@@ -28,7 +28,7 @@ from tfrec_fusion.training.fit import TrainingDiverged
 from zoo.commands_ensemble import ensemble
 from zoo.commands_explain import explain
 from zoo.commands_text import PRESET_HELP, pretrain_lm, search
-from zoo.comparison import SHOWN_METRICS
+from zoo.comparison import SHOWN_METRICS, shown_metrics
 from zoo.demo import run_demo
 from zoo.model_options import Weight, model_options
 from zoo.ranking import ranking_of
@@ -186,7 +186,8 @@ def _add_train_command(name: str) -> None:
         if as_json:
             click.echo(json.dumps({"run": str(out), **run.info}))
             return
-        print_table([ReportRow(**row) for row in run.info["rows"]], SHOWN_METRICS)
+        rows = [ReportRow(**row) for row in run.info["rows"]]
+        print_table(rows, shown_metrics(rows, name))
         tell(f"{out}: report.html shows the numbers; `recommend {out} --user-id ID` asks.")
 
     command.__doc__ = f"Train {name}: {zoo.SUMMARIES[name]}."

@@ -10,9 +10,10 @@ from typing import Any
 import zoo
 from tfrec_fusion.data.indexed import IndexedData
 from tfrec_fusion.evaluation.report import ReportRow, write_csv, write_html
-from zoo.ranking import ranking_of
+from zoo.ranking import auc_of, ranking_of
 
 SHOWN_METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10")
+OF_TASKS = ("auc", "rmse", "sentiment_auc", "perplexity")
 
 
 def yardsticks(data: IndexedData) -> list[ReportRow]:
@@ -24,9 +25,17 @@ def yardsticks(data: IndexedData) -> list[ReportRow]:
     classic = "ease" if zoo.build("ease").fits_memory(known.num_items) else "item_knn"
     for name in ("popularity", classic):
         model = zoo.build(name).fit(known)
-        result = ranking_of(model, known, data.test)()
-        rows.append(ReportRow(f"{name} (classic)", result.metrics, result.intervals))
+        result, auc = ranking_of(model, known, data.test)(), auc_of(model, known, data.test)()
+        metrics, intervals = result.metrics | auc.metrics, result.intervals | auc.intervals
+        rows.append(ReportRow(f"{name} (classic)", metrics, intervals))
     return rows
+
+
+def shown_metrics(rows: Sequence[ReportRow], model: str) -> list[str]:
+    """What a table about a model shows: the lists' metrics, and the tasks' where it has some."""
+    present = {name for row in rows for name in row.metrics}
+    tasks = OF_TASKS if model in zoo.HAS_TASKS else ()
+    return [name for name in (*SHOWN_METRICS, *tasks) if name in present]
 
 
 def notes(info: Mapping[str, Any]) -> list[str]:
@@ -57,10 +66,10 @@ def write_report(
     """Writes `metrics.csv` and `report.html` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "metrics.csv", rows)
-    shown = [name for name in SHOWN_METRICS if any(name in row.metrics for row in rows)]
+    shown = shown_metrics(rows, rows[-1].model)
     plotted = [name for name in shown if rows[0].intervals.get(name)]
     kept = {
-        run: {name: _numbers(curve[name]) for name in ("loss", "val_ndcg@10") if name in curve}
+        run: {name: _numbers(curve[name]) for name in curve if _is_plotted(name)}
         for run, curve in (curves or {}).items()
     }
     write_html(
@@ -72,6 +81,12 @@ def write_report(
         curves=kept or None,
         notes=notes,
     )
+
+
+def _is_plotted(name: str) -> bool:
+    """Losses, weights of losses, and what chooses epochs."""
+    plotted = ("loss", "val_ndcg@10", *(f"val_{one}" for one in OF_TASKS))
+    return name in plotted or name.endswith(("_loss", "_weight"))
 
 
 def _numbers(values: Sequence[float | None]) -> list[float]:

@@ -134,7 +134,8 @@ def _before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]
             "refit, on which weights are chosen. Train that model again."
         )
     model = keras.models.load_model(run.folder / "model.keras")
-    model.set_weights(best_weights(checkpoint))
+    # Losses that are balanced have numbers of their own, in front of the model's weights.
+    model.set_weights(best_weights(checkpoint)[-len(model.weights) :])
     return compiled_scores(model.score_model(train))
 
 

@@ -18,6 +18,7 @@ from tfrec_fusion.text.encoder import TextEncoder
 from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.graph_paths import beside_a_bar, graph_paths, on_a_line
 from zoo.pair_scores import scores_of_texts
+from zoo.profile_semantics_behaviour import ProfileSemanticsBehaviour
 from zoo.recommender import Recommender
 from zoo.run import reads_graph
 
@@ -108,7 +109,8 @@ class Explainer:
     def __init__(self, recommender: Recommender, encoder: TextEncoder | None = None) -> None:
         self.recommender = recommender
         model: Any = recommender.model
-        self._reads_user = isinstance(model, GPT2Hybrid) and model.config.reads_user_id
+        by_user = isinstance(model, GPT2Hybrid | ProfileSemanticsBehaviour)
+        self._reads_user = by_user and model.config.reads_user_id
         self._compiled: dict[int, Callable[[Any], Any]] = {}
         self._scores(0)
         self._effects: WordEffects | None = None

@@ -138,15 +138,16 @@ class ProfileSemanticsBehaviour(keras.Model):
         scores = self._scores(user_id, history, frozen)
         return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
 
-    def history_model(self) -> keras.Model | None:
+    def history_model(self, of_user: int = 0) -> keras.Model | None:
         """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for people never seen.
 
-        Their profile is the stated default. None where behaviour is not read.
+        The profile is that of user index `of_user`, by default the stated default's. None where
+        behaviour is not read.
         """
         if not self.config.reads_history:
             return None
         history = keras.Input((None,), dtype="int32", name="history")
-        scores = self._scores(0 * history[:, 0], history, frozen=True)
+        scores = self._scores(0 * history[:, 0] + of_user, history, frozen=True)
         return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
 
     def _scores(self, user_id: Any, history: Any, frozen: bool) -> Any:

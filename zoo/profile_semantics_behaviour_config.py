@@ -66,3 +66,8 @@ class ProfileSemanticsBehaviourConfig:
     def reads_history(self) -> bool:
         """Whether there is a record."""
         return "behaviour" in self.tasks
+
+    @property
+    def reads_user_id(self) -> bool:
+        """Whether the user's own row is read, their profile."""
+        return "profile" in self.tasks
