@@ -121,6 +121,18 @@ def test_a_folder_begun_with_another_plan_is_refused(folder, tmp_path):
     run("train", "ease", "--data", folder, "--out", out)
 
 
+def test_a_folder_whose_training_was_refused_is_free_for_another(folder, tmp_path):
+    out = tmp_path / "run"
+    for arguments, message in (
+        (["ease", "--l2", 0], "`l2` must be above 0"),
+        (["multi_task", "--sources=id"], "has none: 434 events, no column `text`"),
+        (["multi_task", "--sources=id", "--tasks=stars"], "`tasks` must be one or more of rating"),
+    ):
+        refused = run("train", *arguments, "--data", folder, "--out", out, code=2)
+        assert message in refused.stderr and list(out.iterdir()) == []
+    run("train", "ease", "--data", folder, "--out", out)
+
+
 def test_a_run_folder_says_how_it_came_about(ease_run):
     info = json.loads((ease_run / "run.json").read_text())
     assert info["model"] == "ease" and info["hyperparameters"]["l2"] == 50
@@ -162,6 +174,8 @@ def test_data_without_timestamps_says_how_it_is_split(tables, tmp_path):
         (["train", "ease", "--out", "x"], "Missing option '--data'"),
         (["train", "ease", "--data", "d", "--out", "x", "--l2", "big"], "not a valid float"),
         (["train", "mlp", "--data", "d", "--out", "x", "--mlp-units", "a"], "such as 64,32,16"),
+        (["train", "multi_task", "--loss-weight", "rating=abc"], "such as rating=0.1"),
+        (["train", "multi_task", "--balance", "magic"], "'magic' is not one of 'fixed'"),
         (["recommend", "nowhere", "--user-id", "1"], "There is no run folder nowhere"),
         (["sing"], "No such command 'sing'"),
     ],

@@ -13,7 +13,7 @@ from zoo.multi_task_config import MultiTaskConfig
 from zoo.network_trainer import NetworkTrainer
 from zoo.pair_metrics import pair_metrics
 from zoo.recipes import recipe_for
-from zoo.review_reader import review_arguments
+from zoo.review_reader import review_arguments, review_gaps
 from zoo.train_options import TrainOptions
 
 
@@ -197,9 +197,27 @@ def test_reviews_that_are_not_there_are_missed_at_the_door():
     silent = dataclasses.replace(EVENTS, text=np.full(len(EVENTS), " ", object))
     with pytest.raises(ValueError, match=r"all with an empty text. Give a `text` column"):
         review_arguments(silent, {})
-    with pytest.raises(ValueError, match="without a text"):
+    with pytest.raises(ValueError, match="no column `text`"):
         review_arguments(DATA.train, {})
     assert review_arguments(DATA.train, {"tasks": ("rating",)}) == {}
+
+
+def test_what_reviews_lack_is_said():
+    model = model_of()
+    text = np.where(np.arange(len(EVENTS)) < 3, "", "good")
+    some = dataclasses.replace(EVENTS, text=text, rating=np.full(len(EVENTS), 5.0, np.float32))
+    assert review_gaps(some, model.config) == [
+        f"3 of {len(EVENTS):,} events have no review: these teach ratings alone",
+        "all reviews are positive (rated 4 or more): sentiment has nothing to tell apart",
+    ]
+    assert review_gaps(EVENTS, model.config) == []
+    assert review_gaps(DATA.train, model_of(tasks=("rating",)).config) == []
+
+
+def test_reviews_that_are_missing_when_it_is_measured_are_not_measured():
+    model = model_of()
+    silent = dataclasses.replace(EVENTS, text=np.full(len(EVENTS), "", object))
+    assert "perplexity" not in pair_metrics(model, EVENTS, silent, num_bootstrap=0)().metrics
 
 
 @pytest.mark.parametrize(

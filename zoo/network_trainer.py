@@ -25,7 +25,7 @@ from zoo.new_items import offer_new_items
 from zoo.pair_metrics import pair_metrics
 from zoo.ranking import auc_of, ranking_of
 from zoo.recipes import Recipe, recipe_for
-from zoo.review_reader import review_arguments
+from zoo.review_reader import review_arguments, review_gaps
 from zoo.score_weighing import choose_score_weights
 from zoo.text_vectors import profile_arguments, text_arguments
 from zoo.train_options import TrainOptions
@@ -240,6 +240,9 @@ class NetworkTrainer:
             self.say(f"graph: {self.knowledge.description}")
         model = zoo.build(name, **sizes, **own)
         model.set_known(events)
+        if name == "multi_task":
+            for gap in review_gaps(events, model.config):
+                self.say(gap)
         return model
 
     def _recipe(self, name: str, model: Any, *, from_branches: bool) -> Recipe:

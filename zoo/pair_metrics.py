@@ -28,7 +28,8 @@ def pair_metrics(
 
     Returns:
         `rmse` and `mae` of ratings, in stars; `sentiment_auc` of positive against other reviews;
-        `perplexity` of reviews, per token, given who wrote about what.
+        `perplexity` of reviews, per token, given who wrote about what. The last two are left out
+        where all held-out reviews are positive, or none, and where all are empty.
     """
     pairs = model.pair_model(known)
     inputs = {"user_id": heldout.user, "item_id": heldout.item}
@@ -63,7 +64,8 @@ def pair_metrics(
             length = found["next_token"].shape[1]
             counted = np.arange(length) < inputs["review_num_tokens"][:, None]
             nats = found["next_token"][counted]
-            metrics["perplexity"] = float(np.exp(nats.mean(dtype=np.float64)))
+            if len(nats):
+                metrics["perplexity"] = float(np.exp(nats.mean(dtype=np.float64)))
         return EventResult(metrics, intervals, len(heldout))
 
     return measure

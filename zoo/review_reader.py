@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras_hub
+import numpy as np
 
 from tfrec_fusion.text.byte_pairs import train_tokenizer
 from tfrec_fusion.text.presets import load_language_model
@@ -47,8 +48,8 @@ def review_arguments(
     if not written:
         raise ValueError(
             f"The tasks {', '.join(chosen('tasks'))} read reviews, and this data has none: "
-            f"{len(events)} events, {'all with an empty' if texts else 'without a'} text. Give a "
-            "`text` column with words, or take tasks=rating."
+            f"{len(events)} events, {'all with an empty text' if texts else 'no column `text`'}. "
+            "Give a `text` column with words, or take tasks=rating."
         )
     if chosen("review_reader") == "frozen":
         dim = text_vectors(written[:1], text_preset).shape[1]
@@ -63,3 +64,27 @@ def review_arguments(
             f"{language_model!r}, a {type(found.backbone).__name__}."
         )
     return {"tokenizer": twin, "backbone": found.backbone}
+
+
+def review_gaps(events: Any, config: MultiTaskConfig) -> list[str]:
+    """What the reviews of the events to be trained on lack, a line each, to be told to people.
+
+    Args:
+        events: The events to be trained on (`data.events.Events`).
+        config: The model's.
+    """
+    if not config.reads_reviews:
+        return []
+    gaps = []
+    if empty := sum(not str(text).strip() for text in events.text):
+        gaps.append(
+            f"{empty:,} of {len(events):,} events have no review: these teach ratings alone"
+        )
+    if "sentiment" in config.tasks:
+        good = np.mean(events.rating >= config.good_rating)
+        if good in (0, 1):
+            gaps.append(
+                f"{'all' if good else 'no'} reviews are positive (rated {config.good_rating:g} or "
+                "more): sentiment has nothing to tell apart"
+            )
+    return gaps

@@ -6,7 +6,8 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -69,18 +70,18 @@ def train(
         "options": {k: v for k, v in asdict(options).items() if k != "progress"},
         "checksum": checksum(tables),
     }
-    _claim(folder, plan)
     started, graph = time.perf_counter(), None
-    data = index_data(tables, options.split, seed=options.seed)
-    say(f"{tables!r}, {data.description}")
-    if name in zoo.NETWORKS:
-        trainer = NetworkTrainer(data, hyperparameters or {}, options, folder, say)
-        model, training = trainer.run(name)
-        if reads_graph(model) and trainer.knowledge:
-            graph = trainer.knowledge.names
-    else:
-        model, training = zoo.build(name, **(hyperparameters or {})), {}
-        model.fit(data.train_and_validation, data.item_column("text"))
+    with _claimed(folder, plan):
+        data = index_data(tables, options.split, seed=options.seed)
+        say(f"{tables!r}, {data.description}")
+        if name in zoo.NETWORKS:
+            trainer = NetworkTrainer(data, hyperparameters or {}, options, folder, say)
+            model, training = trainer.run(name)
+            if reads_graph(model) and trainer.knowledge:
+                graph = trainer.knowledge.names
+        else:
+            model, training = zoo.build(name, **(hyperparameters or {})), {}
+            model.fit(data.train_and_validation, data.item_column("text"))
     seconds = time.perf_counter() - started
     result = ranking_of(model, data.train_and_validation, data.test)()
     metrics, intervals = dict(result.metrics), dict(result.intervals)
@@ -126,8 +127,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "platform": sys.platform, **found}
 
 
-def _claim(folder: Path, plan: Mapping[str, Any]) -> None:
+@contextmanager
+def _claimed(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
     """Notes what a folder is for, so that only the same training goes on in it.
+
+    A training that was refused before it began leaves no note: the next one may be another.
 
     Raises:
         FileExistsError: When the folder was begun with another plan.
@@ -143,3 +147,9 @@ def _claim(folder: Path, plan: Mapping[str, Any]) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
+    try:
+        yield
+    except BaseException:
+        if list(folder.iterdir()) == [path]:
+            path.unlink()
+        raise

@@ -64,8 +64,9 @@ def pair_tasks(
         raise ValueError(f"`pairs` must be at least 1. Received: pairs={pairs}.")
     if len(np.unique(events.rating)) < 2:
         raise ValueError(
-            "Ratings that differ are needed to learn ratings. Received: "
-            f"{len(events)} events, all rated {events.rating[:1].tolist()}."
+            f"Ratings that differ are needed to learn ratings. Received: {len(events)} events, "
+            f"all rated {events.rating[0] if len(events) else 'nothing'}. Give a `rating` column "
+            "with several values (without one all are 1), or train a model that reads none."
         )
     _check_reviews(reviews, len(events))
     windows = sequences(
