@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import zoo
-from tfrec_fusion.data.indexed import index_data
+from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.data.tables import RecData, checksum
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.files.whole import write_text
@@ -83,16 +83,8 @@ def train(
             model, training = zoo.build(name, **(hyperparameters or {})), {}
             model.fit(data.train_and_validation, data.item_column("text"))
     seconds = time.perf_counter() - started
-    result = ranking_of(model, data.train_and_validation, data.test)()
-    metrics, intervals = dict(result.metrics), dict(result.intervals)
-    further = [auc_of(model, data.train_and_validation, data.test)]
-    if hasattr(model, "pair_model"):
-        further.append(pair_metrics(model, data.train_and_validation, data.test))
-    for measure in further:
-        found = measure()
-        metrics |= found.metrics
-        intervals |= found.intervals
-    rows = [*yardsticks(data), ReportRow(name, metrics, intervals)]
+    measured = _measured(name, model, data)
+    rows = [*yardsticks(data), measured]
     info = {
         "model": name,
         "command": command,
@@ -107,8 +99,8 @@ def train(
         },
         "versions": versions(),
         "training": {**training, "seconds": round(seconds, 1)},
-        "test": metrics,
-        "test_intervals": intervals,
+        "test": measured.metrics,
+        "test_intervals": measured.intervals,
         "rows": [asdict(row) for row in rows],
     }
     words = (
@@ -118,6 +110,17 @@ def train(
     curves = {name: training["history"]} if training else None
     write_report(folder, rows, title=f"{name} on {tables.name}", notes=notes(info), curves=curves)
     return load_run(folder)
+
+
+def _measured(name: str, model: Any, data: IndexedData) -> ReportRow:
+    """The model's numbers on the test part: of its lists, and of its tasks where it has some."""
+    parts = (model, data.train_and_validation, data.test)
+    measures: list[Callable[[], Any]] = [ranking_of(*parts), auc_of(*parts)]
+    if hasattr(model, "pair_model"):
+        measures.append(pair_metrics(*parts))
+    found = [measure() for measure in measures]
+    metrics = {key: value for one in found for key, value in one.metrics.items()}
+    return ReportRow(name, metrics, {k: v for one in found for k, v in one.intervals.items()})
 
 
 def versions() -> dict[str, str]:
