@@ -4,8 +4,8 @@
 
 trains `multi_task` once a seed and a way of weighing its losses, on the train part of the temporal
 split alone (the epoch chosen on validation, test looked at once), and writes
-`benchmarks/results/multi_task_<data>.csv`: NDCG@10 and recall@20 over the whole catalogue, RMSE of
-ratings in stars, AUC of positive reviews, perplexity of reviews per token; mean and 95% interval
+`benchmarks/results/multi_task_<data>.csv`: NDCG@10, recall@20 and AUC over the whole catalogue, RMSE
+of ratings in stars, AUC of positive reviews, perplexity of reviews per token; mean and 95% interval
 over seeds. Beside it stand its parts, each trained alone with the same sizes and epochs, and the
 classics of either task. λ is the weight of the next item's and the rating's losses beside those of
 the reviews' words and sentiment. Runs are kept in --runs, so an interrupted measurement goes on.
@@ -33,9 +33,12 @@ from tfrec_fusion.layers.multitask import BALANCES
 from tfrec_fusion.layers.rating import RatingBiases
 from zoo.train_options import TrainOptions
 
-METRICS: tuple[str, ...] = ("ndcg@10", "recall@20", "rmse", "sentiment_auc", "perplexity")
+METRICS: tuple[str, ...] = (
+    *("ndcg@10", "recall@20", "auc"),
+    *("rmse", "sentiment_auc", "perplexity"),
+)
 CLASSICS = ("popularity", "ease")
-RANKING = METRICS[:2]
+RANKING = METRICS[:3]
 Variant = tuple[str, dict[str, Any], dict[str, Any]]  # model, hyperparameters, options
 ALONE: dict[str, Variant] = {
     "next items alone": ("gpt2_hybrid", {}, {}),

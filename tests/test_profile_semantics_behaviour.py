@@ -31,7 +31,10 @@ def scores(model):
     return np.asarray(found)
 
 
-@pytest.mark.parametrize("left_out", TASKS)
+@pytest.mark.parametrize(
+    "left_out",
+    [pytest.param(one, marks=pytest.mark.slow if one != "profile" else ()) for one in TASKS],
+)
 def test_without_a_task_its_loss_and_its_evidence_are_gone(left_out):
     model = model_of(tasks=tuple(task for task in TASKS if task != left_out))
     assert left_out not in model.output
@@ -126,6 +129,7 @@ def test_unsound_choices_are_refused(choices, message):
         ProfileSemanticsBehaviourConfig(**{**sizes, **choices})
 
 
+@pytest.mark.slow
 def test_it_overfits_what_it_is_shown():
     keras.utils.set_random_seed(0)
     model = model_of(dropout=0.0, id_dropout=0.0)
