@@ -91,8 +91,9 @@ def list_command(as_json: bool) -> None:
         ]
         click.echo(json.dumps({"models": rows}))
         return
+    width = max(map(len, zoo.list_models()))
     for name in zoo.list_models():
-        click.echo(f"{name:12} {zoo.SUMMARIES[name]}")
+        click.echo(f"{name:{width}} {zoo.SUMMARIES[name]}")
 
 
 class ModelGroup(click.Group):
