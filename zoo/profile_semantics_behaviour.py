@@ -217,7 +217,8 @@ def profile_semantics_behaviour(
 
     >>> texts, words = np.random.default_rng(0).normal(size=(9, 8)), np.eye(9, 5)
     >>> model = profile_semantics_behaviour(4, 5, texts[:5], texts[5:], words[:5], words[5:], dim=4)
-    >>> x = {"user_id": [1], "item_id": [[2, 3, 4]], "history": [[0, 1]]}
+    >>> x = {"user_id": np.array([1]), "item_id": np.array([[2, 3, 4]])}
+    >>> x["history"] = np.array([[0, 1]])
     >>> {name: tuple(one.shape) for name, one in model(x).items()}
     {'logits': (1, 3, 1), 'behaviour': (1, 3, 1), 'profile': (1, 5), 'semantics': (1, 5)}
     """
