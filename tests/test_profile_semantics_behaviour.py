@@ -119,6 +119,7 @@ def test_vectors_of_another_shape_are_refused():
     ("choices", "message"),
     [
         ({"tasks": ("habits",)}, "`tasks` must be one or more of profile, semantics, behaviour"),
+        ({"tasks": ("semantics",)}, "Semantics alone knows nothing of users"),
         ({"levels": 0}, "`levels` must be at least 1"),
         ({"num_items": 1}, "`num_users` and `num_items` must be at least 2"),
     ],

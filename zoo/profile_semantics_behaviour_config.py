@@ -50,6 +50,11 @@ class ProfileSemanticsBehaviourConfig:
                 f"`tasks` must be one or more of {', '.join(TASKS)}, each once. "
                 f"Received: {self.tasks!r}."
             )
+        if self.tasks == ("semantics",):
+            raise ValueError(
+                "Semantics alone knows nothing of users: take `profile` or `behaviour`, too. "
+                f"Received: tasks={self.tasks!r}."
+            )
         if min(self.num_users, self.num_items) < 2:
             raise ValueError(
                 "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "

@@ -14,6 +14,8 @@ from tfrec_fusion.layers.history import HistoryEncoder
 from tfrec_fusion.layers.text_table import TextTable
 from zoo.profile_semantics_behaviour_config import ProfileSemanticsBehaviourConfig
 
+_SOURCES = {"profile": "profile", "behaviour": "record"}  # texts of users that items' are held to
+
 
 def task_layers(config: ProfileSemanticsBehaviourConfig) -> dict[str, Any]:
     """Layers by name."""
@@ -43,8 +45,8 @@ def task_layers(config: ProfileSemanticsBehaviourConfig) -> dict[str, Any]:
         layers[f"extractor_{level}"] = keras.layers.Dense(
             config.dim, activation="relu", name=f"extractor_{level}"
         )
-    for level in range(config.levels + 1):
-        for source in ("profile", "record"):
+    for source in [_SOURCES[task] for task in tasks if task in _SOURCES]:
+        for level in range(config.levels + 1):
             name = f"{source}_similarity_{level}"
             layers[name] = WeightedDot(name=name)
     if "behaviour" in tasks:
@@ -125,7 +127,7 @@ def reasoning(
         dots = layers["behaviour"](user["state"], item["item"], all_pairs=all_pairs)
         found["behaviour"] = total = dots + bias
     for level in range(config.levels + 1):
-        for source in ("profile", "record"):
+        for source in _SOURCES.values():
             if f"{source}_{level}" in user:
                 similar = layers[f"{source}_similarity_{level}"]
                 vectors = (user[f"{source}_{level}"], item[f"content_{level}"])
