@@ -132,8 +132,8 @@ class NetworkTrainer:
             seed=self.options.seed,
             progress=self.options.progress,
         )
-        lift()
         self._weigh_scores(model, events, validation)
+        lift()
         if validate is None:
             self.say(f"{name}: refitted on train and validation, {result.seconds:.0f} s")
         else:
