@@ -88,14 +88,7 @@ def _next_items(model: Any, events: Events, batch_size: int, seed: int) -> tf.da
 
 def _pair_tasks(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
     config = model.config
-    reviews = None
-    if config.reads_reviews:
-        if events.text is None:
-            raise ValueError(
-                "These tasks read reviews, and the data has none: "
-                f"{', '.join(config.tasks)}. Give a `text` column, or take tasks=rating."
-            )
-        reviews = model.read_reviews(events.text)
+    reviews = model.read_reviews(events.text) if config.reads_reviews else None
     made = pair_tasks(
         events,
         reviews,
