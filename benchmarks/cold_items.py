@@ -26,8 +26,10 @@ import numpy as np
 from quality import RESULTS, over_seeds, trained
 from review_tables import benchmark_tables
 
+from tfrec_fusion.data.events import Events
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
+from tfrec_fusion.evaluation.top_items import Score
 from zoo.recommender import compiled_scores
 from zoo.run import Run
 from zoo.train_options import TrainOptions
@@ -50,15 +52,21 @@ def recalls(run: Run, random_seed: int | None = None) -> dict[str, float]:
     else:
         drawn = np.random.default_rng(random_seed).random((known.num_users, known.num_items))
         score = lambda users: drawn[users].astype(np.float32)  # noqa: E731
+    cold = (np.arange(known.num_items) > 0) & (known.item_counts == 0)
+    return dict(zip(METRICS, recalls_of(score, known, heldout, cold), strict=True))
+
+
+def recalls_of(score: Score, known: Events, heldout: Events, items: np.ndarray) -> list[float]:
+    """Recall of the events of some items (a mask): among all items, and among those alone."""
+    wanted = heldout.matrix().multiply(items[None, :]).tocsr()
+    wanted.eliminate_zeros()
     every = np.arange(known.num_items) > 0
-    cold = every & (known.item_counts == 0)
-    found = [
+    return [
         evaluate_ranking(
-            score, known.matrix(), heldout.matrix(), ks=[K], candidates=part, num_bootstrap=0
+            score, known.matrix(), wanted, ks=[K], candidates=part, num_bootstrap=0
         ).metrics[f"recall@{K}"]
-        for part in (every, cold)
+        for part in (every, items)
     ]
-    return dict(zip(METRICS, found, strict=True))
 
 
 @click.command()

@@ -23,17 +23,16 @@ from typing import Any
 
 import click
 import numpy as np
+from cold_items import K, recalls_of
 from quality import METRICS, RESULTS, over_seeds, summary, trained
 from review_tables import benchmark_tables
 
-from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from zoo.recommender import compiled_scores
 from zoo.run import Run
 from zoo.train_options import TrainOptions
 
 RARE = 5  # events from which on an item is no longer rare
-K = 20
 OF_RARE = (f"recall@{K} of rare items", f"recall@{K} among rare items")
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2_hybrid": ("gpt2_hybrid", {}),
@@ -46,20 +45,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 def rare_recalls(run: Run) -> dict[str, float]:
     """Recall of rare items' test events, in the whole catalogue and among rare items."""
     known, heldout = run.known_at_test, run.parts["test"]
-    counts = known.item_counts
-    rare = (counts > 0) & (counts < RARE)
-    every = np.arange(known.num_items) > 0
+    rare = (known.item_counts > 0) & (known.item_counts < RARE)
     model: Any = run.model
     score = compiled_scores(model.score_model(known))
-    wanted = heldout.matrix().multiply(rare[None, :]).tocsr()
-    wanted.eliminate_zeros()
-    found = [
-        evaluate_ranking(
-            score, known.matrix(), wanted, ks=[K], candidates=part, num_bootstrap=0
-        ).metrics[f"recall@{K}"]
-        for part in (every, rare)
-    ]
-    return dict(zip(OF_RARE, found, strict=True))
+    return dict(zip(OF_RARE, recalls_of(score, known, heldout, rare), strict=True))
 
 
 @click.command()
