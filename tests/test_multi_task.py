@@ -12,6 +12,7 @@ from tfrec_fusion.data.indexed import merge
 from zoo.multi_task_config import MultiTaskConfig
 from zoo.network_trainer import NetworkTrainer
 from zoo.pair_metrics import pair_metrics
+from zoo.pair_scores import scores_of_texts
 from zoo.recipes import recipe_for
 from zoo.review_reader import review_arguments, review_gaps
 from zoo.train_options import TrainOptions
@@ -100,6 +101,15 @@ def test_score_weights_weigh_behaviour_and_language():
     assert np.abs(behaviour).max() > 0 and np.abs(language).max() > 0
     frozen = np.asarray(model.score_model(EVENTS, frozen=True)({"user_id": users})["scores"])
     np.testing.assert_allclose(frozen[:, 1:], scores(1, 2), rtol=1e-4, atol=1e-5)
+
+
+def test_words_are_explained_by_the_score_as_it_is_weighed():
+    model, item = model_of(), 5
+    model.set_score_weights(0.5, 3)
+    history = EVENTS.histories(6)[4]
+    whole = np.asarray(model.history_model()({"history": history[None, :]})["scores"])[0, item]
+    found = scores_of_texts(model, history[history > 0], 4, item)(TEXTS[[item]])
+    np.testing.assert_allclose(found, [whole], rtol=1e-4, atol=1e-5)
 
 
 def test_metrics_of_the_pairs_are_those_of_their_definitions():

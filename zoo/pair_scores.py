@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from zoo.hybrid_parts import content_of, item_rows, query_rows
+from zoo.hybrid_parts import content_of, item_rows, query_rows, weighed
 
 
 def scores_of_texts(model: Any, history: np.ndarray, user: int, item: int) -> Callable[[Any], Any]:
@@ -24,7 +24,7 @@ def scores_of_texts(model: Any, history: np.ndarray, user: int, item: int) -> Ca
     config, layers = model.config, {layer.name: layer for layer in model.layers}
     inputs = _query_inputs(config, history[None, :], user)
     rows = item_rows(layers, config, inputs["history"])
-    query = query_rows(layers, config, inputs, rows, last=True)  # (1, size)
+    query = weighed(layers, query_rows(layers, config, inputs, rows, last=True))  # (1, size)
     stretch, boost = _of_new_item(layers["logits"], item)
 
     def score(vectors: Any) -> Any:
@@ -68,7 +68,7 @@ def scores_without(
     rows = layers["items"](index, content_of(layers, config, text, graph))
     rows = layers["join"]([rows, text]) if "profile" in layers else rows  # (…, size)
     inputs = _query_inputs(config, index[:, 1:], user)
-    query = query_rows(layers, config, inputs, rows[:, 1:], last=True)  # (number, size)
+    query = weighed(layers, query_rows(layers, config, inputs, rows[:, 1:], last=True))
     stretch, boost = _of_new_item(layers["logits"], item)
     scores = stretch * ops.sum(query * rows[:, 0], axis=-1) / config.temperature + boost
     return ops.convert_to_numpy(scores).astype(np.float32)
