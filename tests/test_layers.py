@@ -307,6 +307,11 @@ def test_rating_biases_by_hand():
     # mean 3; items 2 / 2 and -2 / 3; users (2 - 1 - 1 + 2/3) / 3 and (-1 + 2/3) / 2
     expected = [3 + 1 + 2 / 9, 3 - 2 / 3 - 1 / 6, 3 + 1, 3]
     np.testing.assert_allclose(layer(np.array([1, 2, 0, 0]), np.array([1, 2, 1, 0])), expected)
+    # Without the rating itself: items 0 / 1 and -1 / 2, users (-1 + 2/3) / 2, (2 - 1) / 2, 0 / 1.
+    without = layer(*ratings)
+    np.testing.assert_allclose(without, [3 - 1 / 6, 3 - 1 / 2 + 1 / 2, 3 - 1 / 2], rtol=1e-6)
+    layer.set_ratings(*ratings, user_damping=0, item_damping=0)  # item 1 has no other rating
+    assert layer(*(one[:1] for one in ratings)).numpy().tolist() == [3]  # nor are users biased
     with pytest.raises(ValueError, match=r"Received: 0 ratings"):
         layer.set_ratings(*(one[:0] for one in ratings))
 

@@ -172,7 +172,7 @@ def test_keras_file_round_trip(named, tmp_path):
 def test_inputs_and_outputs_are_named_dictionaries(named):
     model = built(named)
     assert set(model.output) <= {"logits", *TASK_LOSSES}
-    words = {"review_token_ids", "review_num_tokens", "pair_step", "pair_item"}
+    words = {"review_token_ids", "review_num_tokens", "pair_step", "pair_item", "pair_rating"}
     ids = {"user_id", "item_id", "history"}
     assert set(model.input) <= ids | words | {"candidate_sampling_probability"}
 

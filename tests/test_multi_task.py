@@ -57,11 +57,18 @@ def test_pairs_are_judged_alike_in_training_and_afterwards():
     user, item = np.array([3, 4]), np.array([[5, 6], [7, 8]])
     reviews = pair_inputs(model, user, item[:, 0], ["a good cable", "bad"])
     x = {"history": histories[user], "user_id": user, "pair_item": item}
-    x |= {"pair_step": np.full((2, 2), 49)}
+    x |= {"pair_step": np.full((2, 2), 49), "pair_rating": np.array([[5.0, 1.0], [2.0, 4.0]])}
     for name in ("review_token_ids", "review_num_tokens"):
         x[name] = np.stack([reviews[name], reviews[name]], axis=1)
     trained, asked = model(x), model.pair_model(DATA.train)(reviews)
-    np.testing.assert_allclose(trained["rating"][:, 0, 0], asked["rating"], rtol=1e-4, atol=1e-5)
+    biases = model.get_layer("biases")
+    without, whole = (
+        biases(user, item[:, 0], own) for own in (x["pair_rating"][:, 0].astype("float32"), None)
+    )
+    assert np.abs(without - whole).min() > 0.01
+    np.testing.assert_allclose(
+        trained["rating"][:, 0, 0] - without, asked["rating"] - whole, rtol=1e-4, atol=1e-5
+    )
     np.testing.assert_allclose(trained["sentiment"][:, 0, 0], asked["sentiment"], atol=1e-4)
     np.testing.assert_allclose(trained["next_token"][:, 0], asked["next_token"], atol=1e-4)
 

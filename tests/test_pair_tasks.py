@@ -39,7 +39,7 @@ def test_pairs_are_targets_of_their_window_with_their_own_rating_and_text(
             assert y["logits"][b, step] == item > 0
             row = x["review_token_ids"][b, p, 0] // 3
             assert (events.user[row], events.item[row]) == (x["user_id"][b], item)
-            assert y["rating"][b, p, 0] == events.rating[row]
+            assert y["rating"][b, p, 0] == x["pair_rating"][b, p] == events.rating[row]
             assert y["sentiment"][b, p, 0] == (events.rating[row] >= 3)
             counted = weight["next_token"][b, p] > 0
             assert counted.tolist() == (np.arange(3) < reviews["num_tokens"][row]).tolist()

@@ -42,10 +42,11 @@ from zoo.text_vectors import text_vectors
 class MultiTask(GPT2Hybrid):
     """Several tasks over one pair of towers, as a functional model; see the module.
 
-    Inputs beside those of `GPT2Hybrid`: `user_id (batch,)`, `pair_step` and `pair_item
-    (batch, pairs)`, and of the reviews `review_token_ids (batch, pairs, length)` and
-    `review_num_tokens (batch, pairs)`, or `review_vector (batch, pairs, dim)`;
-    `data.pair_tasks` makes them. Outputs beside `logits`: see `multi_task_parts.task_outputs`.
+    Inputs beside those of `GPT2Hybrid`: `user_id (batch,)`, `pair_step`, `pair_item` and
+    `pair_rating (batch, pairs)`, which the biases leave out, and of the reviews
+    `review_token_ids (batch, pairs, length)` and `review_num_tokens (batch, pairs)`, or
+    `review_vector (batch, pairs, dim)`; `data.pair_tasks` makes them. Outputs beside `logits`: see
+    `multi_task_parts.task_outputs`.
 
     Args:
         config: Sizes and choices.
@@ -84,8 +85,10 @@ class MultiTask(GPT2Hybrid):
         step = ops.expand_dims(inputs["pair_step"], -1)
         before = ops.take_along_axis(query, step, axis=1)  # (batch, pairs, size)
         item = ops.take(catalogue, inputs["pair_item"], axis=0)
+        inputs["pair_rating"] = keras.Input((config.pairs,), name="pair_rating")
         ids = (inputs["user_id"], inputs["pair_item"])
-        return task_outputs(layers, config, config.tasks, *ids, before, item, reviews)
+        own_rating = inputs["pair_rating"]
+        return task_outputs(layers, config, config.tasks, *ids, before, item, reviews, own_rating)
 
     def set_known(self, events: Any) -> None:
         """As of `GPT2Hybrid`, and counts the ratings' biases."""
@@ -232,7 +235,8 @@ def multi_task(
 
     >>> model = multi_task(4, 6, sources="id", dim=4, tasks=("rating",), pairs=2)
     >>> x = {"history": np.array([[0, 5, 2]]), "user_id": np.array([1]),
-    ...      "pair_step": np.array([[1, 2]]), "pair_item": np.array([[2, 3]])}
+    ...      "pair_step": np.array([[1, 2]]), "pair_item": np.array([[2, 3]]),
+    ...      "pair_rating": np.array([[4.0, 5.0]])}
     >>> {name: tuple(one.shape) for name, one in model(x).items()}
     {'logits': (1, 3, 6), 'rating': (1, 2, 1)}
     """

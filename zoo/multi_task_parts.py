@@ -88,6 +88,7 @@ def task_outputs(
     query: Any,
     item: Any,
     reviews: dict[str, Any],
+    own_rating: Any = None,
 ) -> dict[str, Any]:
     """Outputs of `tasks` for pairs.
 
@@ -100,6 +101,7 @@ def task_outputs(
         query: `(batch, pairs, size)`.
         item: `(batch, pairs, size)`.
         reviews: Tensors by the names of `review_inputs`.
+        own_rating: `(batch, pairs)` ratings that the biases were counted from and leave out.
 
     Returns:
         `rating` and `sentiment (batch, pairs, 1)`, `next_token (batch, pairs, length, tokens)`.
@@ -107,7 +109,7 @@ def task_outputs(
     bottom, _ = bottoms(layers, config, query, item)
     outputs = {}
     if "rating" in tasks:
-        expected = layers["biases"](ops.expand_dims(user_id, 1), item_id)  # (batch, pairs)
+        expected = layers["biases"](ops.expand_dims(user_id, 1), item_id, own_rating)
         outputs["rating"] = ops.expand_dims(expected, -1) + layers["taste"](bottom["rating"])
     summary = reviews.get("review_vector")
     if "review_token_ids" in reviews:

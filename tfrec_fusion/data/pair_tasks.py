@@ -42,8 +42,9 @@ def pair_tasks(
     Returns:
         Batches `(inputs, targets, weights)` of dictionaries. Inputs: `history (batch, steps)`,
         `user_id (batch,)`, `pair_step (batch, pairs)`: the position whose next item the pair is
-        about, `pair_item (batch, pairs)`, and with reviews `review_token_ids (batch, pairs,
-        length)` and `review_num_tokens (batch, pairs)`, or `review_vector (batch, pairs, dim)`.
+        about, `pair_item` and `pair_rating (batch, pairs)`, and with reviews `review_token_ids
+        (batch, pairs, length)` and `review_num_tokens (batch, pairs)`, or `review_vector (batch,
+        pairs, dim)`.
         Targets: `logits (batch, steps)` the next items, `rating (batch, pairs, 1)`, and with
         reviews `sentiment (batch, pairs, 1)`, with tokens `next_token (batch, pairs, length)`.
         Weights: the same names and shapes; those of pairs have mean 1 where there is a pair.
@@ -88,7 +89,9 @@ def pair_tasks(
         share = there / tf.maximum(tf.reduce_mean(there), 1e-9)  # (batch, pairs)
         inputs = {"history": x["history"], "user_id": x["user_id"]}
         inputs |= {"pair_step": step, "pair_item": tf.gather(item, row) * tf.cast(there, tf.int32)}
-        stars = tf.gather(rating, row)[..., None]  # (batch, pairs, 1)
+        stars = tf.gather(rating, row)  # (batch, pairs)
+        inputs["pair_rating"] = stars
+        stars = stars[..., None]
         targets = {"logits": target, "rating": stars}
         weights = {"logits": weight, "rating": share[..., None]}
         for name, rows in read.items():

@@ -18,6 +18,9 @@ class RatingBiases(keras.layers.Layer):
 
     Koren, Factor in the Neighbors (2010), section 2.1. A user or item without a rating has 0.
 
+    Where a model is trained on the very ratings that were counted, each would be part of what is
+    expected of it: given as `own_rating`, it is taken out of both biases again (not of the mean).
+
     Args:
         num_users: Size of the user vocabulary, the unseen index 0 included.
         num_items: Size of the item vocabulary, the unseen index 0 included.
@@ -26,6 +29,8 @@ class RatingBiases(keras.layers.Layer):
     Call arguments:
         user_id: Indices of any shape.
         item_id: Indices of a shape that broadcasts with it.
+        own_rating: Of their broadcast shape, each a counted rating of this user and item, to leave
+            out; by default nothing is.
 
     Returns:
         Ratings of that shape, in the unit of those given.
@@ -36,6 +41,8 @@ class RatingBiases(keras.layers.Layer):
     >>> layer.set_ratings(np.array([1, 2]), np.array([1, 1]), np.array([5.0, 3.0]), 1.0, 1.0)
     >>> layer(np.array([1, 2, 0]), np.array([1, 1, 1])).numpy().tolist()
     [4.5, 3.5, 4.0]
+    >>> layer(np.array([1]), np.array([1]), np.array([5.0])).numpy().tolist()  # (3 - 4) / 2 of item
+    [3.5]
     """
 
     def __init__(self, num_users: int, num_items: int, **kwargs: Any) -> None:
@@ -49,10 +56,14 @@ class RatingBiases(keras.layers.Layer):
         self.mean = self._constant("mean", ())
         self.user_bias = self._constant("user_bias", (num_users,))
         self.item_bias = self._constant("item_bias", (num_items,))
+        self.user_count = self._constant("user_count", (num_users,))  # damping included
+        self.item_count = self._constant("item_count", (num_items,))
         self.built = True
 
     def _constant(self, name: str, shape: tuple[int, ...]) -> Any:
-        return self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
+        return self.add_weight(
+            name=name, shape=shape, initializer="zeros", trainable=False, autocast=False
+        )
 
     def set_ratings(
         self,
@@ -81,15 +92,26 @@ class RatingBiases(keras.layers.Layer):
             )
         mean = float(np.mean(rating, dtype=np.float64))
         rest = np.asarray(rating, np.float64) - mean
-        item_bias = _damped(item, rest, self.num_items, item_damping)
+        item_count = np.bincount(item, minlength=self.num_items) + item_damping
+        item_bias = np.bincount(item, rest, self.num_items) / np.maximum(item_count, 1e-12)
+        rest -= item_bias[item]
+        user_count = np.bincount(user, minlength=self.num_users) + user_damping
         self.mean.assign(mean)
         self.item_bias.assign(item_bias)
-        self.user_bias.assign(_damped(user, rest - item_bias[item], self.num_users, user_damping))
+        self.item_count.assign(item_count)
+        self.user_bias.assign(
+            np.bincount(user, rest, self.num_users) / np.maximum(user_count, 1e-12)
+        )
+        self.user_count.assign(user_count)
 
-    def call(self, user_id: Any, item_id: Any) -> Any:
+    def call(self, user_id: Any, item_id: Any, own_rating: Any = None) -> Any:
         """Computes what the class describes."""
-        biases = ops.take(self.user_bias, user_id) + ops.take(self.item_bias, item_id)
-        return ops.cast(self.mean + biases, self.compute_dtype)
+        of_user, of_item = ops.take(self.user_bias, user_id), ops.take(self.item_bias, item_id)
+        if own_rating is not None:
+            rest = ops.cast(own_rating, self.variable_dtype) - self.mean
+            of_user = _without(of_user, ops.take(self.user_count, user_id), rest - of_item)
+            of_item = _without(of_item, ops.take(self.item_count, item_id), rest)
+        return ops.cast(self.mean + of_user + of_item, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""
@@ -100,8 +122,6 @@ class RatingBiases(keras.layers.Layer):
         }
 
 
-def _damped(index: np.ndarray, values: np.ndarray, size: int, damping: float) -> np.ndarray:
-    """Damped means by index; 0 where there is none."""
-    count = np.bincount(index, minlength=size)
-    total = np.bincount(index, values, minlength=size)
-    return total / np.maximum(count + damping, 1e-12)
+def _without(mean: Any, count: Any, one: Any) -> Any:
+    """Damped means once `one` of their values is taken out; 0 where none is left."""
+    return ops.where(count > 1, (mean * count - one) / ops.maximum(count - 1, 1e-6), 0.0)
