@@ -4,10 +4,11 @@
 
 trains `gpt2_hybrid` once a seed: by its recipe, with its embedding tables attacked, with smoothed
 labels, without weight decay and without dropout (ids and texts are left out at random all the
-same); and `multi_task` with all words of the reviews and with some. Each learns from the train
-part of the temporal split alone (the epoch chosen on validation, test looked at once). Writes
-`benchmarks/results/training_ablation_<data>.csv`: mean and 95% interval over seeds. The attack's
-length was chosen on validation. Runs are kept in --runs, so an interrupted measurement goes on.
+same); and `multi_task` with all words of the reviews and with some, in their order and in others.
+Each learns from the train part of the temporal split alone (the epoch chosen on validation, test
+looked at once). Writes `benchmarks/results/training_ablation_<data>.csv`: mean and 95% interval
+over seeds. The attack's length was chosen on validation. Runs are kept in --runs, so an interrupted
+measurement goes on.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tfrec_fusion.evaluation.report import print_table, write_csv
 from zoo.train_options import TrainOptions
 
 METRICS = ("ndcg@10", "recall@20", "mrr@10", "coverage@10", "rmse", "sentiment_auc", "perplexity")
+JUDGING = {"tasks": ("rating", "sentiment")}
 VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # model, own keywords, options
     "gpt2_hybrid": ("gpt2_hybrid", {}, {}),
     "adversarial": ("gpt2_hybrid", {}, {"adversarial_epsilon": 0.2}),
@@ -36,6 +38,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # model, ow
     "no dropout": ("gpt2_hybrid", {"dropout": 0.0}, {}),
     "multi_task": ("multi_task", {}, {}),
     "multi_task, 20% of words left out": ("multi_task", {}, {"word_dropout": 0.2}),
+    "multi_task that predicts no words": ("multi_task", JUDGING, {}),
+    "the same, spans of half the reviews swapped": ("multi_task", JUDGING, {"span_swap": 0.5}),
 }
 
 

@@ -174,6 +174,12 @@ def test_every_balance_trains_and_logs(trainer, balance, options):
         assert float(model.get_layer("score_weights").language) == language
 
 
+@pytest.mark.slow
+def test_reviews_are_judged_in_other_orders_of_their_words(trainer):
+    made = trainer({"tasks": ("rating", "sentiment")}, span_swap=0.5)
+    assert "val_sentiment_auc" in made.run("multi_task")[1]["history"]
+
+
 @pytest.mark.parametrize(
     ("zero", "monitor"),
     [
@@ -195,6 +201,7 @@ def test_the_epoch_is_chosen_by_the_first_task_that_is_learned(trainer, zero, mo
         ({}, {"loss_weights": dict.fromkeys(("logits", "rating", "sentiment", "next_token"), 0)},
          "with a weight above 0, to choose epochs by"),
         ({"tasks": ("rating",)}, {"word_dropout": 0.1}, "reads no words of reviews"),
+        ({}, {"span_swap": 0.1}, "that next_token is yet to predict"),
         ({"vocabulary_size": 5000}, {}, "`vocabulary_size` must be at most"),
     ],
 )  # fmt: skip

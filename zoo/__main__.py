@@ -165,6 +165,7 @@ def _add_train_command(name: str) -> None:
         training += [
             click.option("--language-model", help="A GPT-2 to go on with, such as pretrain-lm's."),
             click.option("--word-dropout", default=0.0, help="Words of reviews left out."),
+            click.option("--span-swap", default=0.0, help="Reviews in which spans swap."),
             click.option("--weigh-scores", is_flag=True, help="Weigh language on validation."),
         ]
     if name == "two_tower":

@@ -186,16 +186,21 @@ class NetworkTrainer:
             )
 
     def _augmentation(self, model: Any) -> TextAugmentation | None:
-        """Words of reviews left out, where that is wanted."""
-        if not self.options.word_dropout:
+        """Words of reviews left out or moved, where that is wanted."""
+        rates = {name: getattr(self.options, name) for name in ("word_dropout", "span_swap")}
+        if not any(rates.values()):
             return None
         if "review_token_ids" not in model.input:
             raise ValueError(
-                f"{model.name} reads no words of reviews that could be left out. "
-                f"Received: word_dropout={self.options.word_dropout}."
+                f"{model.name} reads no words of reviews that could be left out or moved. "
+                f"Received: {rates}."
             )
-        end = model.config.vocabulary_size - 1
-        return TextAugmentation(("review",), self.options.word_dropout, unknown_id=end)
+        if rates["span_swap"] and "next_token" in model.output:
+            raise ValueError(
+                "`span_swap` moves words before others that next_token is yet to predict. Leave "
+                f"it out, or take tasks=rating,sentiment. Received: {rates['span_swap']}."
+            )
+        return TextAugmentation(("review",), unknown_id=model.config.vocabulary_size - 1, **rates)
 
     def _weigh_scores(self, model: Any, events: Events, validation: Events | None) -> None:
         """Chooses the weights of behaviour and language on validation, or takes those chosen."""

@@ -36,6 +36,8 @@ class TrainOptions:
         balance: Models of tasks only: `fixed`, or a way of `training.balancing`.
         loss_weights: Models of tasks only: number by output, 1 by default.
         word_dropout: Multi-task only: rate of a review's words left out in training.
+        span_swap: Multi-task only: rate of reviews in which two spans change places in training,
+            for models that do not predict the words in their order.
         weigh_scores: Multi-task only: whether the weights of behaviour and language in the score
             are chosen on validation.
         item_features: Two-tower only: catalogue columns of "|"-separated labels, such as genres.
@@ -63,6 +65,7 @@ class TrainOptions:
     balance: str = "fixed"
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     word_dropout: float = 0.0
+    span_swap: float = 0.0
     weigh_scores: bool = False
     item_features: tuple[str, ...] = ()
     strategy: Any = "none"
@@ -74,7 +77,7 @@ class TrainOptions:
             raise ValueError(
                 f"`balance` must be one of {', '.join(BALANCES)}. Received: {self.balance!r}."
             )
-        for name in ("label_smoothing", "word_dropout"):
+        for name in ("label_smoothing", "word_dropout", "span_swap"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
                     f"`{name}` must be at least 0 and below 1. Received: {getattr(self, name)}."
