@@ -66,7 +66,7 @@ TRAIN = """
     none, mirrored = distribution_strategy("none"), distribution_strategy("mirrored")
     report = {"replicas": mirrored.num_replicas_in_sync}
     report["refused"] = [refusal(steps_per_execution=4), refusal(jit_compile=True)]
-    for num_rows in (53, 49):
+    for num_rows in (53, 49, 13):
         pairs = zip(train(none, num_rows), train(mirrored, num_rows))
         report[num_rows] = max(float(np.abs(one - other).max()) for one, other in pairs)
     print(json.dumps(report))
@@ -82,9 +82,9 @@ def report(tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-# With batches of 16, 53 rows leave a last batch of 5, so shares of 3 and 2 rows;
-# 49 leave a last batch of one row, so that one replica has none.
-@pytest.mark.parametrize("num_rows", [53, 49])
+# With batches of 16, 53 rows leave a last batch of 5 and 49 one of a single row; 13 rows are one
+# uneven batch, the first.
+@pytest.mark.parametrize("num_rows", [53, 49, 13])
 def test_two_devices_train_to_the_weights_of_one(num_rows, report):
     assert report["replicas"] == 2
     assert report[str(num_rows)] < 1e-5
@@ -109,24 +109,90 @@ def test_an_unknown_strategy_lists_the_valid_ones():
         distribution_strategy("tpu")  # type: ignore[arg-type]
 
 
-def test_share_evenly_weighs_uneven_shares():
-    # Five rows among two replicas: three rows weigh 3 * 2 / 5, two weigh 2 * 2 / 5.
-    dataset = tf.data.Dataset.from_tensor_slices((np.zeros(9), np.zeros(9))).batch(4)
-    weights = [weight.numpy().tolist() for _, _, weight in share_evenly(dataset, 2)]
-    assert weights == [[1, 1, 1, 1], [1, 1, 1, 1], [2]]
+def test_share_evenly_fills_batches_with_rows_that_weigh_nothing():
+    # Five rows among two replicas: a sixth that weighs 0, the others 6 / 5.
+    rows = {"a": np.arange(9), "b": np.arange(18).reshape(9, 2)}
+    dataset = tf.data.Dataset.from_tensor_slices((rows, np.arange(9))).batch(4)
+    found = list(share_evenly(dataset, 2).as_numpy_iterator())
+    assert [weight.tolist() for _, _, weight in found] == [[[1]] * 4, [[1]] * 4, [[2], [0]]]
+    x, y, _ = found[-1]
+    assert x["a"].tolist() == y.tolist() == [8, 8]
+    assert x["b"].tolist() == [[16, 17], [16, 17]]
 
     five = tf.data.Dataset.from_tensor_slices((np.zeros(5), np.zeros(5))).batch(8)
     ((_, _, weight),) = share_evenly(five, 2)
-    np.testing.assert_allclose(weight, [1.2, 1.2, 1.2, 0.8, 0.8])
+    np.testing.assert_allclose(weight[:, 0], [1.2] * 5 + [0])
 
 
 def test_share_evenly_scales_weights_given_per_step():
     steps = np.array([[1.0, 0.0], [1.0, 1.0], [0.5, 2.0]], "float32")
     dataset = tf.data.Dataset.from_tensor_slices((np.zeros(3), np.zeros(3), {"a": steps})).batch(3)
     ((_, _, weight),) = share_evenly(dataset, 2)
-    np.testing.assert_allclose(weight["a"], steps * [[4 / 3], [4 / 3], [2 / 3]], rtol=1e-6)
+    np.testing.assert_allclose(weight["a"], [*(steps * 4 / 3), [0, 0]], rtol=1e-6)
 
 
 def test_share_evenly_needs_labels():
     with pytest.raises(ValueError, match=r"must yield \(x, y\)"):
         share_evenly(tf.data.Dataset.range(3).batch(2), 2)
+
+
+# The zoo's models of several losses, likewise; nothing is drawn in their training.
+TASKS = """
+    import json, sys
+    import numpy as np
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+    import keras
+    import keras_hub
+    sys.path.insert(0, sys.argv[1])
+    from test_models import built, one_batch, with_evidence, with_tasks
+    from tfrec_fusion.training.distribution import distribution_strategy
+    from tfrec_fusion.training.fit import fit
+
+    def with_reader():
+        arguments = with_tasks(id_dropout=0.0, text_dropout=0.0)
+        sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 4, "intermediate_dim": 8}
+        backbone = keras_hub.models.GPT2Backbone(
+            arguments["tokenizer"].get_vocab_size() + 1, **sizes, dropout=0.0, max_sequence_length=6
+        )
+        return {**arguments, "backbone": backbone}
+
+    CASES = [
+        ("multi_task", with_reader),
+        ("profile_semantics_behaviour", with_evidence(id_dropout=0.0, dropout=0.0)),
+    ]
+    none, mirrored = distribution_strategy("none"), distribution_strategy("mirrored")
+    report = {}
+    for named in CASES:
+        after = []
+        for strategy in (none, mirrored):
+            with strategy.scope():
+                model = built(named)
+            start = model.get_weights()
+            recipe, batch = one_batch(named, model, batch_size=27)
+            losses = recipe.losses(model)
+            result = fit(
+                model, batch, epochs=3, optimizer=keras.optimizers.SGD(0.01), loss=losses
+            )
+            after.append([now - then for now, then in zip(model.get_weights(), start)])
+        report[named[0]] = {
+            "moved": max(float(np.abs(one).max()) for one in after[0] if one.size),
+            "apart": max(float(np.abs(one - other).max()) for one, other in zip(*after)),
+            "losses": len(losses),
+        }
+    print(json.dumps(report))
+"""
+
+
+def test_two_devices_train_several_tasks_as_one():
+    here = __file__.rsplit("/", 1)[0]
+    command = [sys.executable, "-c", textwrap.dedent(TASKS), here]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    for one in found.values():
+        assert one["losses"] == 4
+        assert one["apart"] < 1e-3 * one["moved"], found

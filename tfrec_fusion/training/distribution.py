@@ -45,21 +45,22 @@ def distribution_strategy(name: StrategyName) -> tf.distribute.Strategy:
 
 
 def share_evenly(dataset: tf.data.Dataset, num_replicas: int) -> tf.data.Dataset:
-    """Weights rows so that batches of any size train as they would on one device.
+    """Fills batches up so that they can be shared, and train as they would on one device.
 
-    A mirrored strategy deals a batch of n rows out as n // R or n // R + 1 rows a replica (a last
-    batch of 5 becomes 3 and 2) and averages the replicas' mean losses, which weighs the rows of
-    the smaller share more. Here each row of a replica holding m rows gets the weight m * R / n,
-    which is 1 wherever the shares are equal; the average is then the mean over the n rows again.
+    A mirrored strategy averages its replicas' mean losses, which is the mean over the batch only
+    where all have as many rows; and Keras 3 refuses a first batch that has not. A batch of n rows
+    is therefore filled up to the next multiple N of the replicas with copies of its last row that
+    weigh 0, and its own rows weigh N / n: the average is then the mean over the n rows again.
     It holds for losses with Keras's default reduction, `sum_over_batch_size`.
 
     Args:
         dataset: Yields `(x, y)` or `(x, y, sample_weight)`; every tensor's first dimension is
             the global batch.
-        num_replicas: R, the replicas a batch is shared among.
+        num_replicas: The replicas a batch is shared among.
 
     Returns:
-        A dataset of `(x, y, sample_weight)`, `sample_weight` being float32.
+        A dataset of `(x, y, sample_weight)`, `sample_weight` being float32; `(batch, 1)` where
+        none was given, which suits losses of a value a row and of several.
 
     Raises:
         ValueError: If the dataset yields something else.
@@ -72,25 +73,21 @@ def share_evenly(dataset: tf.data.Dataset, num_replicas: int) -> tf.data.Dataset
         )
 
     @tf.autograph.experimental.do_not_convert
-    def weigh(x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
+    def fill(x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Any]:
         num_rows = tf.shape(tf.nest.flatten(x)[0])[0]
-        share = _row_weights(num_rows, num_replicas)  # (batch,)
+        filled = -(-num_rows // num_replicas) * num_replicas
+        place = tf.range(filled)
+        row = tf.minimum(place, num_rows - 1)
+        share = tf.where(place < num_rows, tf.cast(filled / num_rows, "float32"), 0.0)  # (filled,)
+
+        def weigh(weight: tf.Tensor) -> tf.Tensor:
+            trailing = tf.ones([tf.rank(weight) - 1], "int32")
+            own = tf.cast(tf.gather(weight, row), "float32")
+            return own * tf.reshape(share, tf.concat([[filled], trailing], 0))
+
+        x, y = tf.nest.map_structure(lambda tensor: tf.gather(tensor, row), (x, y))
         if sample_weight is None:
-            return x, y, share
-        return x, y, tf.nest.map_structure(lambda weight: _scale_rows(weight, share), sample_weight)
+            return x, y, share[:, None]
+        return x, y, tf.nest.map_structure(weigh, sample_weight)
 
-    return dataset.map(weigh, num_parallel_calls=tf.data.AUTOTUNE)
-
-
-def _row_weights(num_rows: tf.Tensor, num_replicas: int) -> tf.Tensor:
-    """The weight m * R / n of each of the n rows."""
-    small, extra = num_rows // num_replicas, num_rows % num_replicas
-    in_larger_share = tf.range(num_rows) < extra * (small + 1)
-    rows_of_replica = tf.where(in_larger_share, small + 1, small)
-    return tf.cast(rows_of_replica * num_replicas, "float32") / tf.cast(num_rows, "float32")
-
-
-def _scale_rows(weight: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    """Multiplies each row of `weight` (batch, ...) by its share (batch,)."""
-    trailing = tf.ones([tf.rank(weight) - 1], "int32")
-    return tf.cast(weight, "float32") * tf.reshape(share, tf.concat([tf.shape(share), trailing], 0))
+    return dataset.map(fill, num_parallel_calls=tf.data.AUTOTUNE)
