@@ -61,7 +61,7 @@ def test_classics_train_through_the_same_command(name, folder, tmp_path):
     assert again["test"]["ndcg@10"] == pytest.approx(trained["test"]["ndcg@10"], abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["neumf", "two_tower"])
+@pytest.mark.parametrize("name", [pytest.param("neumf", marks=pytest.mark.slow), "two_tower"])
 def test_networks_train_answer_and_export(name, folder, tables, tmp_path):
     out = tmp_path / "run"
     trained = answer("train", name, "--data", folder, "--out", out, *SMALL[name])

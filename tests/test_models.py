@@ -118,7 +118,8 @@ CASES = {
 
 # Near relatives of other cases: `make test-all` runs them.
 SLOW = (
-    *("user", "in-batch user", "hybrid user alone", "hybrid full"),
+    *("gru", "user", "features", "in-batch user", "hybrid in-batch"),
+    *("hybrid user alone", "hybrid full"),
     *("knowledge without text", "knowledge without ids", "tasks in a PLE"),
     *("tasks with a frozen reader", "evidence without behaviour"),
 )

@@ -114,6 +114,7 @@ def test_a_run_without_its_interests_is_broken(hybrid):
     (hybrid / "gone").rename(path)
 
 
+@pytest.mark.slow
 def test_the_language_model_is_tuned_inside_the_hybrid(folder, preset, tmp_path):
     arguments = ["--text-mode", "full", "--text-preset", preset, *SMALL]
     run("train", "gpt2_hybrid", "--data", folder, "--out", tmp_path / "run", *arguments)
