@@ -7,7 +7,7 @@ takes the hybrid's trained run of each seed (made where it is missing, in --runs
 recommendations from users' top ten and removes from each the evidence that `zoo.explanation`
 names first, and as much drawn at random from the rest: a tenth of the past items from the history,
 or three tenths of the words from the text or of the entities that the item reads in the graph, at
-least one. Writes `benchmarks/results/explanation_check_<data>.csv`, or with a graph
+least one. Words are named by what leaving out each does, and once more by integrated gradients. Writes `benchmarks/results/explanation_check_<data>.csv`, or with a graph
 `explanation_check_knowledge_hybrid_<data>.csv`: in which share of the recommendations the score
 falls more without the named evidence, by how much it falls on average, and how many recommendations
 had enough evidence to choose from; mean and 95% interval over seeds.
@@ -34,7 +34,7 @@ from zoo.train_options import TrainOptions
 
 TOP = 10
 # Of a history, of a text, of what an item reads in the graph; at least one.
-REMOVED = {"past items": 0.1, "words": 0.3, "graph paths": 0.3}
+REMOVED = {"past items": 0.1, "words": 0.3, "words by gradients": 0.3, "graph paths": 0.3}
 MODELS = ("gpt2_hybrid", "knowledge_hybrid")
 METRICS = ("falls more", "fall", "fall at random", "recommendations")
 
@@ -54,12 +54,15 @@ def falls(run: Run, encoder: TextEncoder, count: int, seed: int) -> dict[str, li
             kept = [history[~np.isin(history, some)] for some in drawn]
             scores = explainer.scores_of_histories([history, *kept], int(user))[:, item]
             fallen["past items"].append(scores[0] - scores[1:])
-        if (drawn := _drawn(found.words["word"].to_numpy(), "words", rng)) is not None:
+        by_gradients = found.words.sort_values("gradient", ascending=False, kind="stable")
+        for kind, words in (("words", found.words), ("words by gradients", by_gradients)):
+            if (drawn := _drawn(words["word"].to_numpy(), kind, rng)) is None:
+                continue
             text = str(run.texts[item]).split()
             texts = [" ".join(text), *(_without(text, some) for some in drawn)]
             score = scores_of_texts(run.model, history, int(user), item)
             scores = np.asarray(score(encoder.encode(texts)))
-            fallen["words"].append(scores[0] - scores[1:])
+            fallen[kind].append(scores[0] - scores[1:])
         if found.paths is None or run.graph is None:
             continue
         named = np.array([run.graph.entities.index(one) for one in found.paths["entity_id"]])

@@ -1,4 +1,4 @@
-"""Which words carried a score: effects that add up, words told from tokens, cut texts."""
+"""Which words carried a score: effects and gradients, words told from tokens, cut texts."""
 
 import keras
 import keras_hub
@@ -33,9 +33,27 @@ def tower():
     return TextTower(backbone)
 
 
-def test_effects_are_of_words_and_add_up_to_the_score(tower, tokens):
+def of_text(tower, tokens, text):
+    found = tokens(tf.constant([text]))
+    return float(score(tower(found["token_ids"], found["num_tokens"]))[0])
+
+
+def test_effects_are_what_leaving_out_does(tower, tokens):
+    found = WordEffects(tower, tokens).of(" quiet   robot film", score)
+    whole = of_text(tower, tokens, "quiet robot film")
+    expected = {
+        "quiet": whole - of_text(tower, tokens, "robot film"),
+        "robot": whole - of_text(tower, tokens, "quiet film"),
+        "film": whole - of_text(tower, tokens, "quiet robot"),
+    }
+    assert {word: effect for word, effect, _ in found} == pytest.approx(expected, abs=1e-5)
+    ((_, effect, _),) = WordEffects(tower, tokens).of("film", score)
+    assert effect == pytest.approx(of_text(tower, tokens, "film"), abs=1e-5)  # no text: zeros
+
+
+def test_gradients_are_of_words_and_add_up_to_the_score(tower, tokens):
     found = WordEffects(tower, tokens, steps=256).of(" quiet   robot film", score)
-    assert [word for word, _ in found] == ["quiet", "robot", "film"]
+    assert [word for word, *_ in found] == ["quiet", "robot", "film"]
     ids = tokens(tf.constant(["quiet robot film"]))
     whole = float(score(tower(ids["token_ids"], ids["num_tokens"]))[0])
     table = tower.backbone.token_embedding.embeddings
@@ -45,7 +63,7 @@ def test_effects_are_of_words_and_add_up_to_the_score(tower, tokens):
     )
     average = float(score(tower(ids["token_ids"], ids["num_tokens"]))[0])
     table.assign(kept)
-    assert sum(effect for _, effect in found) == pytest.approx(whole - average, abs=1e-3)
+    assert sum(gradient for *_, gradient in found) == pytest.approx(whole - average, abs=1e-3)
 
 
 def test_a_word_that_is_average_adds_nothing(tower, tokens):
@@ -53,15 +71,16 @@ def test_a_word_that_is_average_adds_nothing(tower, tokens):
     kept = table.numpy()
     others = np.delete(kept, 9, axis=0)
     table.assign(np.insert(others, 9, others.mean(0), axis=0))  # love: the mean stays the mean
-    effects = dict(WordEffects(tower, tokens).of("love film", score))
+    found = WordEffects(tower, tokens).of("love film", score)
     table.assign(kept)
-    assert effects["love"] == pytest.approx(0, abs=1e-6) and abs(effects["film"]) > 1e-3
+    gradients = {word: gradient for word, _, gradient in found}
+    assert gradients["love"] == pytest.approx(0, abs=1e-6) and abs(gradients["film"]) > 1e-3
 
 
 def test_what_is_not_read_is_not_named(tower, tokens):
     effects = WordEffects(tower, tokens)
     found = effects.of("quiet robot love film film", score)
-    assert [word for word, _ in found] == ["quiet", "robot", "love"]  # six tokens, two special
+    assert [word for word, *_ in found] == ["quiet", "robot", "love"]  # six tokens, two special
     assert effects.of("  ", score) == []
 
 

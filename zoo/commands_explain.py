@@ -28,9 +28,8 @@ def explain(
 ) -> None:
     """Say which past items, words of its text and graph paths carried a recommendation.
 
-    An item's effect is by how much the score falls when it is left out of the history; a word's
-    is its integrated gradient through the language model; a path's is by how much the score falls
-    when the entity on it is left out of the graph.
+    An effect is by how much the score falls without the item in the history, the word in the text,
+    or the entity in the graph. Words also have integrated gradients in the JSON answer.
     """
     # TF Text and KerasHub take seconds to import: other commands need not wait for them.
     from tfrec_fusion.text.encoder import TextEncoder

@@ -36,9 +36,10 @@ class Explanation:
         score: The model's score.
         history: `item_id`, `title` and `effect` of each past item: by how much the score falls
             when the item is left out of the history. Negative where it rises.
-        words: `word` and `effect` of each word of the item's text (`text.attribution`), empty
-            for a model that reads none. Of an item that `zoo.new_items` placed, only what the
-            words add through the content filter.
+        words: `word`, `effect` and `gradient` of each word of the item's text: by how much the
+            score falls when the word is left out, and its integrated gradient
+            (`text.attribution`); empty for a model that reads none. Of an item that `zoo.new_items`
+            placed, only what the words add through the content filter.
         paths: `path`, `effect`, `weight` and more of each neighbour of the item in the knowledge
             graph (`zoo.graph_paths`), empty where it has none; None for a model without a graph.
     """
@@ -64,7 +65,7 @@ class Explanation:
         """Some lines for a terminal."""
         said = {
             "past items": "past items, and by how much the score falls without them",
-            "words": "words of the text, and what they add",
+            "words": "words of the text, and by how much the score falls without them",
             "graph paths": "paths of the graph, and by how much the score falls without them",
         }
         lines = [f"{self.title}  [{self.item_id}]  for user {self.user_id}: {self.score:.3f}"]
@@ -152,7 +153,7 @@ class Explainer:
             }
         )
         past = _strongest(past)
-        words: list[tuple[str, float]] = []
+        words: list[tuple[str, float, float]] = []
         if self._effects is not None:
             texts = one.titles if one.texts is None else one.texts
             score = scores_of_texts(one.model, history, user, item)
@@ -163,7 +164,7 @@ class Explainer:
             str(one.titles[item]),
             float(whole),
             past,
-            _strongest(pd.DataFrame(words, columns=["word", "effect"])),
+            _strongest(pd.DataFrame(words, columns=["word", "effect", "gradient"])),
             self._paths(history, user, item, past),
         )
 

@@ -1,4 +1,4 @@
-"""Which words of a text carried a score: integrated gradients through the language model."""
+"""Which words of a text carried a score: by leaving them out, and by integrated gradients."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ _WORD = re.compile(r"\S+")
 
 
 class WordEffects:
-    """What each word of a text adds to a score.
+    """What each word of a text adds to a score, in two ways.
 
-    Integrated gradients (Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365) along the
-    straight line from a text of average words to the text itself:
-    `effect(token) = (e - mean) · ∫ ∂score/∂e`, e the token's embedding, `mean` that of all tokens
-    of the vocabulary, the integral by the midpoint rule. A word's effect is the sum of its
-    tokens'; all effects together are `score(text) - score(average words)`, up to the rule's error.
+    The effect is by how much the score falls when the word is left out of the text.
+
+    The gradient is the word's share by integrated gradients (Sundararajan et al. 2017,
+    https://arxiv.org/abs/1703.01365) along the straight line from a text of average words to the
+    text itself:
+    `gradient(token) = (e - mean) · ∫ ∂score/∂e`, e the token's embedding, `mean` that of all tokens
+    of the vocabulary, the integral by the midpoint rule. A word's gradient is the sum of its
+    tokens'; all together are `score(text) - score(average words)`, up to the rule's error.
+
+    Removing words tells the two apart: a text without the words that have the highest gradients is
+    often scored no lower than one without any others (`benchmarks/explanation_check.py`), for an
+    average word is no missing word. So words are named by their effects.
 
     Args:
         tower: The language model with its pooling.
@@ -43,7 +50,7 @@ class WordEffects:
     >>> backbone = keras_hub.models.BertBackbone(
     ...     vocabulary_size=7, num_layers=1, num_heads=1, hidden_dim=4, intermediate_dim=8)
     >>> effects = WordEffects(TextTower(backbone), tokens).of("quiet film", lambda v: v[:, 0])
-    >>> [word for word, effect in effects]
+    >>> [word for word, effect, gradient in effects]
     ['quiet', 'film']
     """
 
@@ -51,16 +58,16 @@ class WordEffects:
         self.tower, self.tokens, self.steps = tower, tokens, steps
         self.table, self.after = _after_embedding(tower.backbone)
 
-    def of(self, text: str, score: Callable[[Any], Any]) -> list[tuple[str, float]]:
-        """The effects of a text's words.
+    def of(self, text: str, score: Callable[[Any], Any]) -> list[tuple[str, float, float]]:
+        """The effects and gradients of a text's words.
 
         Args:
             text: One text.
             score: `(batch, dim)` text vectors → `(batch,)`, differentiable.
 
         Returns:
-            Words in the order of the text with their effects; of a text that is cut only those
-            that are read.
+            Words in the order of the text with their effects and gradients; of a text that is cut
+            only those that are read.
         """
         words = _WORD.findall(text)
         if not words:
@@ -71,18 +78,33 @@ class WordEffects:
         # (words,): where each word's tokens end; the end token of a BERT is no word's.
         ends = found["num_tokens"].numpy() - special
         whole = found["token_ids"][-1:, : ends[-1] + special]  # the longest prefix is the text
-        effects = self._of_tokens(whole, special, score)
+        gradients = self._gradients(whole, special, score)
         starts = np.concatenate([[special], ends[:-1]])
+        read = np.flatnonzero(ends > starts)
+        effects = self._effects(words, read, score)
         return [
-            (word, float(effects[start:end].sum()))
-            for word, start, end in zip(words, starts, ends, strict=True)
-            if end > start
+            (words[place], float(effect), float(gradients[starts[place] : ends[place]].sum()))
+            for place, effect in zip(read, effects, strict=True)
         ]
 
-    def _of_tokens(
+    def _effects(
+        self, words: list[str], read: np.ndarray, score: Callable[[Any], Any]
+    ) -> np.ndarray:
+        """`(len(read),)` what the score loses without each of the words at `read`."""
+        without = (" ".join(words[:place] + words[place + 1 :]) for place in read)
+        texts = [" ".join(words), *without]
+        found = self.tokens(tf.constant(texts))
+        numbers = found["num_tokens"]
+        width = int(tf.reduce_max(numbers))
+        vectors = self.tower(found["token_ids"][:, :width], numbers, training=False)
+        silent = tf.constant([not text for text in texts])
+        scores = np.asarray(score(tf.where(silent[:, None], 0.0, vectors)))
+        return scores[0] - scores[1:]
+
+    def _gradients(
         self, token_ids: tf.Tensor, special: int, score: Callable[[Any], Any]
     ) -> np.ndarray:
-        """`(length,)` effects of one text's tokens, 0 for the special ones at its ends."""
+        """`(length,)` gradients of one text's tokens, 0 for the special ones at its ends."""
         length = token_ids.shape[1]
         embedded = ops.convert_to_tensor(self.table(token_ids))  # (1, length, dim)
         average = ops.mean(ops.convert_to_tensor(self.table.embeddings), axis=0)
