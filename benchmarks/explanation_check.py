@@ -7,7 +7,8 @@ takes the hybrid's trained run of each seed (made where it is missing, in --runs
 recommendations from users' top ten and removes from each the evidence that `zoo.explanation`
 names first, and as much drawn at random from the rest: a tenth of the past items from the history,
 or three tenths of the words from the text or of the entities that the item reads in the graph, at
-least one. Words are named by what leaving out each does, and once more by integrated gradients. Writes `benchmarks/results/explanation_check_<data>.csv`, or with a graph
+least one. Words are named by what leaving each out does, and once more by integrated gradients.
+Writes `benchmarks/results/explanation_check_<data>.csv`, or with a graph
 `explanation_check_knowledge_hybrid_<data>.csv`: in which share of the recommendations the score
 falls more without the named evidence, by how much it falls on average, and how many recommendations
 had enough evidence to choose from; mean and 95% interval over seeds.
