@@ -30,7 +30,6 @@ from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from zoo.hybrid_config import GPT2HybridConfig
 from zoo.hybrid_parts import (
-    content_of,
     item_layers,
     item_rows,
     model_inputs,
@@ -218,27 +217,6 @@ class GPT2Hybrid(keras.Model):
         """`(num_items, size)` float32: what the query is compared with."""
         layers = {layer.name: layer for layer in self.layers}
         rows = item_rows(layers, self.config, np.zeros(1, np.int32), catalogue=True)
-        return ops.convert_to_numpy(rows)
-
-    def vectors_of_text(self, text: np.ndarray) -> np.ndarray:
-        """Item vectors of texts that are in no catalogue.
-
-        Args:
-            text: `(batch, text_dim)` vectors of the text encoder the model was made with.
-
-        Returns:
-            `(batch, size)`, comparable with `item_vectors`.
-
-        Raises:
-            ValueError: When the model reads no text.
-        """
-        if not self.config.reads_text:
-            raise ValueError('This model reads no text (sources="id"): it cannot place a text.')
-        layers = {layer.name: layer for layer in self.layers}
-        space = layers["item_text"].vectors_of_text(text)
-        unseen = np.zeros(len(text), np.int32)
-        rows = layers["items"](unseen, content_of(layers, self.config, space, None))
-        rows = layers["join"]([rows, space]) if "profile" in layers else rows
         return ops.convert_to_numpy(rows)
 
     def get_config(self) -> dict[str, Any]:
