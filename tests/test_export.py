@@ -153,6 +153,14 @@ def test_report(report):
     assert report.seconds > 0
 
 
+def test_each_weight_is_written_once(report, models):
+    stored = tf.train.load_checkpoint(str(report.path / "variables" / "variables"))
+    sizes = [np.prod(shape) for shape in stored.get_variable_to_shape_map().values()]
+    weights = sum(np.prod(one.shape) for model in models.given() for one in model.weights)
+    constants = 2 * len(ITEMS) + len(POPULARITY) + KNOWN.nnz + len(USERS) + 1
+    assert weights < sum(sizes) <= weights + constants + 10  # and some words of bookkeeping
+
+
 def test_recommend_masks_known_items_and_breaks_ties_by_index(loaded):
     answer = ask(loaded, "recommend", user_id=["ann", "bob"], exclude_item_ids=[["", ""]] * 2)
     assert answer["item_id"] == [["b", "c", "d"], ["b", "c", "d"]]

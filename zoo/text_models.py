@@ -85,7 +85,7 @@ def meaning_model(vectors: np.ndarray) -> keras.Model:
 def _rows_of_text(layers: dict[str, Any], config: Any, text: Any) -> Any:
     """`(batch, size)`: the item tower's vectors of texts without an id."""
     space = layers["item_text"].vectors_of_text(text)
-    nobody = ops.zeros(ops.shape(text)[:1], "int32")
+    nobody = ops.zeros_like(text[:, 0], dtype="int32")
     rows = layers["items"](nobody, content_of(layers, config, space, None))
     return layers["join"]([rows, space]) if "profile" in layers else rows
 

@@ -165,7 +165,11 @@ def _checked_sizes(page_sizes: Sequence[int], num_items: int) -> tuple[int, ...]
 
 def _write(graph: AnswerGraph, page_sizes: Sequence[int], folder: Path) -> tuple[str, ...]:
     archive = keras.export.ExportArchive()
-    for one in (*graph.models.tracked(), graph.user_table, graph.item_table):
+    # Weights are found through the functions, and those of tracked layers would be written once
+    # more; tables of words, which have none, are found through their layers alone.
+    layers = [layer for model in graph.models.given() for layer in model.layers]
+    tables = [layer for layer in layers if not layer.weights]
+    for one in (*tables, graph.user_table, graph.item_table):
         archive.track(one)
     signatures = graph.signatures(page_sizes)
     for name, (function, specs) in signatures.items():

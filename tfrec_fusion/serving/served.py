@@ -49,6 +49,6 @@ class ServedModels:
                 f"{self.encoder}, reading: {', '.join(reading) or 'none'}."
             )
 
-    def tracked(self) -> list[keras.Model]:
-        """Those that are there, whose weights an export must hold."""
+    def given(self) -> list[keras.Model]:
+        """Those that are there."""
         return [one for one in vars(self).values() if one is not None]
