@@ -78,6 +78,12 @@ def test_networks_train_answer_and_export(name, folder, tables, tmp_path):
     exported = answer("export", out, "--to", tmp_path / "served", "-k", 3)
     assert exported["version"] == 1 and exported["max_abs_difference"] <= 1e-5
     assert "similar_items" in exported["signatures"]
+    (verified,) = answer("verify", tmp_path / "served")["versions"]
+    assert set(verified["signatures"]) == set(exported["signatures"])
+    assert verified["labels"] == ["canary", "stable"] and verified["max_abs_difference"] <= 1e-5
+    assert "version 1 is stable" in run("promote", tmp_path / "served").stdout
+    refused = run("verify", tmp_path, code=2).stderr
+    assert refused.startswith("Error: ") and "holds no version" in refused
 
 
 def test_a_mirrored_strategy_trains_through_the_same_command(folder, tmp_path):
