@@ -199,7 +199,7 @@ def test_refusals_name_what_is_wrong(ease_run, folder, tmp_path):
     refused = run("train", "ease", "--data", folder, "--out", ease_run, code=2).stderr
     assert "holds a finished run already" in refused
     refused = run("export", ease_run, "--to", tmp_path / "m", "-k", 99, code=2).stderr
-    assert "`k` must be at most the number of items" in refused
+    assert "each from 1 to the number of items. Received: [99], 30 items" in refused
     refused = run("train", "ease", "--data", folder, "--out", tmp_path / "r", "--l2", 0, code=2)
     assert "`l2` must be above 0" in refused.stderr
     popularity = tmp_path / "popularity"

@@ -157,8 +157,8 @@ def _checked_sizes(page_sizes: Sequence[int], num_items: int) -> tuple[int, ...]
     sizes = tuple(int(k) for k in page_sizes)
     if not sizes or len(set(sizes)) < len(sizes) or not all(1 <= k < num_items for k in sizes):
         raise ValueError(
-            "`page_sizes` must be one or more different numbers, each at least 1 and at most the "
-            f"number of items, num_items - 1. Received: {list(sizes)}, num_items={num_items}."
+            "`page_sizes` must be one or more different numbers, each from 1 to the number of "
+            f"items. Received: {list(sizes)}, {num_items - 1} items."
         )
     return sizes
 
