@@ -49,6 +49,16 @@ def test_few_lists_hold_nearly_all_of_the_best():
     assert by_probes == sorted(by_probes) and by_probes[0] > 0.5 and by_probes[-1] > 0.95
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_given_items_are_scored_as_those_that_are_found(precision):
+    index = InvertedFile.of(VECTORS, capacity=64, num_probes=2, precision=precision)
+    found = index(QUERIES)
+    there = np.asarray(found["items"]) > 0
+    of_given = np.asarray(index.scores_of(QUERIES, found["items"]))
+    expected = np.asarray(found["scores"])[there]
+    np.testing.assert_allclose(of_given[there], expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 2e-2), ("int8", 2e-2)])
 def test_short_numbers_cost_little(precision, tolerance):
     index = InvertedFile.of(VECTORS, capacity=64, num_probes=10_000, precision=precision)
@@ -61,9 +71,9 @@ def test_short_numbers_cost_little(precision, tolerance):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match=r"between 1 and `num_lists`. Received: num_lists=2,"):
-        InvertedFile(2, 4, 8, 3)
+    with pytest.raises(ValueError, match=r"between 1 and `num_lists`. Received: num_items=9, nu"):
+        InvertedFile(9, 2, 4, 8, 3)
     with pytest.raises(ValueError, match=r"one of float32, bfloat16, int8\. Received: 'int4'"):
-        InvertedFile(2, 4, 8, 1, precision="int4")
+        InvertedFile(9, 2, 4, 8, 1, precision="int4")
     with pytest.raises(ValueError, match=r"all finite.* Received: 1 vectors"):
         divided(np.full((1, 2), np.nan), 4)

@@ -27,6 +27,7 @@ class InvertedFile(keras.layers.Layer):
     """Queries → the items of the lists that suit them best, with their scores.
 
     Args:
+        num_items: Size of the item vocabulary, the unseen index 0 included.
         num_lists: Lists.
         capacity: Items a list holds at most.
         dim: Size of a vector.
@@ -56,6 +57,7 @@ class InvertedFile(keras.layers.Layer):
 
     def __init__(
         self,
+        num_items: int,
         num_lists: int,
         capacity: int,
         dim: int,
@@ -64,21 +66,22 @@ class InvertedFile(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(trainable=False, **kwargs)
-        if min(capacity, dim) < 1 or not 1 <= num_probes <= num_lists:
+        if min(num_items, capacity, dim) < 1 or not 1 <= num_probes <= num_lists:
             raise ValueError(
-                "`capacity` and `dim` must be positive and `num_probes` between 1 and `num_lists`. "
-                f"Received: num_lists={num_lists}, capacity={capacity}, dim={dim}, "
-                f"num_probes={num_probes}."
+                "Sizes must be positive and `num_probes` between 1 and `num_lists`. "
+                f"Received: num_items={num_items}, num_lists={num_lists}, capacity={capacity}, "
+                f"dim={dim}, num_probes={num_probes}."
             )
         if precision not in get_args(Precision):
             raise ValueError(
                 f"`precision` must be one of {', '.join(get_args(Precision))}. "
                 f"Received: {precision!r}."
             )
-        self.num_lists, self.capacity, self.dim = num_lists, capacity, dim
-        self.num_probes, self.precision = num_probes, precision
+        self.num_items, self.num_lists, self.capacity = num_items, num_lists, capacity
+        self.dim, self.num_probes, self.precision = dim, num_probes, precision
         self.means = self._constant("means", (num_lists, dim), "float32")
         self.items = self._constant("items", (num_lists, capacity), "int32")
+        self.places = self._constant("places", (num_items,), "int32")
         self.vectors = self._constant("vectors", (num_lists, capacity, dim), precision)
         if precision == "int8":
             self.scales = self._constant("scales", (num_lists, capacity), "float32")
@@ -117,9 +120,12 @@ class InvertedFile(keras.layers.Layer):
         for row, members in zip(items, lists, strict=True):
             row[: len(members)] = members + 1
         probes = min(num_probes, len(lists))
-        index = cls(len(lists), capacity, vectors.shape[1], probes, precision)
+        index = cls(len(vectors), len(lists), capacity, vectors.shape[1], probes, precision)
         index.means.assign(np.stack([vectors[members + 1].mean(axis=0) for members in lists]))
         index.items.assign(items)
+        places = np.zeros(len(vectors), np.int32)
+        places[items[items > 0]] = np.flatnonzero(items)
+        index.places.assign(places)
         blocks = np.where(items[..., None] > 0, vectors[items], 0).astype(np.float32)
         if precision == "int8":
             scales = np.abs(blocks).max(axis=-1) / _INT8_MOST
@@ -145,9 +151,27 @@ class InvertedFile(keras.layers.Layer):
             "scores": ops.reshape(scores, (-1, size)),
         }
 
+    def scores_of(self, query: Any, items: Any) -> Any:
+        """Scores of given items, whatever list they are in.
+
+        Args:
+            query: `(batch, dim)` float32.
+            items: `(batch, any)` item indices; of 0 the score means nothing.
+
+        Returns:
+            `(batch, any)` float32.
+        """
+        places = ops.take(self.places, items, axis=0)
+        flat = ops.reshape(self.vectors, (-1, self.dim))
+        chosen = ops.cast(ops.take(flat, places, axis=0), "float32")  # (batch, any, dim)
+        scores = ops.squeeze(ops.matmul(chosen, ops.cast(query, "float32")[:, :, None]), -1)
+        if self.precision == "int8":
+            scores *= ops.take(ops.reshape(self.scales, (-1,)), places, axis=0)
+        return scores
+
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again; what it holds are weights."""
-        names = ("num_lists", "capacity", "dim", "num_probes", "precision")
+        names = ("num_items", "num_lists", "capacity", "dim", "num_probes", "precision")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
