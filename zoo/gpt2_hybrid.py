@@ -151,14 +151,7 @@ class GPT2Hybrid(keras.Model):
         if self.config.head == "ncf":
             scores = ncf_logits(layers, self.config, user_id, None)
             return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
-        inputs = {"user_id": user_id} if self.config.reads_user_id else {}
-        if self.config.reads_history:
-            if known is None:
-                raise ValueError("`known` is needed: this model's query reads what users did.")
-            histories = known.histories(self.config.history_length)
-            table = HistoryTable(*histories.shape, name="histories")
-            table.set_histories(histories)
-            inputs["history"] = table(user_id)
+        inputs = self._asking(user_id, known)
         scores = self._catalogue_scores(layers, inputs, user_id)
         return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
 
@@ -171,17 +164,57 @@ class GPT2Hybrid(keras.Model):
         if not self.config.reads_history:
             return None
         history = keras.Input((None,), dtype="int32", name="history")
-        inputs = {"history": history}
-        if self.config.reads_user_id:
-            inputs["user_id"] = 0 * history[:, 0] + of_user
+        inputs = self._by_history(history, of_user)
         scores = self._catalogue_scores(self._layers_by_name(True), inputs, history)
         return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
+
+    def query_models(self, known: Any = None) -> tuple[keras.Model, keras.Model | None]:
+        """What `zoo.candidates.candidate_vectors` are compared with; for a model of two towers.
+
+        Args:
+            known: As of `score_model`.
+
+        Returns:
+            `{"user_id": (batch,)}` → `{"query": (batch, size)}`, and `{"history": (batch, steps)}`
+            → the same, None where the query reads no history.
+        """
+        layers = self._layers_by_name(frozen=True)
+        user_id = keras.Input((), dtype="int32", name="user_id")
+        query = self._query(layers, self._asking(user_id, known))
+        of_users = keras.Model({"user_id": user_id}, {"query": query}, name="queries")
+        if not self.config.reads_history:
+            return of_users, None
+        history = keras.Input((None,), dtype="int32", name="history")
+        query = self._query(layers, self._by_history(history, 0))
+        return of_users, keras.Model({"history": history}, {"query": query}, name="of_histories")
+
+    def _asking(self, user_id: Any, known: Any) -> dict[str, Any]:
+        """What the query reads of who asks."""
+        inputs = {"user_id": user_id} if self.config.reads_user_id else {}
+        if self.config.reads_history:
+            if known is None:
+                raise ValueError("`known` is needed: this model's query reads what users did.")
+            histories = known.histories(self.config.history_length)
+            table = HistoryTable(*histories.shape, name="histories")
+            table.set_histories(histories)
+            inputs["history"] = table(user_id)
+        return inputs
+
+    def _by_history(self, history: Any, of_user: int) -> dict[str, Any]:
+        nobody = {"user_id": 0 * history[:, 0] + of_user} if self.config.reads_user_id else {}
+        return {"history": history, **nobody}
 
     def _layers_by_name(self, frozen: bool) -> dict[str, Any]:
         layers = {layer.name: layer for layer in self.layers}
         if frozen:
             layers["frozen_items"] = ItemTower.of(self.item_vectors(), name="frozen_items")
         return layers
+
+    def _query(self, layers: dict[str, Any], inputs: dict[str, Any]) -> Any:
+        """`(batch, size)`, its terms weighed."""
+        history = inputs.get("history")
+        rows = None if history is None else item_rows(layers, self.config, history)
+        return weighed(layers, query_rows(layers, self.config, inputs, rows, last=True))
 
     def _catalogue_scores(
         self, layers: dict[str, Any], inputs: dict[str, Any], anything: Any
@@ -190,11 +223,11 @@ class GPT2Hybrid(keras.Model):
         catalogue = item_rows(layers, self.config, anything, catalogue=True)
         history = inputs.get("history")
         rows = None if history is None else ops.take(catalogue, history, axis=0)
-        query = query_rows(layers, self.config, inputs, rows, last=True)
+        query = weighed(layers, query_rows(layers, self.config, inputs, rows, last=True))
         head = layers["logits"]
         if isinstance(head, InBatchLogits):
             head = CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
-        return head(weighed(layers, query), catalogue)
+        return head(query, catalogue)
 
     def start_from(self, frozen: GPT2Hybrid) -> None:
         """Takes over everything but the language model from a trained hybrid.
