@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfrec_fusion.serving.inverted_file import LOWEST, InvertedFile, divided, recall_of
+from tfrec_fusion.serving.catalogue import LOWEST
+from tfrec_fusion.serving.inverted_file import InvertedFile, divided, recall_of
 
 RNG = np.random.default_rng(0)
 CENTRES = RNG.normal(size=(40, 16))

@@ -167,8 +167,7 @@ def _write(graph: AnswerGraph, page_sizes: Sequence[int], folder: Path) -> tuple
     archive = keras.export.ExportArchive()
     # Weights are found through the functions, and those of tracked layers would be written once
     # more; tables of words, which have none, are found through their layers alone.
-    layers = [layer for model in graph.models.given() for layer in model.layers]
-    tables = [layer for layer in layers if not layer.weights]
+    tables = [layer for layer in graph.models.layers() if not layer.weights]
     for one in (*tables, graph.user_table, graph.item_table):
         archive.track(one)
     signatures = graph.signatures(page_sizes)

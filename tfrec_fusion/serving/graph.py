@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfrec_fusion.serving.catalogue import LOWEST, UNSEEN, Catalogue
+from tfrec_fusion.serving.ranking import masked, output_of
 from tfrec_fusion.serving.served import ServedModels
 
 Tensors = dict[str, Any]
@@ -38,7 +38,7 @@ class AnswerGraph:
         self.item_table = _index_table(catalogue.item_ids)
         self.item_ids = _fixed(catalogue.item_ids, tf.string, "item_ids")
         self.titles = _fixed(catalogue.titles, tf.string, "titles")
-        self.popularity = _fixed(catalogue.popularity, tf.float32, "popularity")
+        self.ranker = models.ranker(catalogue.popularity)
         self.known_items = _fixed(catalogue.known.indices, tf.int32, "known_items")
         self.known_splits = _fixed(catalogue.known.indptr, tf.int64, "known_splits")
 
@@ -120,15 +120,14 @@ class AnswerGraph:
             first, ties to the smaller index.
         """
         users = self.user_table.lookup(user_id)  # (batch,)
-        scores = self._asked_for(self._user_scores(users), exclude_item_ids, allow_item_ids)
         known = tf.RaggedTensor.from_row_splits(
             tf.convert_to_tensor(self.known_items),
             tf.convert_to_tensor(self.known_splits),
             validate=False,
         )
-        known = tf.gather(known, users)  # (batch, ragged)
-        cells = tf.stack([tf.cast(known.value_rowids(), tf.int32), known.flat_values], axis=1)
-        return self._best(_lowest_at(scores, cells), k)
+        hidden = tf.gather(known, users).to_tensor()  # (batch, most)
+        hidden, allowed = self._lists(users, hidden, exclude_item_ids, allow_item_ids)
+        return self._page(*self.ranker.best({"user_id": users}, users == 0, hidden, allowed, k))
 
     def recommend_from_history(
         self, item_ids: tf.Tensor, exclude_item_ids: tf.Tensor, allow_item_ids: tf.Tensor, k: int
@@ -149,11 +148,9 @@ class AnswerGraph:
         items = tf.pad(items, [[0, 0], [1, 0]])  # models are spared a history of no steps
         order = tf.argsort(tf.cast(items > 0, tf.int32), axis=1, stable=True)
         history = tf.gather(items, order, batch_dims=1)  # nothing in front, then oldest first
-        scores = self._ask(self.models.history, {"history": history})
-        empty = tf.reduce_all(history == 0, axis=1, keepdims=True)
-        scores = tf.where(empty, self.popularity[None, :], scores)
-        scores = self._asked_for(scores, exclude_item_ids, allow_item_ids)
-        return self._best(_lowest_at(scores, _cells(history)), k)
+        unknown = tf.reduce_all(history == 0, axis=1)
+        hidden, allowed = self._lists(unknown, history, exclude_item_ids, allow_item_ids)
+        return self._page(*self.ranker.best({"history": history}, unknown, hidden, allowed, k))
 
     def score(self, user_id: tf.Tensor, item_id: tf.Tensor) -> Tensors:
         """The score of one item for one user, known items included.
@@ -166,7 +163,7 @@ class AnswerGraph:
             `score`: `(batch,)` float32.
         """
         users, items = self.user_table.lookup(user_id), self.item_table.lookup(item_id)
-        scores = tf.gather(self._user_scores(users), items, batch_dims=1)  # (batch,)
+        scores = self.ranker.score({"user_id": users}, users == 0, items)  # (batch,)
         return {"score": tf.where(items == 0, LOWEST, scores)}
 
     def similar_items(self, item_id: tf.Tensor, k: int) -> Tensors:
@@ -180,9 +177,9 @@ class AnswerGraph:
             `item_id`, `title` `(batch, k)` strings and `score` `(batch, k)` float32.
         """
         items = self.item_table.lookup(item_id)  # (batch,)
-        scores = self._ask(self.models.similarity, {"item_id": items})
-        scores = _lowest_at(scores, _cells(tf.stack([tf.zeros_like(items), items], axis=1)))
-        return self._best(tf.where(items[:, None] == 0, LOWEST, scores), k)
+        found = output_of(self.models.similarity, {"item_id": items}, "scores", self.num_items)
+        scores = masked(found, items[:, None], tf.zeros_like(items)[:, None])
+        return self._page(*tf.math.top_k(tf.where(items[:, None] == 0, LOWEST, scores), k))
 
     def search(
         self, query: tf.Tensor, exclude_item_ids: tf.Tensor, allow_item_ids: tf.Tensor, k: int
@@ -199,9 +196,11 @@ class AnswerGraph:
             As `recommend`; scores are cosines.
         """
         vectors, silent = self._vectors(query)
-        scores = self._ask(self.models.search, {"text": vectors})
-        scores = self._asked_for(scores, exclude_item_ids, allow_item_ids)
-        return self._best(tf.where(silent[:, None], LOWEST, scores), k)
+        scores = output_of(self.models.search, {"text": vectors}, "scores", self.num_items)
+        nothing = tf.zeros_like(scores[:, :1], tf.int32)
+        hidden, allowed = self._lists(silent, nothing, exclude_item_ids, allow_item_ids)
+        scores = tf.where(silent[:, None], LOWEST, masked(scores, hidden, allowed))
+        return self._page(*tf.math.top_k(scores, k))
 
     def score_text(self, user_id: tf.Tensor, text: tf.Tensor) -> Tensors:
         """The score of items that are in no catalogue, by their texts.
@@ -215,7 +214,7 @@ class AnswerGraph:
         """
         vectors, silent = self._vectors(text)
         inputs = {"user_id": self.user_table.lookup(user_id), "text": vectors}
-        scores = self._output(self.models.score_of_text, inputs, "score")
+        scores = output_of(self.models.score_of_text, inputs, "score")
         return {"score": tf.where(silent, LOWEST, scores)}
 
     def embed_items(self, text: tf.Tensor) -> Tensors:
@@ -228,7 +227,7 @@ class AnswerGraph:
             `embedding`: `(batch, dim)` float32.
         """
         vectors, _ = self._vectors(text)
-        return {"embedding": self._output(self.models.item_of_text, {"text": vectors}, "embedding")}
+        return {"embedding": output_of(self.models.item_of_text, {"text": vectors}, "embedding")}
 
     def _vectors(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """`(batch, text_dim)`, zeros where there is no word, as in training; and where that is."""
@@ -236,63 +235,25 @@ class AnswerGraph:
         vectors = tf.cast(self.models.encoder(text, training=False), tf.float32)  # type: ignore[misc]
         return tf.where(silent[:, None], 0.0, vectors), silent
 
-    def _user_scores(self, users: tf.Tensor) -> tf.Tensor:
-        scores = self._ask(self.models.score, {"user_id": users})
-        return tf.where(users[:, None] == 0, self.popularity[None, :], scores)
-
-    def _ask(self, model: keras.Model | None, inputs: Tensors) -> tf.Tensor:
-        scores = self._output(model, inputs, "scores")
-        if scores.shape.rank != 2 or scores.shape[1] not in (None, self.num_items):
-            raise ValueError(
-                "The model's 'scores' must have the shape (batch, num_items), the unseen item 0 "
-                f"included. Received: {tuple(scores.shape)}, num_items={self.num_items}."
-            )
-        return scores  # (batch, num_items)
-
-    def _output(self, model: keras.Model | None, inputs: Tensors, name: str) -> tf.Tensor:
-        outputs = model(inputs, training=False)  # type: ignore[misc]
-        if not isinstance(outputs, dict) or name not in outputs:
-            got = sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__
-            raise ValueError(f"The model must output a dict with '{name}'. Received: {got}.")
-        return tf.cast(outputs[name], tf.float32)
-
-    def _asked_for(self, scores: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor) -> tf.Tensor:
-        """Puts item 0, what is excluded and what is not allowed last."""
-        batch = tf.shape(scores)[0]
-        excluded = self.item_table.lookup(exclude)  # (batch or 1, num_excluded)
+    def _lists(
+        self, rows: tf.Tensor, hidden: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What is hidden and what is allowed, as a `Ranker` wants them; `rows` is `(batch,)`."""
+        batch = tf.size(rows)
+        excluded = self.item_table.lookup(exclude)
         excluded = tf.broadcast_to(excluded, [batch, tf.shape(excluded)[1]])
-        excluded = tf.pad(excluded, [[0, 0], [1, 0]])  # item 0 always
-        scores = _lowest_at(scores, _cells(excluded))
-        chosen = tf.reduce_any(allow != UNSEEN, axis=1, keepdims=True)  # (batch or 1, 1)
+        allowed = self.item_table.lookup(allow)
+        allowed = tf.where((allow != UNSEEN) & (allowed == 0), -1, allowed)  # named, not known
+        allowed = tf.broadcast_to(allowed, [batch, tf.shape(allowed)[1]])
+        return tf.concat([hidden, excluded], axis=1), allowed
 
-        def only_allowed() -> tf.Tensor:
-            allowed = self.item_table.lookup(allow)
-            cells = _cells(tf.broadcast_to(allowed, [batch, tf.shape(allowed)[1]]))
-            there = tf.scatter_nd(cells, tf.ones_like(cells[:, 0]), tf.shape(scores)) > 0
-            return tf.where(there | ~chosen, scores, LOWEST)
-
-        return tf.cond(tf.reduce_any(chosen), only_allowed, lambda: scores)
-
-    def _best(self, scores: tf.Tensor, k: int) -> Tensors:
-        values, items = tf.math.top_k(scores, k)  # (batch, k)
-        items = tf.where(values <= LOWEST, 0, items)
+    def _page(self, scores: tf.Tensor, items: tf.Tensor) -> Tensors:
+        items = tf.where(scores <= LOWEST, 0, items)  # (batch, k)
         return {
             "item_id": tf.gather(self.item_ids, items),
             "title": tf.gather(self.titles, items),
-            "score": values,
+            "score": scores,
         }
-
-
-def _cells(items: tf.Tensor) -> tf.Tensor:
-    """`(batch * any, 2)` row and column of each of `items` `(batch, any)`."""
-    rows = tf.broadcast_to(tf.range(tf.shape(items)[0])[:, None], tf.shape(items))
-    return tf.reshape(tf.stack([rows, items], axis=-1), [-1, 2])
-
-
-def _lowest_at(scores: tf.Tensor, cells: tf.Tensor) -> tf.Tensor:
-    """`scores` `(batch, num_items)` with the lowest finite value at `cells` `(any, 2)`."""
-    lowest = tf.fill(tf.shape(cells)[:1], LOWEST)
-    return tf.tensor_scatter_nd_update(scores, cells, lowest)
 
 
 def _index_table(ids: np.ndarray) -> tf.lookup.StaticHashTable:

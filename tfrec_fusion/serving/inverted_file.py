@@ -17,8 +17,9 @@ import numpy as np
 from keras import ops
 from sklearn.cluster import MiniBatchKMeans
 
+from tfrec_fusion.serving.catalogue import LOWEST
+
 Precision = Literal["float32", "bfloat16", "int8"]
-LOWEST = float(np.finfo(np.float32).min)
 _INT8_MOST = 127
 
 

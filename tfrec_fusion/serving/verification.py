@@ -84,29 +84,29 @@ def questions_of(
     """
     asked = _Expected(catalogue, page_sizes)
     users, items = _sample(catalogue.num_users), _sample(catalogue.num_items)
-    scores = _scores(models.score, {"user_id": users}, users > 0)  # (num_sampled, num_items)
-    scores[users == 0] = catalogue.popularity
+    near, exact = _answers_of(models, models.score, {"user_id": users}, users == 0, catalogue)
     known = catalogue.known[users].toarray() > 0
     user_ids = _names(catalogue.user_ids, users)
-    found = asked.pages("recommend", {"user_id": user_ids}, _masked(scores, known))
+    near, known_exact = _masked(near, known), _masked(exact, known)
+    found = asked.pages("recommend", {"user_id": user_ids}, near, known_exact)
     found.append(asked.nothing("recommend", "user_id"))
     pairs = np.resize(items, len(users))
-    of_pairs = np.where(pairs == 0, np.float32(LOWEST), scores[np.arange(len(users)), pairs])
+    of_pairs = np.where(pairs == 0, np.float32(LOWEST), exact[np.arange(len(users)), pairs])
     asked_pairs = {"user_id": user_ids, "item_id": _names(catalogue.item_ids, pairs)}
     found.append(_numbers("score", asked_pairs, "score", of_pairs))
     if models.history is not None:
-        found += _history_questions(asked, models.history, catalogue)
+        found += _history_questions(asked, models, models.history, catalogue)
     if models.similarity is not None:
         itself = items[:, None] == np.arange(catalogue.num_items)[None, :]
         masked = _masked(_scores(models.similarity, {"item_id": items}, items > 0), itself)
         masked[items == 0] = LOWEST
         inputs = {"item_id": _names(catalogue.item_ids, items)}
-        found += asked.pages("similar_items", inputs, masked, choosing=False)
+        found += asked.pages("similar_items", inputs, masked)
     return found + _text_questions(asked, models, catalogue, users)
 
 
 def _history_questions(
-    asked: _Expected, model: keras.Model, catalogue: Catalogue
+    asked: _Expected, models: ServedModels, model: keras.Model, catalogue: Catalogue
 ) -> list[Question]:
     """Histories of one to several items, with gaps, and one that names nothing known."""
     items = _sample(catalogue.num_items)[1:]
@@ -115,13 +115,14 @@ def _history_questions(
     for row, history in enumerate(histories):
         history[: row % steps] = 0  # at least one is left
     histories = np.concatenate([histories, np.zeros((1, steps), histories.dtype)])
-    scores = _scores(model, {"history": histories}, np.any(histories, axis=1))
-    scores[-1] = catalogue.popularity
-    masked = _masked(scores, np.zeros_like(scores, bool))
-    np.put_along_axis(masked, histories, LOWEST, axis=1)
+    unknown = ~np.any(histories, axis=1)
+    near, exact = _answers_of(models, model, {"history": histories}, unknown, catalogue)
+    for scores in (near, exact):
+        np.put_along_axis(scores, histories, LOWEST, axis=1)
+        scores[:, 0] = LOWEST
     given = np.concatenate([histories, 0 * histories[:, :1]], axis=1)  # what is missing goes last
     names = [_names(catalogue.item_ids, row) for row in given]
-    return asked.pages("recommend_from_history", {"item_ids": names}, masked)
+    return asked.pages("recommend_from_history", {"item_ids": names}, near, exact)
 
 
 def _text_questions(
@@ -141,7 +142,7 @@ def _text_questions(
         masked = _scores(models.search, {"text": vectors}, ~silent)
         masked = _masked(masked, np.zeros_like(masked, bool))
         masked[silent] = LOWEST
-        found += asked.pages("search", {"query": texts}, masked)
+        found += asked.pages("search", {"query": texts}, masked, masked)
     if models.item_of_text is not None:
         embedding = np.array(models.item_of_text({"text": vectors})["embedding"], np.float32)
         found.append(_numbers("embed_items", {"text": texts}, "embedding", embedding))
@@ -165,18 +166,25 @@ class _Expected:
         self.index = {item_id: row for row, item_id in enumerate(catalogue.item_ids.tolist())}
 
     def pages(
-        self, name: str, inputs: dict[str, Any], masked: np.ndarray, choosing: bool = True
+        self,
+        name: str,
+        inputs: dict[str, Any],
+        masked: np.ndarray,
+        exact: np.ndarray | None = None,
     ) -> list[Question]:
-        """A ranked signature, under its names, with no, excluded and allowed items."""
+        """A ranked signature, under its names, with no, excluded and allowed items.
+
+        Allowed items are scored as in `exact`; without it nothing can be excluded or allowed.
+        """
         rows = len(masked)
-        if not choosing:
+        if exact is None:
             return self._of_every_name(name, inputs, masked)
         nothing = [[UNSEEN]] * rows
         none: dict[str, Any] = {"exclude_item_ids": nothing, "allow_item_ids": nothing}
         ids = self.catalogue.item_ids[self.some].tolist()
         without, only = masked.copy(), np.full_like(masked, LOWEST)
         without[:, self.some] = LOWEST
-        only[:, self.some] = masked[:, self.some]
+        only[:, self.some] = exact[:, self.some]
         k = self.page_sizes[0]
         return [
             *self._of_every_name(name, inputs | none, masked),
@@ -275,6 +283,38 @@ def _scores(model: keras.Model, inputs: dict[str, np.ndarray], real: np.ndarray)
             "a division by zero."
         )
     return scores
+
+
+def _answers_of(
+    models: ServedModels,
+    model: keras.Model,
+    inputs: dict[str, np.ndarray],
+    unknown: np.ndarray,
+    catalogue: Catalogue,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`(batch, num_items)` twice: scores of what is looked through, and of what may be asked for.
+
+    Without an index both are all scores. With one, the first has the lowest value where the index
+    does not look, and the second but for the sampled items.
+    """
+    if models.index is None:
+        scores = _scores(model, inputs, ~unknown)
+        scores[unknown] = catalogue.popularity
+        return scores, scores.copy()
+    query = np.asarray(model(inputs, training=False)["query"], np.float32)
+    query = np.concatenate([query, np.ones_like(query[:, :1])], axis=1)
+    found = models.index(query)
+    near = np.full((len(query), catalogue.num_items), LOWEST, np.float32)
+    np.put_along_axis(near, np.asarray(found["items"]), np.asarray(found["scores"]), axis=1)
+    most = min(models.index.num_probes * models.index.capacity, catalogue.num_items - 1)
+    popular = 1 + np.argsort(-catalogue.popularity[1:], kind="stable")[:most]
+    near[unknown] = LOWEST
+    near[np.ix_(unknown, popular)] = catalogue.popularity[popular]
+    items = _sample(catalogue.num_items)
+    exact = np.full_like(near, LOWEST)
+    exact[:, items] = models.index.scores_of(query, np.tile(items, (len(query), 1)))
+    exact[np.ix_(unknown, items)] = catalogue.popularity[items]
+    return near, exact
 
 
 def _masked(scores: np.ndarray, hidden: np.ndarray) -> np.ndarray:
