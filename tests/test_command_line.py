@@ -82,6 +82,10 @@ def test_networks_train_answer_and_export(name, folder, tables, tmp_path):
     assert set(verified["signatures"]) == set(exported["signatures"])
     assert verified["labels"] == ["canary", "stable"] and verified["max_abs_difference"] <= 1e-5
     assert "version 1 is stable" in run("promote", tmp_path / "served").stdout
+    floor = ("--index", "bfloat16", "--recall-floor", 0.5)
+    indexed = run("export", out, "--to", tmp_path / "served", "-k", 3, *floor)
+    assert "1 of 1 lists are looked through; recall@10" in indexed.stderr
+    assert "served/2: serving_default" in indexed.stdout
     refused = run("verify", tmp_path, code=2).stderr
     assert refused.startswith("Error: ") and "holds no version" in refused
 

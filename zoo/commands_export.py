@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from tfrec_fusion.serving.folder_check import verify_folder
+from tfrec_fusion.serving.inverted_file import Precision
 from tfrec_fusion.serving.kit import promote as promote_version
 from zoo.run import load_run
 
@@ -31,6 +33,12 @@ from zoo.run import load_run
     default=None,
     help="Put the language model in, for search and new items; by default where it is read.",
 )
+@click.option(
+    "--index",
+    type=click.Choice(get_args(Precision)),
+    help="Look through some of the items, their vectors in these numbers; by default all.",
+)
+@click.option("--recall-floor", default=0.95, show_default=True, help="Least recall of an index.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def export(
     run: Path,
@@ -38,6 +46,8 @@ def export(
     page_sizes: tuple[int, ...],
     version: int | None,
     with_texts: bool | None,
+    index: Precision | None,
+    recall_floor: float,
     as_json: bool,
 ) -> None:
     """Write a SavedModel for TensorFlow Serving and check it in a clean process."""
@@ -45,7 +55,14 @@ def export(
     from zoo.exporting import export_run
 
     report = export_run(
-        load_run(run), folder, page_sizes=page_sizes, version=version, with_texts=with_texts
+        load_run(run),
+        folder,
+        page_sizes=page_sizes,
+        version=version,
+        with_texts=with_texts,
+        index=index,
+        recall_floor=recall_floor,
+        say=lambda line: click.echo(line, err=True),
     )
     if as_json:
         answer = {"path": str(report.path), "version": report.version}
