@@ -27,6 +27,7 @@ from tfrec_fusion.text.hubs import PresetUnavailable
 from tfrec_fusion.training.fit import TrainingDiverged
 from zoo.commands_ensemble import ensemble
 from zoo.commands_explain import explain
+from zoo.commands_serve import serve
 from zoo.commands_text import PRESET_HELP, pretrain_lm, search
 from zoo.comparison import SHOWN_METRICS, shown_metrics
 from zoo.demo import run_demo
@@ -310,6 +311,7 @@ def demo(out: Path, data: str, data_dir: Path | None, user_id: str, as_json: boo
 cli.add_command(ensemble)
 cli.add_command(explain)
 cli.add_command(search)
+cli.add_command(serve)
 cli.add_command(pretrain_lm)
 
 
