@@ -116,7 +116,7 @@ class Wishes(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32)])
     def slow(self, steps):
-        """Counts; some million steps a second."""
+        """Counts; some ten thousand steps a second."""
         last = tf.while_loop(lambda i: i < steps[0], lambda i: [i + 1], [tf.constant(0)])[0]
         return {"steps": last[None]}
 
