@@ -165,7 +165,11 @@ class Abuse:
             request.model_spec.version.value = self.draw.choice([1, 2, -1, 2**63 - 1])
         elif self.draw.random() < 0.2:
             request.model_spec.version_label = self.draw.choice(["stable", "é", "\0", "x" * 999])
-        for _ in range(self.draw.randrange(4)):
+        if self.draw.random() < 0.3:  # nothing wrong, as yet
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = "films"
+            request.inputs["user_id"].CopyFrom(tf.make_tensor_proto(["ann"]))
+        for _ in range(self.draw.randrange(3)):
             proto = request.inputs[self.draw.choice(INPUTS)]
             values = self.draw.choice(
                 [["a"], [["a"]], [1], [1.5], [True], [float("nan")], ["a"] * 3]
