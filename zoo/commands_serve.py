@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +78,7 @@ def serve(
     before = {
         one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGINT, signal.SIGTERM)
     }
+    _keep_answers_quick()
     try:
         server.start()
         _check_models(server, folder, wait)
@@ -87,6 +90,17 @@ def serve(
         server.stop()
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+def _keep_answers_quick() -> None:
+    """Keeps answers quick while a version is loaded in the same process, which is ours alone.
+
+    Loading a graph is much Python: a thread that wants to answer would wait 5 ms for each turn,
+    and the collection after a swap would look through all that TensorFlow's import made.
+    """
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()
 
 
 def _check_models(server: LocalServer, folder: Path, wait: bool) -> None:
