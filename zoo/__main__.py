@@ -28,6 +28,7 @@ from tfrec_fusion.training.fit import TrainingDiverged
 from zoo.commands_ensemble import ensemble
 from zoo.commands_explain import explain
 from zoo.commands_export import export, promote, verify
+from zoo.commands_serve import serve
 from zoo.commands_text import PRESET_HELP, pretrain_lm, search
 from zoo.comparison import SHOWN_METRICS, shown_metrics
 from zoo.demo import run_demo
@@ -291,6 +292,7 @@ cli.add_command(export)
 cli.add_command(promote)
 cli.add_command(verify)
 cli.add_command(search)
+cli.add_command(serve)
 cli.add_command(pretrain_lm)
 
 
