@@ -44,15 +44,16 @@ EXPORT = """
 import sys
 import keras, numpy as np, scipy.sparse as sp
 from tfrec_fusion.serving.export import export
+from tfrec_fusion.serving.served import ServedModels
 folder, users, items, *versions = sys.argv[1], *map(int, sys.argv[2:])
 index = keras.Input((), dtype="int32", name="user_id")
 scores = keras.layers.Dense(items + 1)(keras.layers.Embedding(users + 1, 32)(index))
 model = keras.Model({"user_id": index}, {"scores": scores})
-for version in versions: export(model, folder,
+for version in versions: export(ServedModels(model), folder,
     user_ids=["", *map(str, range(users))], item_ids=["", *map(str, range(items))],
     titles=["", *(f"Title {one}" for one in range(items))],
     known=sp.random(users + 1, items + 1, 0.05, "csr", random_state=0),
-    popularity=np.arange(items + 1), version=version, verify=False)
+    popularity=np.arange(items + 1), version=version)
 """
 
 

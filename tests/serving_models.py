@@ -10,6 +10,8 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tfrec_fusion.serving.export import export
+from tfrec_fusion.serving.kit import CONFIG
+from tfrec_fusion.serving.served import ServedModels
 
 LOWEST = float(np.finfo(np.float32).min)
 USERS = ["", "ann", "bob"]
@@ -32,19 +34,22 @@ def table_model(name: str, scores: list[list[float]]) -> keras.Model:
 def export_films(folder: Path, version: int, offset: float = 0.0) -> Path:
     """What `export` writes: ann is answered b, c, d with 4, 3 and 2, each plus `offset`."""
     scores = (np.array(SCORES, np.float32) + offset).tolist()
-    return export(
-        table_model("user_id", scores),
+    models = ServedModels(
+        table_model("user_id", scores), similarity=table_model("item_id", SIMILAR)
+    )
+    report = export(
+        models,
         folder,
         user_ids=USERS,
         item_ids=ITEMS,
         titles=TITLES,
         known=sp.csr_matrix(([1], ([1], [1])), shape=(3, 5)),
         popularity=POPULARITY,
-        similarity_model=table_model("item_id", SIMILAR),
-        k=3,
+        page_sizes=(3,),
         version=version,
-        verify=False,
-    ).path
+    )
+    (folder / CONFIG).unlink()  # without labels the latest version counts
+    return report.path
 
 
 TEXT, ROWS = tf.TensorSpec((None,), tf.string), tf.TensorSpec((None, None), tf.string)

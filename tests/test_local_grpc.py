@@ -201,9 +201,11 @@ def test_metadata(predictions):
     assert sorted(definitions.signature_def) == [
         "__saved_model_init_op",  # the stock server tells it too
         "recommend",
+        "recommend_3",
         "score",
         "serving_default",
         "similar_items",
+        "similar_items_3",
     ]
     default = definitions.signature_def["recommend"].defaults["exclude_item_ids"]
     assert tf.make_ndarray(default).tolist() == [[b""]]
