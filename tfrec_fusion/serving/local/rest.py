@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Request, Response
@@ -26,6 +26,8 @@ Model = Annotated[str, Path(description="A model's name.", min_length=1)]
 Version = Annotated[str, Path(description="A version's number.", pattern="^[0-9]+$")]
 Label = Annotated[str, Path(description="A version's label.", pattern="^[a-zA-Z0-9_]+$")]
 _ROOT = "/v1/models/{model}"
+# Coroutines, though they wait for nothing: FastAPI would call plain functions in another thread.
+FindTarget = Callable[..., Awaitable[Target]]
 
 
 def rest_app(answering: Answering) -> FastAPI:
@@ -44,7 +46,7 @@ def rest_app(answering: Answering) -> FastAPI:
         redoc_url=None,
     )
     front = _Front(answering)
-    targets: list[tuple[str, str, Callable[..., Target]]] = [
+    targets: list[tuple[str, str, FindTarget]] = [
         (_ROOT, "latest", _latest),
         (_ROOT + "/versions/{version}", "version", _version),
         (_ROOT + "/labels/{label}", "label", _label),
@@ -84,18 +86,18 @@ def rest_app(answering: Answering) -> FastAPI:
     return app
 
 
-def _latest(model: Model) -> Target:
+async def _latest(model: Model) -> Target:
     return Target(model)
 
 
-def _version(model: Model, version: Version) -> Target:
+async def _version(model: Model, version: Version) -> Target:
     number = int(version) if len(version) < 20 else MAX_VERSION + 1
     if number > MAX_VERSION:
         raise invalid(f"Failed to convert version: {version} to numeric.")
     return Target(model, version=number)
 
 
-def _label(model: Model, label: Label) -> Target:
+async def _label(model: Model, label: Label) -> Target:
     return Target(model, label=label)
 
 
@@ -106,7 +108,7 @@ class _Front:
         self._answering = answering
         self._bodies = Bodies(answering.limits)
 
-    def post(self, verb: str, find: Callable[..., Target]) -> Callable[..., Any]:
+    def post(self, verb: str, find: FindTarget) -> Callable[..., Any]:
         """A handler of `predict`, `classify` or `regress`."""
         found = Depends(find)
 
@@ -118,7 +120,7 @@ class _Front:
 
         return handler
 
-    def get(self, verb: str, find: Callable[..., Target]) -> Callable[..., Any]:
+    def get(self, verb: str, find: FindTarget) -> Callable[..., Any]:
         """A handler of `metadata` or `status`."""
         answer = self._metadata if verb == "metadata" else self._status
         found = Depends(find)
