@@ -209,7 +209,7 @@ def resident_mib(pid: int) -> float:
 @click.option("--peak-seconds", default=15.0, show_default=True, help="To find the maximum.")
 @click.option("--share", default=0.7, show_default=True, help="Of the maximum to hold.")
 @click.option("--requests", default=100_000, show_default=True, help="For the memory.")
-@click.option("--clients", default=8, show_default=True, help="Threads that ask.")
+@click.option("--clients", default=4, show_default=True, help="Threads that ask.")
 @click.option("--csv/--no-csv", default=True, help="Write the results; not of a shortened run.")
 def main(
     seconds: float, peak_seconds: float, share: float, requests: int, clients: int, csv: bool
@@ -254,12 +254,17 @@ def main(
 
 def memory_rows(address: str, pid: int, requests: int, clients: int) -> list[ReportRow]:
     """The server's memory after a tenth of the requests and after all of them."""
-    closed_loop(address, clients, lambda asked: asked < requests // 10)
-    early = resident_mib(pid)
-    closed_loop(address, clients, lambda asked: asked < requests - requests // 10)
-    late = resident_mib(pid)
-    metrics = {"early MiB": early, "late MiB": late, "growth %": 100 * (late / early - 1)}
-    return [ReportRow(f"after {requests // 10:,} and {requests:,} requests", metrics, {})]
+    rows: list[ReportRow] = []
+    for name, number in (
+        (f"after {requests // 10:,} requests", requests // 10),
+        (f"after {requests:,} requests", requests - requests // 10),
+    ):
+        closed_loop(address, clients, lambda asked, most=number: asked < most)  # type: ignore[misc]
+        resident = resident_mib(pid)
+        first = rows[0].metrics["resident MiB"] if rows else resident
+        metrics = {"resident MiB": resident, "ratio": resident / first}
+        rows.append(ReportRow(name, metrics, {}))
+    return rows
 
 
 if __name__ == "__main__":
