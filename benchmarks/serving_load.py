@@ -210,7 +210,7 @@ def resident_mib(pid: int) -> float:
 @click.option("--peak-seconds", default=15.0, show_default=True, help="To find the maximum.")
 @click.option("--share", default=0.7, show_default=True, help="Of the maximum to hold.")
 @click.option("--requests", default=100_000, show_default=True, help="For the memory.")
-@click.option("--clients", default=8, show_default=True, help="Threads that ask.")
+@click.option("--clients", default=4, show_default=True, help="Threads that ask.")
 @click.option("--csv/--no-csv", default=True, help="Write the results; not of a shortened run.")
 def main(
     seconds: float, peak_seconds: float, share: float, requests: int, clients: int, csv: bool

@@ -189,10 +189,7 @@ def test_errors_are_typed_and_not_tried_again(address, films, wishes):
         films.predict({"user_id": ["ann", "bob"], "item_id": ["a", "b", "c"]}, "score")
     with pytest.raises(InvalidRequest, match=r"INVALID_ARGUMENT: .*item_id"):
         films.predict({"user_id": ["ann"]}, "score")
-    with pytest.raises(
-        ValueError, match=r"`allow` needs a signature with the input allow_item_ids"
-    ):
-        films.recommend("ann", allow=["b"])
+    assert [item.item_id for item in films.recommend("ann", allow=["b"])] == ["b"]
     with pytest.raises(ValueError, match=r"`user_id` must hold texts .* Received: 1"):
         films.predict({"user_id": [1]})
     with pytest.raises(ValueError, match=r"`user_id` must be a text. Received: 196"):
