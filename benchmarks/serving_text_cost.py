@@ -28,7 +28,7 @@ from review_tables import benchmark_tables
 import zoo
 from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
-from tfrec_fusion.serving.export import export
+from zoo.exporting import export_recommender
 from zoo.recommender import Recommender
 from zoo.text_vectors import text_vectors
 
@@ -48,13 +48,14 @@ def served(data: IndexedData, name: str, folder: Path) -> Callable[[np.ndarray],
         model = zoo.build("two_tower", **sizes)
     titles = data.item_column("title")
     recommender = Recommender(model, data.users, data.items, titles, data.everything)
-    report = export(directory=folder, verify=False, **recommender.export_arguments())
+    report = export_recommender(recommender, folder)
     loaded = tf.saved_model.load(str(report.path))
     signature = loaded.signatures["recommend"]
     nothing = tf.constant([[""]])
 
     def ask(user_ids: np.ndarray, model: object = loaded) -> object:  # the model must outlive us
-        return signature(user_id=tf.constant(user_ids), exclude_item_ids=nothing)
+        users = tf.constant(user_ids)
+        return signature(user_id=users, exclude_item_ids=nothing, allow_item_ids=nothing)
 
     return ask
 

@@ -8,7 +8,30 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("reproducible", deadline=None, derandomize=True)
 settings.load_profile("reproducible")
+
+
+@pytest.fixture(scope="session")
+def served_folder(tmp_path_factory):
+    """A folder of two models, `films` and `wishes`, version 1 of each: see serving_models."""
+    import serving_models
+
+    folder = tmp_path_factory.mktemp("served")
+    for name in ("films", "wishes"):
+        (folder / name).mkdir()
+    serving_models.export_films(folder / "films", 1)
+    serving_models.write_wishes(folder / "wishes", 1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def local_server(served_folder):
+    """The local server over that folder, on free ports."""
+    from tfrec_fusion.serving.local.server import LocalServer
+
+    with LocalServer(served_folder, port=0, grpc_port=0) as server:
+        yield server

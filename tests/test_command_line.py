@@ -78,6 +78,16 @@ def test_networks_train_answer_and_export(name, folder, tables, tmp_path):
     exported = answer("export", out, "--to", tmp_path / "served", "-k", 3)
     assert exported["version"] == 1 and exported["max_abs_difference"] <= 1e-5
     assert "similar_items" in exported["signatures"]
+    (verified,) = answer("verify", tmp_path / "served")["versions"]
+    assert set(verified["signatures"]) == set(exported["signatures"])
+    assert verified["labels"] == ["canary", "stable"] and verified["max_abs_difference"] <= 1e-5
+    assert "version 1 is stable" in run("promote", tmp_path / "served").stdout
+    floor = ("--index", "bfloat16", "--recall-floor", 0.5)
+    indexed = run("export", out, "--to", tmp_path / "served", "-k", 3, *floor)
+    assert "1 of 1 lists are looked through; recall@10" in indexed.stderr
+    assert "served/2: serving_default" in indexed.stdout
+    refused = run("verify", tmp_path, code=2).stderr
+    assert refused.startswith("Error: ") and "holds no version" in refused
 
 
 def test_a_mirrored_strategy_trains_through_the_same_command(folder, tmp_path):
@@ -193,7 +203,7 @@ def test_refusals_name_what_is_wrong(ease_run, folder, tmp_path):
     refused = run("train", "ease", "--data", folder, "--out", ease_run, code=2).stderr
     assert "holds a finished run already" in refused
     refused = run("export", ease_run, "--to", tmp_path / "m", "-k", 99, code=2).stderr
-    assert "`k` must be at most the number of items" in refused
+    assert "each from 1 to the number of items. Received: [99], 30 items" in refused
     refused = run("train", "ease", "--data", folder, "--out", tmp_path / "r", "--l2", 0, code=2)
     assert "`l2` must be above 0" in refused.stderr
     popularity = tmp_path / "popularity"

@@ -10,6 +10,7 @@ import types
 from pathlib import Path
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -17,7 +18,13 @@ import tensorflow as tf
 
 from tfrec_fusion.serving import export as export_module
 from tfrec_fusion.serving import reload, verification
-from tfrec_fusion.serving.export import ExportMismatch, export, latest_version
+from tfrec_fusion.serving.export import export
+from tfrec_fusion.serving.folder_check import KIT
+from tfrec_fusion.serving.kit import versions_of
+from tfrec_fusion.serving.served import ServedModels
+from tfrec_fusion.serving.verification import ExportMismatch, questions_of, verify_answers
+from tfrec_fusion.text.tokens import TextTokens
+from tfrec_fusion.text.tower import TextTower
 
 LOWEST = float(np.finfo(np.float32).min)
 USERS = ["", "ann", "bob", "zoë"]
@@ -46,6 +53,7 @@ PARTS = {
     "known": KNOWN,
     "popularity": POPULARITY,
 }
+SMALL = {**PARTS, "page_sizes": (2,)}
 
 
 def table_model(name: str, scores: list[list[float]]) -> keras.Model:
@@ -57,19 +65,59 @@ def table_model(name: str, scores: list[list[float]]) -> keras.Model:
     return model
 
 
-@pytest.fixture(scope="module")
-def models() -> dict[str, keras.Model]:
+def last_item_model() -> keras.Model:
+    """Scores of the last item's neighbours: gaps behind it would be seen."""
+    history = keras.Input((None,), dtype="int32", name="history")
+    table = keras.layers.Embedding(6, 6)
+    model = keras.Model({"history": history}, {"scores": table(history)[:, -1]})
+    table.set_weights([np.array(SIMILAR, np.float32)])
+    return model
+
+
+def text_models() -> dict[str, keras.Model]:
+    """A small BERT with its tokenizer, and what reads its vectors."""
+    keras.utils.set_random_seed(0)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "alien", "brazil", "das", "boot", "a"]
+    sizes = {"num_layers": 1, "num_heads": 1, "hidden_dim": 4, "intermediate_dim": 8}
+    backbone = keras_hub.models.BertBackbone(vocabulary_size=len(words), **sizes)
+    for weight in backbone.weights:
+        weight.assign(weight + keras.random.normal(weight.shape, stddev=0.3))
+    tokens = TextTokens(keras_hub.models.BertTokenizer(words, lowercase=True), max_length=6)
+    strings = keras.Input((), dtype="string", name="text")
+    found = tokens(strings)
+    text, user = keras.Input((4,), name="text"), keras.Input((), dtype="int32", name="user_id")
+    table = keras.layers.Dense(6, use_bias=False)
+    search = keras.Model({"text": text}, {"scores": table(text)})
+    score = keras.ops.sum(text, axis=-1) * keras.ops.cast(user + 1, "float32")
+    vectors = TextTower(backbone)(found["token_ids"], found["num_tokens"])
     return {
-        "score_model": table_model("user_id", SCORES),
-        "similarity_model": table_model("item_id", SIMILAR),
+        "encoder": keras.Model(strings, vectors),
+        "search": search,
+        "item_of_text": keras.Model({"text": text}, {"embedding": text[:, :2]}),
+        "score_of_text": keras.Model({"user_id": user, "text": text}, {"score": score}),
     }
+
+
+@pytest.fixture(scope="module")
+def scores_only() -> ServedModels:
+    return ServedModels(table_model("user_id", SCORES))
+
+
+@pytest.fixture(scope="module")
+def models() -> ServedModels:
+    return ServedModels(
+        table_model("user_id", SCORES),
+        history=last_item_model(),
+        similarity=table_model("item_id", SIMILAR),
+        **text_models(),
+    )
 
 
 @pytest.fixture(scope="module")
 def report(models, tmp_path_factory) -> export_module.ExportReport:
     """One verified export; its folder is then moved, as a deployment would."""
     first = tmp_path_factory.mktemp("here") / "table"
-    written = export(directory=first, k=3, **models, **PARTS)
+    written = export(models, first, page_sizes=(3, 2), **PARTS)
     moved = tmp_path_factory.mktemp("there") / "moved"
     shutil.move(first, moved)
     assert written.path == first / "1"
@@ -82,7 +130,10 @@ def loaded(report):
 
 
 def ask(loaded, signature: str, **inputs) -> dict[str, list]:
-    answer = loaded.signatures[signature](**{k: tf.constant(v) for k, v in inputs.items()})
+    asked = loaded.signatures[signature]
+    lists = {"exclude_item_ids": [[""]], "allow_item_ids": [[""]]}
+    inputs = {k: v for k, v in lists.items() if k in asked.structured_input_signature[1]} | inputs
+    answer = asked(**{k: tf.constant(v, tf.string) for k, v in inputs.items()})
     return {
         name: [[one.decode() if isinstance(one, bytes) else one for one in row] for row in rows]
         for name, rows in ((name, value.numpy().tolist()) for name, value in answer.items())
@@ -91,10 +142,23 @@ def ask(loaded, signature: str, **inputs) -> dict[str, list]:
 
 def test_report(report):
     assert report.version == 1
-    assert report.signatures == ("serving_default", "recommend", "score", "similar_items")
+    pages = ("recommend", "recommend_from_history", "similar_items", "search")
+    paged = {name + end for name in pages for end in ("", "_3", "_2")}
+    assert set(report.signatures) == {
+        *paged,
+        *("serving_default", "score", "score_text", "embed_items"),
+    }
     assert report.max_abs_difference <= 1e-5
     assert report.size_bytes == sum(f.stat().st_size for f in report.path.rglob("*") if f.is_file())
     assert report.seconds > 0
+
+
+def test_each_weight_is_written_once(report, models):
+    stored = tf.train.load_checkpoint(str(report.path / "variables" / "variables"))
+    sizes = [np.prod(shape) for shape in stored.get_variable_to_shape_map().values()]
+    weights = sum(np.prod(one.shape) for layer in models.layers() for one in layer.weights)
+    constants = 2 * len(ITEMS) + len(POPULARITY) + KNOWN.nnz + len(USERS) + 1
+    assert weights < sum(sizes) <= weights + constants + 10  # and some words of bookkeeping
 
 
 def test_recommend_masks_known_items_and_breaks_ties_by_index(loaded):
@@ -129,7 +193,9 @@ def test_unseen_user_gets_popular_items_with_exclusions(loaded):
 @pytest.mark.parametrize("rows", [0, 1])
 def test_empty_request(loaded, rows):
     answer = loaded.signatures["recommend"](
-        user_id=tf.zeros((0,), tf.string), exclude_item_ids=tf.zeros((rows, 1), tf.string)
+        user_id=tf.zeros((0,), tf.string),
+        exclude_item_ids=tf.zeros((rows, 1), tf.string),
+        allow_item_ids=tf.zeros((rows, 1), tf.string),
     )
     assert {name: tuple(value.shape) for name, value in answer.items()} == {
         "item_id": (0, 3),
@@ -143,6 +209,51 @@ def test_no_exclusion_columns_and_default(loaded):
     assert answer["item_id"] == [["b", "c", "d"]]
     direct = loaded.recommend(tf.constant(["ann", "bob"]))
     assert direct["item_id"].numpy().tolist() == [[b"b", b"c", b"d"]] * 2
+
+
+def test_only_allowed_items_are_answered_row_by_row(loaded):
+    answer = ask(
+        loaded,
+        "recommend",
+        user_id=["ann", "ann", "new", "ann"],
+        allow_item_ids=[["e", "c", "a"], ["", "", ""], ["d", "", "nothing"], ["nothing", "", ""]],
+        exclude_item_ids=[["c"], [""], [""], [""]],
+    )
+    assert answer["item_id"] == [["e", "", ""], ["b", "c", "d"], ["d", "", ""], ["", "", ""]]
+
+
+def test_each_page_size_has_its_signature(loaded):
+    assert ask(loaded, "recommend_2", user_id=["ann"])["item_id"] == [["b", "c"]]
+    assert ask(loaded, "recommend_3", user_id=["ann"])["item_id"] == [["b", "c", "d"]]
+    assert len(ask(loaded, "search_2", query=["a boot"])["item_id"][0]) == 2
+
+
+def test_histories_are_read_oldest_first_whatever_gaps_they_have(loaded):
+    rows = [["a", "b"], ["b", ""], ["", "b"], ["b", "nothing"], ["", "nothing"]]
+    answer = ask(loaded, "recommend_from_history", item_ids=rows)
+    assert answer["item_id"][0] == ["c", "d", "e"]  # without a, which was taken
+    assert answer["item_id"][1:4] == [["c", "d", "a"]] * 3
+    assert answer["score"][1] == [5, 5, 3]
+    assert answer["item_id"][4] == ["b", "c", "d"]  # nothing known: what is popular
+    none = ask(loaded, "recommend_from_history", item_ids=np.zeros((1, 0), str))
+    assert none["item_id"] == [["b", "c", "d"]]
+
+
+def test_texts_find_items_and_are_scored(loaded, models):
+    texts = ["Das Boot", " \t", "alien"]
+    vectors = np.array(models.encoder(tf.constant(texts)))
+    scores = np.array(models.search({"text": vectors})["scores"])
+    answer = ask(loaded, "search", query=texts, exclude_item_ids=[["a"]])
+    best = 2 + np.argsort(-scores[0, 2:], kind="stable")[:3]
+    assert answer["item_id"][0] == [ITEMS[item] for item in best]
+    assert answer["item_id"][1] == ["", "", ""]
+    signature = loaded.signatures["score_text"]
+    found = signature(user_id=tf.constant(["bob"] * 3), text=tf.constant(texts))["score"].numpy()
+    assert found[[0, 2]] == pytest.approx(3 * vectors[[0, 2]].sum(1), rel=1e-4)
+    assert found[1] == np.float32(LOWEST)
+    embedding = loaded.signatures["embed_items"](text=tf.constant(texts))["embedding"].numpy()
+    np.testing.assert_allclose(embedding[[0, 2]], vectors[[0, 2], :2], atol=1e-5)
+    np.testing.assert_array_equal(embedding[1], 0)
 
 
 def test_score_of_pairs(loaded):
@@ -160,7 +271,8 @@ def test_similar_items_leave_the_item_itself_out(loaded):
     assert answer["score"] == [[5, 5, 3], [LOWEST] * 3]
 
 
-def test_saved_model_cli_runs_without_exclusions(report):
+def test_saved_model_cli_runs_without_exclusions(scores_only, tmp_path):
+    report = export(scores_only, tmp_path / "table", page_sizes=(3,), **PARTS)
     cli = Path(sys.executable).with_name("saved_model_cli")
     command = f"{cli} run --tag_set serve --signature_def serving_default --dir".split()
     command += [str(report.path), "--input_exprs", 'user_id=["ann","new"]']
@@ -201,18 +313,16 @@ def test_clean_process_forbids_the_project_and_keras(tmp_path):
     assert done.stdout.splitlines()[-3:] == ["no keras", "no tfrec_fusion", "no zoo"]
 
 
-def test_versions_count_up_and_are_never_overwritten(models, tmp_path):
-    model = models["score_model"]
-    (tmp_path / "models.config").write_text("")
+def test_versions_count_up_and_are_never_overwritten(scores_only, tmp_path):
     (tmp_path / "7").mkdir()
-    assert latest_version(tmp_path) == 7
-    assert latest_version(tmp_path / "nowhere") is None
-    second = export(model, tmp_path, k=2, verify=False, **PARTS)
-    assert (second.version, second.max_abs_difference) == (8, None)
-    assert second.signatures == ("serving_default", "recommend", "score")
+    assert versions_of(tmp_path) == [7]
+    assert versions_of(tmp_path / "nowhere") == []
+    second = export(scores_only, tmp_path, page_sizes=(2,), **PARTS)
+    assert second.version == 8
+    assert second.signatures == ("serving_default", "recommend", "recommend_2", "score")
     with pytest.raises(FileExistsError, match=r"8 exists already.*Leave `version` out"):
-        export(model, tmp_path, k=2, version=8, verify=False, **PARTS)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["7", "8", "models.config"]
+        export(scores_only, tmp_path, page_sizes=(2,), version=8, **PARTS)
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["7", "8", *KIT])
 
 
 def wrong(answers, change):
@@ -227,57 +337,65 @@ def wrong(answers, change):
 
 
 @pytest.fixture(scope="module")
-def answers(report, models):
-    """The answers of the verification's own calls."""
-    caught = []
-
-    def call(version_dir, calls):
-        loaded = tf.saved_model.load(str(version_dir))
-        caught.extend(reload._call(loaded.signatures[c["signature"]], c["inputs"]) for c in calls)
-        return caught
-
-    catalogue = export_module.Catalogue.checked(**PARTS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verification, "call_in_clean_process", call)
-        verification.verify_answers(report.path, catalogue, *models.values(), k=3)
-    return caught
+def questions(models):
+    return questions_of(export_module.Catalogue.checked(**PARTS), models, (3, 2))
 
 
-def swap_items(got):
-    got[0]["item_id"][1][:2] = got[0]["item_id"][1][1::-1]
-    got[0]["title"][1][:2] = got[0]["title"][1][1::-1]
+@pytest.fixture(scope="module")
+def answers(loaded, questions):
+    """The answers to the verification's own questions."""
+    return [reload._call(loaded.signatures[one.signature], one.inputs) for one in questions]
+
+
+def swap_items(answer):
+    for name in ("item_id", "title"):
+        answer[name][1][:2] = answer[name][1][1::-1]
 
 
 @pytest.mark.parametrize(
-    ("change", "match"),
+    ("signature", "change", "match"),
     [
-        (lambda got: got[0]["score"][1].__setitem__(0, 4.1), r"`recommend` .* \(1, 0\): 4.1, expe"),
-        (swap_items, r"`recommend: order of items` of the SavedModel differs"),
-        (lambda got: got[0]["title"][1].__setitem__(0, "Heat"), "titles that do not belong"),
+        ("recommend", lambda one: one["score"][1].__setitem__(0, 4.1), r" \(1, 0\): 4.1, expect"),
+        ("recommend", swap_items, "`recommend: order of items` of the SavedModel differs"),
+        ("recommend", lambda one: one["title"][1].__setitem__(0, "?"), "titles that do not belong"),
+        ("recommend", lambda one: one["item_id"][1].__setitem__(0, "?"), "ids that are not in"),
         (
-            lambda got: got[0]["item_id"][1].__setitem__(0, "nope"),
-            "ids that are not in",
+            "serving_default",
+            lambda one: one["item_id"][2].__setitem__(slice(None), ["b"] * 3),
+            "an item twice",
         ),
-        (lambda got: got[1]["item_id"][2].__setitem__(slice(None), ["b"] * 3), "an item twice"),
-        (lambda got: got[2].__setitem__("item_id", [["a"]]), "must answer 0 rows of 3 items"),
-        (lambda got: got[3]["score"].__setitem__(1, float("nan")), r"`score` .* nan, expected"),
-        (lambda got: got[4]["score"][1].__setitem__(0, 1e9), r"`similar_items` of the SavedModel"),
+        ("recommend_2", lambda one: one.update(item_id=[["a"]]), "must answer 4 rows of 2 items"),
+        ("score", lambda one: one["score"].__setitem__(1, float("nan")), "`score` .* nan, expect"),
+        ("similar_items", lambda one: one["score"][1].__setitem__(0, 1e9), "`similar_items` of"),
+        ("search", swap_items, "`search: order of items` of the SavedModel differs"),
+        ("embed_items", lambda one: one["embedding"].pop(), "`embed_items` must have the shape"),
+        ("score_text", lambda one: one["score"].__setitem__(1, 0.0), "`score_text` of"),
     ],
 )
-def test_a_wrong_answer_leaves_nothing(change, match, answers, models, tmp_path, monkeypatch):
-    monkeypatch.setattr(verification, "call_in_clean_process", wrong(answers, change))
-    monkeypatch.setattr(export_module, "_write", lambda graph, folder: folder.mkdir() or ())
-    monkeypatch.setattr(export_module, "_check_ops", lambda folder: None)
+def test_a_wrong_answer_is_a_mismatch(
+    signature, change, match, answers, questions, report, monkeypatch
+):
+    (first, *_) = (row for row, one in enumerate(questions) if one.signature == signature)
+    lying = wrong(answers, lambda got: change(got[first]))
+    monkeypatch.setattr(verification, "call_in_clean_process", lying)
     with pytest.raises(ExportMismatch, match=match):
-        export(directory=tmp_path, k=3, **models, **PARTS)
+        verify_answers(report.path, questions)
+
+
+def test_an_export_that_answers_wrongly_leaves_nothing(scores_only, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        verification, "call_in_clean_process", lambda _, calls: [{"item_id": []}] * len(calls)
+    )
+    with pytest.raises(ExportMismatch, match="must answer 4 rows of 3 items"):
+        export(scores_only, tmp_path, page_sizes=(3,), **PARTS)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failing_process_is_a_mismatch(models, tmp_path, monkeypatch):
+def test_a_failing_process_is_a_mismatch(scores_only, tmp_path, monkeypatch):
     dying = types.SimpleNamespace(returncode=3, stderr="Op type not registered 'X'", stdout="")
     monkeypatch.setattr(reload.subprocess, "run", lambda *_, **__: dying)
     with pytest.raises(ExportMismatch, match=r"only TensorFlow \(exit code 3\).*\n.*registered"):
-        export(directory=tmp_path, k=3, **models, **PARTS)
+        export(scores_only, tmp_path, page_sizes=(3,), **PARTS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -285,41 +403,53 @@ def test_scores_that_are_not_finite_are_refused(tmp_path):
     scores = np.array(SCORES, np.float32)
     scores[2, 3] = np.nan
     with pytest.raises(ExportMismatch, match=r"must be finite.*user_id index 2"):
-        export(table_model("user_id", scores), tmp_path, k=2, **PARTS)
+        export(ServedModels(table_model("user_id", scores)), tmp_path, **SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ops_outside_tensorflow_are_refused(models, tmp_path, monkeypatch):
-    core = types.SimpleNamespace(Const=None)
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(
-            ValueError, match=r"only TensorFlow's own ops.* Received: .*HashTableV2.*Move them out"
-        ),
-    ):
-        patch.setattr(tf, "raw_ops", core)
-        export(models["score_model"], tmp_path, k=2, **PARTS)
+def test_ops_that_a_server_lacks_are_refused(scores_only, tmp_path, monkeypatch):
+    index = keras.Input((), dtype="int32", name="user_id")
+    called = tf.numpy_function  # calls back into this very process
+
+    @keras.saving.register_keras_serializable("tests")
+    class Python(keras.layers.Layer):
+        def call(self, x):
+            found = called(lambda one: np.eye(6, dtype=np.float32)[one], [x], tf.float32)
+            return tf.ensure_shape(found, (None, 6))
+
+    model = ServedModels(keras.Model({"user_id": index}, {"scores": Python()(index)}))
+    with pytest.raises(ValueError, match=r"TensorFlow Text.* Received: PyFunc.*Move them out"):
+        export(model, tmp_path, **SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_models_with_wrong_outputs_are_refused(tmp_path):
     index = keras.Input((), dtype="int32", name="user_id")
     dense = keras.layers.Embedding(4, 6)(index)
-    with pytest.raises(ValueError, match=r"dict with 'scores'. Received: \['logits'\]"):
-        export(keras.Model({"user_id": index}, {"logits": dense}), tmp_path, k=2, **PARTS)
-    with pytest.raises(ValueError, match=r"dict with 'scores'. Received: .*Tensor"):
-        export(keras.Model({"user_id": index}, dense), tmp_path, k=2, **PARTS)
-    narrow = table_model("user_id", [[1.0, 2.0]] * 4)
-    with pytest.raises(ValueError, match=r"unseen item 0 included. Received: \(None, 2\), num_it"):
-        export(narrow, tmp_path, k=2, **PARTS)
+    for outputs, received in (({"logits": dense}, r"\['logits'\]"), (dense, ".*Tensor")):
+        model = ServedModels(keras.Model({"user_id": index}, outputs))
+        with pytest.raises(ValueError, match=f"dict with 'scores'. Received: {received}"):
+            export(model, tmp_path, **SMALL)
+    narrow = ServedModels(table_model("user_id", [[1.0, 2.0]] * 4))
+    with pytest.raises(ValueError, match=r"\(batch, 6\).* Received: \(None, 2\)"):
+        export(narrow, tmp_path, **SMALL)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_texts_need_an_encoder_and_an_encoder_a_reader(models):
+    with pytest.raises(ValueError, match=r"`encoder` and a model that reads .* reading: search"):
+        ServedModels(models.score, search=models.search)
+    with pytest.raises(ValueError, match="reading: none"):
+        ServedModels(models.score, encoder=models.encoder)
 
 
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"k": 6}, r"`k` must be at most .* Received: k=6, num_items=6"),
-        ({"k": 0}, r"at least 1. Received: k=0"),
+        ({"page_sizes": (3, 6)}, r"`page_sizes` must be .* Received: \[3, 6\], 5 items"),
+        ({"page_sizes": (0,)}, r"from 1 to .* Received: \[0\]"),
+        ({"page_sizes": (2, 2)}, r"different numbers.* Received: \[2, 2\]"),
+        ({"page_sizes": ()}, r"one or more .* Received: \[\]"),
         ({"version": 0}, r"`version` must be a positive whole number. Received: 0"),
         ({"version": True}, r"Received: True"),
         ({"user_ids": USERS[1:]}, r"`user_ids` must begin with ''.*Vocabulary.ids"),
@@ -331,8 +461,14 @@ def test_models_with_wrong_outputs_are_refused(tmp_path):
         ({"popularity": POPULARITY * np.nan}, r"`popularity` must be finite. Received: nan at it"),
     ],
 )
-def test_arguments_that_do_not_fit(change, match, models, tmp_path):
-    arguments = {**PARTS, "k": 3, **change}
+def test_arguments_that_do_not_fit(change, match, scores_only, tmp_path):
+    arguments = {**SMALL, **change}
     with pytest.raises(ValueError, match=match):
-        export(models["score_model"], tmp_path / "new", **arguments)
+        export(scores_only, tmp_path / "new", **arguments)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_name_that_is_no_part_of_an_address_is_refused(scores_only, tmp_path):
+    with pytest.raises(ValueError, match=r"named by letters, digits.* Received: 'my model'"):
+        export(scores_only, tmp_path / "my model", **SMALL)
+    assert list(tmp_path.iterdir()) == []

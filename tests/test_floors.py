@@ -43,6 +43,8 @@ ZOO_ROOMS = {
     r"ensembling": {"data", "evaluation", "layers", "training"},
     r"train|comparison|ranking|pair_metrics|score_weighing": {"data", "evaluation", "files"},
     r"demo": {"data", "evaluation", "serving"},
+    r"exporting": {"serving", "text"},
+    r"indexing": {"data", "evaluation", "serving"},
     r"explanation": {"evaluation", "text"},
     r"graph_paths": {"data"},
     r"baselines|ease|matrix_\w+|neighbours|popularity|similarity|tfidf": {"data"},
@@ -61,7 +63,7 @@ ZOO_ROOMS = {
 DOOR = r"__main__|commands\w*"
 COMMAND_LINE = (
     DOOR + r"|train|ensembling|explanation|network_trainer|comparison|ranking|demo|model_options"
-    r"|pair_metrics|score_weighing"
+    r"|pair_metrics|score_weighing|exporting|indexing"
 )
 
 # Names that say nothing about what is inside.

@@ -50,7 +50,7 @@ def test_extras_keep_the_core_light(setup):
     core = {Requirement(line).name for line in setup["options"]["install_requires"].split("\n")[1:]}
     extras = set(setup["options.extras_require"])
     assert extras == {"serving", "scann", "notebooks", "dev"}
-    assert not core & {"scann", "tensorflow-serving-api", "pytest"}
+    assert not core & {"scann", "fastapi", "uvicorn", "pytest"}
 
 
 @pytest.mark.parametrize("python", PYTHONS)

@@ -79,8 +79,10 @@ def test_a_hybrid_trains_answers_and_exports(hybrid, tables, tmp_path):
     items = answer("recommend", hybrid, "--user-id", "u1", "-k", 4)["items"]
     known = set(tables.interactions.query("user_id == 'u1'")["item_id"])
     assert len(items) == 4 and not known & {item["item_id"] for item in items}
-    exported = answer("export", hybrid, "--to", tmp_path / "served", "-k", 3)
+    exported = answer("export", hybrid, "--to", tmp_path / "served", "-k", 3, "-k", 5)
     assert exported["max_abs_difference"] <= 1e-5
+    texts = {"search", "search_5", "score_text", "embed_items"}
+    assert texts | {"recommend_from_history"} <= set(exported["signatures"])
 
 
 def test_reasons_are_what_the_user_wrote_of_and_the_item_has(hybrid):

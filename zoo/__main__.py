@@ -22,11 +22,13 @@ from tfrec_fusion.data.sources import SOURCES, DataUnavailable
 from tfrec_fusion.data.split import SPLITS
 from tfrec_fusion.evaluation.report import ReportRow, print_table
 from tfrec_fusion.layers.multitask import BALANCES
-from tfrec_fusion.serving.export import ExportMismatch, export
+from tfrec_fusion.serving.verification import ExportMismatch
 from tfrec_fusion.text.hubs import PresetUnavailable
 from tfrec_fusion.training.fit import TrainingDiverged
 from zoo.commands_ensemble import ensemble
 from zoo.commands_explain import explain
+from zoo.commands_export import export, promote, verify
+from zoo.commands_serve import serve
 from zoo.commands_text import PRESET_HELP, pretrain_lm, search
 from zoo.comparison import SHOWN_METRICS, shown_metrics
 from zoo.demo import run_demo
@@ -264,29 +266,6 @@ def _print_items(table: Any, asked: dict[str, str], as_json: bool) -> None:
         click.echo(f"{rank:3}. {row.title}  [{row.item_id}]  {row.score:.3f}{why}")
 
 
-@cli.command("export")
-@run_folder
-@click.option(
-    "--to", "folder", required=True, type=click.Path(path_type=Path), help="Model folder."
-)
-@top_k
-@click.option("--version", type=click.IntRange(1), help="One more than the latest by default.")
-@as_json
-def export_command(run: Path, folder: Path, k: int, version: int | None, as_json: bool) -> None:
-    """Write a SavedModel for TensorFlow Serving and check it in a clean process."""
-    recommender = load_run(run).recommender
-    report = export(directory=folder, k=k, version=version, **recommender.export_arguments())
-    if as_json:
-        answer = {"path": str(report.path), "version": report.version}
-        answer |= {"signatures": report.signatures, "size_bytes": report.size_bytes}
-        click.echo(json.dumps(answer | {"max_abs_difference": report.max_abs_difference}))
-        return
-    click.echo(
-        f"{report.path}: {', '.join(report.signatures)}; {report.size_bytes / 2**20:.1f} MiB; "
-        f"answers in a clean process differ by at most {report.max_abs_difference:.1e}."
-    )
-
-
 @cli.command()
 @click.option("--out", default="runs/demo", show_default=True, type=click.Path(path_type=Path))
 @click.option("--data", default="movielens-100k", show_default=True)
@@ -309,7 +288,11 @@ def demo(out: Path, data: str, data_dir: Path | None, user_id: str, as_json: boo
 
 cli.add_command(ensemble)
 cli.add_command(explain)
+cli.add_command(export)
+cli.add_command(promote)
+cli.add_command(verify)
 cli.add_command(search)
+cli.add_command(serve)
 cli.add_command(pretrain_lm)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.evaluation.report import ReportRow
-from tfrec_fusion.serving.export import export
 from tfrec_fusion.serving.reload import recommend_in_clean_process
 from zoo.comparison import notes, write_report
+from zoo.exporting import export_run
 from zoo.run import load_run
 from zoo.train import train
 
@@ -71,10 +71,7 @@ def run_demo(
     title = f"Models of the zoo on {tables.name}"
     write_report(folder, rows, title=title, notes=notes(runs[-1].info)[:1], curves=curves)
     best = max(runs, key=lambda run: run.info["test"]["ndcg@10"])
-    report = export(
-        directory=folder / "savedmodels" / best.info["model"],
-        **best.recommender.export_arguments(),
-    )
+    report = export_run(best, folder / "savedmodels" / best.info["model"])
     say(
         f"The best, {best.info['model']}, is exported to {report.path} and answers the same in a "
         f"process that has only TensorFlow (largest difference {report.max_abs_difference:.1e})."

@@ -30,7 +30,6 @@ from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from zoo.hybrid_config import GPT2HybridConfig
 from zoo.hybrid_parts import (
-    content_of,
     item_layers,
     item_rows,
     model_inputs,
@@ -152,14 +151,7 @@ class GPT2Hybrid(keras.Model):
         if self.config.head == "ncf":
             scores = ncf_logits(layers, self.config, user_id, None)
             return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
-        inputs = {"user_id": user_id} if self.config.reads_user_id else {}
-        if self.config.reads_history:
-            if known is None:
-                raise ValueError("`known` is needed: this model's query reads what users did.")
-            histories = known.histories(self.config.history_length)
-            table = HistoryTable(*histories.shape, name="histories")
-            table.set_histories(histories)
-            inputs["history"] = table(user_id)
+        inputs = self._asking(user_id, known)
         scores = self._catalogue_scores(layers, inputs, user_id)
         return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
 
@@ -172,17 +164,57 @@ class GPT2Hybrid(keras.Model):
         if not self.config.reads_history:
             return None
         history = keras.Input((None,), dtype="int32", name="history")
-        inputs = {"history": history}
-        if self.config.reads_user_id:
-            inputs["user_id"] = 0 * history[:, 0] + of_user
+        inputs = self._by_history(history, of_user)
         scores = self._catalogue_scores(self._layers_by_name(True), inputs, history)
         return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
+
+    def query_models(self, known: Any = None) -> tuple[keras.Model, keras.Model | None]:
+        """What `zoo.candidates.candidate_vectors` are compared with; for a model of two towers.
+
+        Args:
+            known: As of `score_model`.
+
+        Returns:
+            `{"user_id": (batch,)}` → `{"query": (batch, size)}`, and `{"history": (batch, steps)}`
+            → the same, None where the query reads no history.
+        """
+        layers = self._layers_by_name(frozen=True)
+        user_id = keras.Input((), dtype="int32", name="user_id")
+        query = self._query(layers, self._asking(user_id, known))
+        of_users = keras.Model({"user_id": user_id}, {"query": query}, name="queries")
+        if not self.config.reads_history:
+            return of_users, None
+        history = keras.Input((None,), dtype="int32", name="history")
+        query = self._query(layers, self._by_history(history, 0))
+        return of_users, keras.Model({"history": history}, {"query": query}, name="of_histories")
+
+    def _asking(self, user_id: Any, known: Any) -> dict[str, Any]:
+        """What the query reads of who asks."""
+        inputs = {"user_id": user_id} if self.config.reads_user_id else {}
+        if self.config.reads_history:
+            if known is None:
+                raise ValueError("`known` is needed: this model's query reads what users did.")
+            histories = known.histories(self.config.history_length)
+            table = HistoryTable(*histories.shape, name="histories")
+            table.set_histories(histories)
+            inputs["history"] = table(user_id)
+        return inputs
+
+    def _by_history(self, history: Any, of_user: int) -> dict[str, Any]:
+        nobody = {"user_id": 0 * history[:, 0] + of_user} if self.config.reads_user_id else {}
+        return {"history": history, **nobody}
 
     def _layers_by_name(self, frozen: bool) -> dict[str, Any]:
         layers = {layer.name: layer for layer in self.layers}
         if frozen:
             layers["frozen_items"] = ItemTower.of(self.item_vectors(), name="frozen_items")
         return layers
+
+    def _query(self, layers: dict[str, Any], inputs: dict[str, Any]) -> Any:
+        """`(batch, size)`, its terms weighed."""
+        history = inputs.get("history")
+        rows = None if history is None else item_rows(layers, self.config, history)
+        return weighed(layers, query_rows(layers, self.config, inputs, rows, last=True))
 
     def _catalogue_scores(
         self, layers: dict[str, Any], inputs: dict[str, Any], anything: Any
@@ -191,11 +223,11 @@ class GPT2Hybrid(keras.Model):
         catalogue = item_rows(layers, self.config, anything, catalogue=True)
         history = inputs.get("history")
         rows = None if history is None else ops.take(catalogue, history, axis=0)
-        query = query_rows(layers, self.config, inputs, rows, last=True)
+        query = weighed(layers, query_rows(layers, self.config, inputs, rows, last=True))
         head = layers["logits"]
         if isinstance(head, InBatchLogits):
             head = CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
-        return head(weighed(layers, query), catalogue)
+        return head(query, catalogue)
 
     def start_from(self, frozen: GPT2Hybrid) -> None:
         """Takes over everything but the language model from a trained hybrid.
@@ -218,27 +250,6 @@ class GPT2Hybrid(keras.Model):
         """`(num_items, size)` float32: what the query is compared with."""
         layers = {layer.name: layer for layer in self.layers}
         rows = item_rows(layers, self.config, np.zeros(1, np.int32), catalogue=True)
-        return ops.convert_to_numpy(rows)
-
-    def vectors_of_text(self, text: np.ndarray) -> np.ndarray:
-        """Item vectors of texts that are in no catalogue.
-
-        Args:
-            text: `(batch, text_dim)` vectors of the text encoder the model was made with.
-
-        Returns:
-            `(batch, size)`, comparable with `item_vectors`.
-
-        Raises:
-            ValueError: When the model reads no text.
-        """
-        if not self.config.reads_text:
-            raise ValueError('This model reads no text (sources="id"): it cannot place a text.')
-        layers = {layer.name: layer for layer in self.layers}
-        space = layers["item_text"].vectors_of_text(text)
-        unseen = np.zeros(len(text), np.int32)
-        rows = layers["items"](unseen, content_of(layers, self.config, space, None))
-        rows = layers["join"]([rows, space]) if "profile" in layers else rows
         return ops.convert_to_numpy(rows)
 
     def get_config(self) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def content_of(layers: dict[str, Any], config: GPT2HybridConfig, text: Any, grap
     if not config.reads_graph:
         return text
     if graph is None:
-        graph = ops.zeros((*ops.shape(text)[:-1], layers["graph"].dim), text.dtype)
+        graph = ops.repeat(ops.zeros_like(text[..., :1]), layers["graph"].dim, axis=-1)
     return graph if text is None else ops.concatenate([text, graph], axis=-1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -164,18 +164,6 @@ class Recommender:
         if graph is None:
             raise ValueError("This model has no notion of similar items; ask item_knn or ease.")
         return self._table(np.asarray(graph({"item_id": item})["scores"])[0], item, k)
-
-    def export_arguments(self) -> dict[str, Any]:
-        """What `serving.export.export` needs, by its keywords."""
-        return {
-            "score_model": self.model.score_model(self.known, frozen=True),
-            "similarity_model": self.model.similarity_model(),
-            "user_ids": self.users.ids,
-            "item_ids": self.items.ids,
-            "titles": self.titles,
-            "known": self.known.matrix(),
-            "popularity": self.popularity,
-        }
 
     @cached_property
     def score(self) -> Callable[[np.ndarray], np.ndarray]:

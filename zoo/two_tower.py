@@ -198,22 +198,54 @@ class TwoTower(keras.Model):
         layers = {layer.name: layer for layer in self.layers}
         if frozen:
             layers["items"] = ItemTower.of(self.item_vectors(), name="items")
+        user_id, inputs = self._asking(known)
+        query = self._last_query(layers, inputs)  # (batch, dim)
+        items = layers["items"](user_id, catalogue=True)
+        scores = self._scoring_head(layers)(query, items)
+        return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
+
+    def query_models(self, known: Any = None) -> tuple[keras.Model, keras.Model | None]:
+        """What `zoo.candidates.candidate_vectors` are compared with.
+
+        Args:
+            known: As of `score_model`.
+
+        Returns:
+            `{"user_id": (batch,)}` → `{"query": (batch, dim)}`, and `{"history": (batch, steps)}` →
+            the same, None where the query reads the user id.
+        """
+        layers = {layer.name: layer for layer in self.layers}
+        user_id, inputs = self._asking(known)
+        query = self._last_query(layers, inputs)
+        of_users = keras.Model({"user_id": user_id}, {"query": query}, name="queries")
+        if self.config.query != "history":
+            return of_users, None
+        history = keras.Input((None,), dtype="int32", name="history")
+        query = self._last_query(layers, {"history": history})
+        return of_users, keras.Model({"history": history}, {"query": query}, name="of_histories")
+
+    def _asking(self, known: Any) -> tuple[Any, dict[str, Any]]:
+        """The input of who asks, and what the query reads of them."""
         user_id = keras.Input((), dtype="int32", name="user_id")
-        query_inputs = {"user_id": user_id} if self.config.reads_user_id else {}
+        inputs = {"user_id": user_id} if self.config.reads_user_id else {}
         if self.config.reads_history:
             if known is None:
                 raise ValueError("`known` is needed: this model's query reads what users did.")
             histories = known.histories(self.config.history_length)
             table = HistoryTable(*histories.shape, name="histories")
             table.set_histories(histories)
-            query_inputs["history"] = table(user_id)
-        query = _query(layers, query_inputs)
-        query = query[:, -1] if self.config.reads_history else query  # (batch, dim)
-        items = layers["items"](user_id, catalogue=True)
+            inputs["history"] = table(user_id)
+        return user_id, inputs
+
+    def _last_query(self, layers: dict[str, Any], inputs: dict[str, Any]) -> Any:
+        query = _query(layers, inputs)
+        return query[:, -1] if "history" in inputs else query
+
+    def _scoring_head(self, layers: dict[str, Any]) -> CatalogueLogits:
         head = layers["logits"]
         if isinstance(head, InBatchLogits):
-            head = CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
-        return keras.Model({"user_id": user_id}, {"scores": head(query, items)}, name="scores")
+            return CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
+        return head
 
     def history_model(self) -> keras.Model | None:
         """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for people never seen.
@@ -224,11 +256,9 @@ class TwoTower(keras.Model):
             return None
         history = keras.Input((None,), dtype="int32", name="history")
         layers = {layer.name: layer for layer in self.layers}
-        query = _query(layers, {"history": history})[:, -1]
-        head = layers["logits"]
-        if isinstance(head, InBatchLogits):
-            head = CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
-        scores = head(query, layers["items"](history, catalogue=True))
+        query = self._last_query(layers, {"history": history})
+        items = layers["items"](history, catalogue=True)
+        scores = self._scoring_head(layers)(query, items)
         return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
 
     def similarity_model(self) -> keras.Model:

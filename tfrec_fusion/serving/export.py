@@ -12,13 +12,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import scipy.sparse as sp
-import tensorflow as tf
 
-from tfrec_fusion.serving.catalogue import UNSEEN, Catalogue
+from tfrec_fusion.serving.catalogue import Catalogue
+from tfrec_fusion.serving.folder_check import check_version
 from tfrec_fusion.serving.graph import AnswerGraph
-from tfrec_fusion.serving.verification import ExportMismatch, verify_answers
-
-__all__ = ["ExportMismatch", "ExportReport", "export", "latest_version"]
+from tfrec_fusion.serving.kit import checked_name, versions_of, write_kit
+from tfrec_fusion.serving.served import ServedModels
+from tfrec_fusion.serving.stock_ops import check_ops
+from tfrec_fusion.serving.verification import questions_of, verify_answers
+from tfrec_fusion.serving.warm_up import AnsweredCall, write_warm_up
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class ExportReport:
         version: The version number.
         signatures: Names of the signatures.
         size_bytes: Size of all files together.
-        max_abs_difference: Largest difference of a score between the SavedModel, asked in a
-            clean process, and the model in memory; None when it was not verified.
+        max_abs_difference: Largest difference of a number between the SavedModel, asked in a
+            clean process, and the models in memory.
         seconds: Wall time of the export, verification included.
     """
 
@@ -39,12 +41,12 @@ class ExportReport:
     version: int
     signatures: tuple[str, ...]
     size_bytes: int
-    max_abs_difference: float | None
+    max_abs_difference: float
     seconds: float
 
 
 def export(
-    score_model: keras.Model,
+    models: ServedModels,
     directory: str | Path,
     *,
     user_ids: Sequence[str] | np.ndarray,
@@ -52,44 +54,45 @@ def export(
     titles: Sequence[str] | np.ndarray,
     known: sp.csr_matrix,
     popularity: np.ndarray,
-    similarity_model: keras.Model | None = None,
-    k: int = 10,
+    page_sizes: Sequence[int] = (10,),
     version: int | None = None,
-    verify: bool = True,
 ) -> ExportReport:
     """Writes `directory/version/` for TensorFlow Serving, checked, whole or not at all.
 
-    The signatures, all batched:
+    The signatures, all batched, strings in and strings out:
 
-    * `recommend`, also `serving_default`: `user_id` `(batch,)` and `exclude_item_ids`
-      `(batch, num_excluded)` padded with "" to `item_id`, `title`, `score` `(batch, k)`.
-      A user's known items and the excluded ones are never answered; an unseen user is
-      answered with popular items. `exclude_item_ids` has a default (nothing) in the
-      signature: it may be left out over gRPC and in `saved_model_cli run`. TensorFlow
-      Serving's REST front wants every input: send `"exclude_item_ids": [[""]]`. With the server's
-      batching switched on, send one row a user: the default has a single row.
+    * `recommend`, also `serving_default`: `user_id` `(batch,)`, `exclude_item_ids` and
+      `allow_item_ids` `(batch, any)` padded with "" to `item_id`, `title`, `score` `(batch, k)`.
+      A user's known items and the excluded ones are never answered, and where a row allows some,
+      no others; an unseen user is answered with popular items.
+    * `recommend_from_history`: `item_ids` `(batch, any)`, oldest first, padded with "", instead of
+      the user, for people the model has never seen.
     * `score`: `user_id`, `item_id` `(batch,)` to `score` `(batch,)`; popularity for an unseen
       user, the lowest finite float32 for an unknown item.
-    * `similar_items`, when `similarity_model` is given: `item_id` `(batch,)` to `item_id`,
-      `title`, `score` `(batch, k)`.
+    * `similar_items`: `item_id` `(batch,)` to `item_id`, `title`, `score` `(batch, k)`.
+    * `search`: `query` `(batch,)`, any words, and the two lists of items as above.
+    * `score_text`: `user_id`, `text` `(batch,)` to `score` `(batch,)`, and `embed_items`: `text`
+      to `embedding` `(batch, dim)`, for items that are in no catalogue.
 
-    A cell without an answer has the id "", the title "" and the lowest finite float32.
+    Those that answer pages exist once a page size, such as `recommend_10`; the plain name has the
+    first one. The lists of items have a default (nothing) in the signature: they may be left out
+    over gRPC. TensorFlow Serving's REST front wants every input: send `[[""]]`. With the server's
+    batching switched on, send one row a user: the default has a single one. A cell without an
+    answer has the id "", the title "" and the lowest finite float32.
+
+    Beside the version stands what a server needs, see `serving.kit`; inside it are warm-up
+    requests, see `serving.warm_up`.
 
     Args:
-        score_model: Keras model, input `{"user_id": (batch,) int32}`, output
-            `{"scores": (batch, num_items)}`.
+        models: What can be asked.
         directory: Folder of the model, which holds one folder a version.
         user_ids: `(num_users,)` ids in index order; position 0 is "" (unseen).
         item_ids: `(num_items,)` ids in index order; position 0 is "" (unseen).
         titles: `(num_items,)` titles in index order.
         known: `(num_users, num_items)` CSR; non-zero cells are never recommended.
         popularity: `(num_items,)` scores for a user never seen.
-        similarity_model: Keras model, input `{"item_id": (batch,) int32}`, output
-            `{"scores": (batch, num_items)}`.
-        k: How many items are answered.
+        page_sizes: How many items are answered, a signature each.
         version: A positive number; by default one more than the latest.
-        verify: Whether to reload the SavedModel in a process that has only TensorFlow
-            and compare its answers (takes some seconds).
 
     Returns:
         What was written.
@@ -98,54 +101,48 @@ def export(
         ValueError: When arguments do not fit together, or the graph holds ops that a stock
             TensorFlow Serving does not have.
         FileExistsError: When `version` is there already.
-        ExportMismatch: When the SavedModel answers other than the model; nothing is left.
+        ExportMismatch: When the SavedModel answers other than the models; nothing is left.
 
     Example:
-    >>> export(model, "savedmodels/ease", user_ids=users.ids, item_ids=items.ids,
+    >>> export(ServedModels(model), "savedmodels/ease", user_ids=users.ids, item_ids=items.ids,
     ...        titles=titles, known=events.matrix(),
     ...        popularity=events.item_counts)  # doctest: +SKIP
     ExportReport(path=PosixPath('savedmodels/ease/1'), version=1, ...)
     """
     start = time.perf_counter()
     catalogue = Catalogue.checked(user_ids, item_ids, titles, known, popularity)
-    if not 1 <= k < catalogue.num_items:
-        raise ValueError(
-            "`k` must be at most the number of items, num_items - 1, and at least 1. "
-            f"Received: k={k}, num_items={catalogue.num_items}."
-        )
+    sizes = _checked_sizes(page_sizes, catalogue.num_items)
     parent = Path(directory)
+    name = checked_name(parent)
     number = _free_version(parent, version)
     parent.mkdir(parents=True, exist_ok=True)
     target = parent / str(number)
     hidden = Path(tempfile.mkdtemp(prefix=f".{number}-", dir=parent))
     try:
         written = hidden / str(number)
-        graph = AnswerGraph(catalogue, score_model, similarity_model, k)
-        signatures = _write(graph, written)
-        _check_ops(written)
-        difference = None
-        if verify:
-            difference = verify_answers(written, catalogue, score_model, similarity_model, k)
+        signatures = _write(AnswerGraph(catalogue, models), sizes, written)
+        check_ops(written)
+        questions = questions_of(catalogue, models, sizes)
+        difference, answers = verify_answers(written, questions)
+        calls = [
+            AnsweredCall(question.signature, question.inputs, answer)
+            for question, answer in zip(questions, answers, strict=True)
+            if question.rows
+        ]
+        write_warm_up(written, name, calls)
         size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
+        check_version(written)
         written.rename(target)
+        write_kit(parent, str(catalogue.user_ids[1]))
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
     seconds = time.perf_counter() - start
     return ExportReport(target, number, signatures, size, difference, seconds)
 
 
-def latest_version(directory: str | Path) -> int | None:
-    """The highest version number among the folders of `directory`; None when there is none."""
-    folder = Path(directory)
-    if not folder.is_dir():
-        return None
-    names = [one.name for one in folder.iterdir() if one.is_dir()]
-    return max((int(name) for name in names if name.isascii() and name.isdigit()), default=None)
-
-
 def _free_version(directory: Path, version: int | None) -> int:
     if version is None:
-        return (latest_version(directory) or 0) + 1
+        return max(versions_of(directory), default=0) + 1
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise ValueError(f"`version` must be a positive whole number. Received: {version!r}.")
     if (directory / str(version)).exists():
@@ -156,40 +153,25 @@ def _free_version(directory: Path, version: int | None) -> int:
     return version
 
 
-def _write(graph: AnswerGraph, folder: Path) -> tuple[str, ...]:
-    strings, rows = tf.TensorSpec((None,), tf.string), tf.TensorSpec((None, None), tf.string)
-    nothing = tf.constant([[UNSEEN]])
-
-    def recommend(user_id: tf.Tensor, exclude_item_ids: tf.Tensor = nothing) -> dict:
-        return graph.recommend(user_id, exclude_item_ids)  # the default enters the SignatureDef
-
-    archive = keras.export.ExportArchive()
-    archive.track(graph.score_model)
-    archive.track(graph.user_table)
-    archive.track(graph.item_table)
-    archive.add_endpoint("recommend", recommend, [strings, rows])  # first: serving_default too
-    archive.add_endpoint("score", graph.score, [strings, strings])
-    names = ["serving_default", "recommend", "score"]
-    if graph.similarity_model is not None:
-        archive.track(graph.similarity_model)
-        archive.add_endpoint("similar_items", graph.similar_items, [strings])
-        names.append("similar_items")
-    archive.write_out(str(folder), verbose=False)
-    return tuple(names)
-
-
-def _check_ops(folder: Path) -> None:
-    """Refuses ops that TensorFlow itself does not register: a stock server lacks them."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-    graphs = [meta.graph_def for meta in saved.meta_graphs]
-    nodes = [node.op for graph in graphs for node in graph.node]
-    nodes += [node.op for graph in graphs for f in graph.library.function for node in f.node_def]
-    functions = {f.signature.name for graph in graphs for f in graph.library.function}
-    custom = sorted(set(nodes) - functions - set(dir(tf.raw_ops)))
-    if custom:
+def _checked_sizes(page_sizes: Sequence[int], num_items: int) -> tuple[int, ...]:
+    sizes = tuple(int(k) for k in page_sizes)
+    if not sizes or len(set(sizes)) < len(sizes) or not all(1 <= k < num_items for k in sizes):
         raise ValueError(
-            "The model must use only TensorFlow's own ops, which every TensorFlow Serving has. "
-            f"Received: {', '.join(custom)}. Move them out of the exported model."
+            "`page_sizes` must be one or more different numbers, each from 1 to the number of "
+            f"items. Received: {list(sizes)}, {num_items - 1} items."
         )
+    return sizes
+
+
+def _write(graph: AnswerGraph, page_sizes: Sequence[int], folder: Path) -> tuple[str, ...]:
+    archive = keras.export.ExportArchive()
+    # Weights are found through the functions, and those of tracked layers would be written once
+    # more; tables of words, which have none, are found through their layers alone.
+    tables = [layer for layer in graph.models.layers() if not layer.weights]
+    for one in (*tables, graph.user_table, graph.item_table):
+        archive.track(one)
+    signatures = graph.signatures(page_sizes)
+    for name, (function, specs) in signatures.items():
+        archive.add_endpoint(name, function, specs)  # the first one is serving_default too
+    archive.write_out(str(folder), verbose=False)
+    return ("serving_default", *signatures)

@@ -11,6 +11,7 @@ any import of this project or of Keras fail:
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -42,7 +43,8 @@ def call_in_clean_process(
     Example:
     >>> call_in_clean_process("savedmodels/ease/1", [{
     ...     "signature": "recommend",
-    ...     "inputs": {"user_id": ["196"], "exclude_item_ids": [["50"]]}}])  # doctest: +SKIP
+    ...     "inputs": {"user_id": ["196"], "exclude_item_ids": [["50"]], "allow_item_ids": [[""]]},
+    ... }])  # doctest: +SKIP
     [{'item_id': [['181', ...]], 'title': [[...]], 'score': [[...]]}]
     """
     folder = Path(version_dir)
@@ -87,7 +89,8 @@ def recommend_in_clean_process(
         FileNotFoundError: When `version_dir` holds no SavedModel.
         RuntimeError: When the process fails.
     """
-    inputs = {"user_id": list(user_ids), "exclude_item_ids": [[""]]}
+    none = [[""]]
+    inputs = {"user_id": list(user_ids), "exclude_item_ids": none, "allow_item_ids": none}
     answer = call_in_clean_process(version_dir, [{"signature": "recommend", "inputs": inputs}])[0]
     return _by_user(list(user_ids), answer)
 
@@ -128,6 +131,14 @@ def _call(signature: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     return outputs
 
 
+def _load_text_ops(tf: Any) -> None:
+    """The operations of TensorFlow Text, as a server links them; its Python part needs Keras."""
+    spec = importlib.util.find_spec("tensorflow_text")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for library in sorted(Path(folder).glob("python/ops/*.so")):
+            tf.load_op_library(str(library))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The script: answers the users given as arguments, else the calls on standard input."""
     parser = argparse.ArgumentParser(description="Ask a SavedModel, with TensorFlow alone.")
@@ -137,9 +148,10 @@ def main(arguments: list[str] | None = None) -> None:
 
     import tensorflow as tf
 
+    _load_text_ops(tf)
     model = tf.saved_model.load(options.version_dir)
     if options.user_ids:
-        inputs = {"user_id": options.user_ids, "exclude_item_ids": [[""]]}
+        inputs = {"user_id": options.user_ids, "exclude_item_ids": [[""]], "allow_item_ids": [[""]]}
         answer = _call(model.signatures["recommend"], inputs)
         answers = _by_user(options.user_ids, answer)
     else:

@@ -1,0 +1,141 @@
+"""Small exported models for the tests of server and client, every answer checkable by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import scipy.sparse as sp
+import tensorflow as tf
+
+from tfrec_fusion.serving.export import export
+from tfrec_fusion.serving.kit import CONFIG
+from tfrec_fusion.serving.served import ServedModels
+
+LOWEST = float(np.finfo(np.float32).min)
+USERS = ["", "ann", "bob"]
+ITEMS = ["", "a", "b", "c", "d"]
+TITLES = ["", "Alien", "Brazil", "Casino", "Élisa"]
+SCORES = [[0, 0, 0, 0, 0], [0, 5, 4, 3, 2], [0, 1, 2, 3, 4]]  # ann knows a, bob nothing
+SIMILAR = [[0] * 5, [0, 9, 3, 2, 1], [0, 3, 9, 5, 4], [0, 2, 5, 9, 6], [0, 1, 4, 6, 9]]
+POPULARITY = np.array([0, 10, 30, 20, 40], np.float32)
+
+
+def table_model(name: str, scores: list[list[float]]) -> keras.Model:
+    """A model that looks its scores up in a table."""
+    index = keras.Input((), dtype="int32", name=name)
+    table = keras.layers.Embedding(len(scores), len(scores[0]), name="table")
+    model = keras.Model({name: index}, {"scores": table(index)})
+    table.set_weights([np.array(scores, np.float32)])
+    return model
+
+
+def export_films(folder: Path, version: int, offset: float = 0.0) -> Path:
+    """What `export` writes: ann is answered b, c, d with 4, 3 and 2, each plus `offset`."""
+    scores = (np.array(SCORES, np.float32) + offset).tolist()
+    models = ServedModels(
+        table_model("user_id", scores), similarity=table_model("item_id", SIMILAR)
+    )
+    report = export(
+        models,
+        folder,
+        user_ids=USERS,
+        item_ids=ITEMS,
+        titles=TITLES,
+        known=sp.csr_matrix(([1], ([1], [1])), shape=(3, 5)),
+        popularity=POPULARITY,
+        page_sizes=(3,),
+        version=version,
+    )
+    (folder / CONFIG).unlink()  # without labels the latest version counts
+    return report.path
+
+
+TEXT, ROWS = tf.TensorSpec((None,), tf.string), tf.TensorSpec((None, None), tf.string)
+
+
+class Wishes(tf.Module):
+    """Every signature that exports may have, and odd ones, over the items above."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(tf.constant(ITEMS[1:]), tf.range(1, 5)), 0
+        )
+        self.scores = tf.constant([0.0, 0.1, 0.2, 0.3, 0.4])
+
+    def _best(self, batch: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor, k: int) -> dict:
+        scores = tf.tile(self.scores[None, :], [tf.shape(batch)[0], 1])
+        excluded = tf.reduce_max(tf.one_hot(self.table.lookup(exclude), 5), axis=1)
+        allowed = tf.reduce_max(tf.one_hot(self.table.lookup(allow), 5), axis=1)
+        nothing_said = tf.reduce_max(allowed[:, 1:], axis=1, keepdims=True) == 0
+        hidden = (excluded > 0) | ((allowed == 0) & ~nothing_said) | (tf.range(5) == 0)[None, :]
+        values, items = tf.math.top_k(tf.where(hidden, LOWEST, scores), k)
+        items = tf.where(values <= LOWEST, 0, items)
+        return {
+            "item_id": tf.gather(tf.constant(ITEMS), items),
+            "title": tf.gather(tf.constant(TITLES), items),
+            "score": values,
+        }
+
+    @tf.function(input_signature=[TEXT, ROWS, ROWS])
+    def recommend(self, user_id, exclude_item_ids, allow_item_ids):
+        return self._best(user_id, exclude_item_ids, allow_item_ids, 2)
+
+    @tf.function(input_signature=[TEXT, ROWS, ROWS])
+    def recommend_4(self, user_id, exclude_item_ids, allow_item_ids):
+        return self._best(user_id, exclude_item_ids, allow_item_ids, 4)
+
+    @tf.function(input_signature=[ROWS, ROWS, ROWS])
+    def recommend_from_history(self, item_ids, exclude_item_ids, allow_item_ids):
+        known = tf.concat([item_ids, exclude_item_ids], axis=1)
+        return self._best(item_ids[:, 0], known, allow_item_ids, 2)
+
+    @tf.function(input_signature=[TEXT, ROWS, ROWS])
+    def search(self, query, exclude_item_ids, allow_item_ids):
+        return self._best(query, exclude_item_ids, allow_item_ids, 3)
+
+    @tf.function(input_signature=[TEXT, TEXT])
+    def score_text(self, user_id, text):
+        return {"score": tf.cast(tf.strings.length(text, "UTF8_CHAR"), tf.float32) / 10.0}
+
+    @tf.function(input_signature=[TEXT])
+    def embed_items(self, text):
+        length = tf.cast(tf.strings.length(text), tf.float32)
+        return {"embedding": tf.stack([length, -length], axis=1)}
+
+    @tf.function(input_signature=[TEXT])
+    def echo(self, text):
+        return {"text": text, "text_bytes": text}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, 2), tf.float32),
+            tf.TensorSpec((None,), tf.int32),
+            tf.TensorSpec((None,), tf.bool),
+        ]
+    )
+    def numbers(self, x, n, yes):
+        return {"sum": tf.reduce_sum(x, axis=1), "next": n + 1, "no": ~yes}
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32)])
+    def slow(self, steps):
+        """Counts; some ten thousand steps a second."""
+        last = tf.while_loop(lambda i: i < steps[0], lambda i: [i + 1], [tf.constant(0)])[0]
+        return {"steps": last[None]}
+
+
+def write_wishes(folder: Path, version: int) -> Path:
+    """A model with the signatures of `Wishes`; the best items are d, c, b and a, 0.4 to 0.1."""
+    module = Wishes()
+    path = folder / str(version)
+    names = ("recommend", "recommend_4", "recommend_from_history", "search", "score_text")
+    names += ("embed_items", "echo", "numbers", "slow")
+    signatures = {name: getattr(module, name).get_concrete_function() for name in names}
+    hidden = folder / f".{version}"
+    tf.saved_model.save(
+        module, str(hidden), {"serving_default": signatures["recommend"], **signatures}
+    )
+    hidden.rename(path)
+    return path

@@ -1,0 +1,56 @@
+"""An index as large as its recall asks for, and what it costs."""
+
+import numpy as np
+import pytest
+from test_models import CASES, DATA, built
+
+from tfrec_fusion.serving.catalogue import LOWEST
+from zoo.indexing import all_scores, item_index, ndcg_beside_exact, with_one
+
+KNOWN = DATA.train
+
+
+@pytest.fixture(scope="module")
+def model():
+    return built(CASES["attention"])
+
+
+def test_the_index_looks_through_as_many_lists_as_its_recall_asks_for(model):
+    probes = {}
+    for floor in (0.3, 0.9, 1.0):
+        found = item_index(model, KNOWN, recall_floor=floor, capacity=2)
+        assert found.recall >= floor
+        probes[floor] = found.index.num_probes
+    assert probes[0.3] < probes[1.0] <= found.index.num_lists
+    assert probes[0.3] <= probes[0.9] <= probes[1.0]
+
+
+def test_recall_is_that_of_new_items(model):
+    found = item_index(model, KNOWN, recall_floor=1.0, capacity=2)
+    users = np.unique(KNOWN.user)
+    query = with_one(np.asarray(found.of_users({"user_id": users})["query"]))
+    exact = np.asarray(model.score_model(KNOWN)({"user_id": users})["scores"])
+    near = all_scores(found.index, query)
+    there = near > LOWEST
+    np.testing.assert_allclose(near[there], exact[there], rtol=1e-4, atol=1e-4)
+    assert not there[:, 0].any()
+
+
+def test_what_short_numbers_cost_is_said(model):
+    found = item_index(model, KNOWN, "int8", recall_floor=0.5, capacity=2)
+    ndcg, exact = ndcg_beside_exact(model, found, KNOWN, DATA.test)
+    assert 0 <= ndcg <= 1 and 0 < exact <= 1
+    every = item_index(model, KNOWN, recall_floor=1.0, capacity=2)
+    every.index.num_probes = every.index.num_lists
+    same, exact = ndcg_beside_exact(model, every, KNOWN, DATA.test)
+    assert same == pytest.approx(exact, abs=1e-6)
+
+
+def test_what_cannot_be_indexed_is_refused(model, monkeypatch):
+    with pytest.raises(ValueError, match=r"NCF has no item vectors .* Export it without an index"):
+        item_index(built(CASES["neumf"]), KNOWN)
+    with pytest.raises(ValueError, match=r"`recall_floor` must be above 0.* Received: 1\.5"):
+        item_index(model, KNOWN, recall_floor=1.5)
+    monkeypatch.setattr("zoo.indexing.all_scores", lambda index, query: np.zeros((len(query), 21)))
+    with pytest.raises(ValueError, match=r"all its lists: int8 numbers are too short"):
+        item_index(model, KNOWN, "int8", capacity=2)

@@ -1,0 +1,213 @@
+"""What the local server refuses to be burdened with, and how it stops."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+
+import grpc
+import pytest
+from tensorflow_serving.apis import predict_pb2
+
+from tfrec_fusion.serving.client import Client, ServerUnavailable
+from tfrec_fusion.serving.local.failures import ServingError, graph_message
+from tfrec_fusion.serving.local.limits import Desk, Limits
+from tfrec_fusion.serving.local.server import LocalServer
+
+SLOW = {"signature_name": "slow", "inputs": [60_000]}  # about a second of counting
+
+
+@pytest.fixture(scope="module")
+def strict(served_folder):
+    """A server that takes very little."""
+    limits = Limits(
+        max_batch=4,
+        max_body_bytes=2000,
+        max_buffered_bytes=3000,
+        max_waiting=1,
+        max_connections=6,
+        workers=1,
+        client_seconds=0.4,
+    )
+    with LocalServer(served_folder, port=0, grpc_port=0, limits=limits) as server:
+        yield server
+
+
+def post(server, body, path="/v1/models/wishes:predict"):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request("POST", path, json.dumps(body))
+    response = connection.getresponse()
+    answer = response.status, json.loads(response.read())
+    connection.close()
+    return answer
+
+
+def raw(server, *parts, pause=0.0):
+    """What the server says to these bytes, until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        for part in parts:
+            connection.sendall(part)
+            time.sleep(pause)
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)["error"]
+
+
+HEAD = b"POST /v1/models/films:predict HTTP/1.1\r\nhost: x\r\n"
+
+
+def test_large_bodies_and_batches_are_refused(strict):
+    large = {"signature_name": "echo", "inputs": ["x" * 2000]}
+    status, answer = post(strict, large)
+    assert status == 413
+    assert answer["error"].startswith("The body must have at most 2,000 bytes. Received: 2,0")
+    status, answer = post(strict, {"signature_name": "echo", "inputs": ["x"] * 5})
+    assert (status, answer["error"]) == (
+        400,
+        "`text` must have at most 4 rows in one request. Received: 5. Send several requests.",
+    )
+
+
+def test_a_body_without_a_length_is_cut_off_at_the_limit(strict):
+    chunked = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+    assert raw(strict, chunked, b"7d1\r\n" + b"x" * 2001 + b"\r\n") == (
+        413,
+        "The body must have at most 2,000 bytes. Received: more than that.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "error"),
+    [
+        ((), "The request's headers were not received within 0.4 s."),
+        ((HEAD,), "The request's headers were not received within 0.4 s."),
+        (
+            (HEAD + b'content-length: 100\r\n\r\n{"in',),
+            "The body was not received within 0.4 s: 4 bytes came.",
+        ),
+    ],
+)
+def test_slow_clients_are_let_go(strict, parts, error):
+    assert raw(strict, *parts) == (408, error)
+
+
+def test_dripping_headers_do_not_keep_a_connection(strict):
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", strict.port), timeout=10) as connection:
+        connection.sendall(HEAD)
+        answer = b""
+        connection.settimeout(0.05)
+        while not answer and time.monotonic() < began + 5:
+            try:
+                connection.sendall(b"x: y\r\n")
+                answer = connection.recv(1000)
+            except TimeoutError:
+                continue
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET\r\n\r\n", b"POST /\xff HTTP/1.1\r\n\r\n"],
+)
+def test_what_is_no_http_is_refused(strict, nonsense):
+    assert raw(strict, nonsense) == (400, "Invalid HTTP request received.")
+
+
+def test_too_many_connections_are_refused(strict):
+    idle = [socket.create_connection(("127.0.0.1", strict.port), timeout=5) for _ in range(6)]
+    time.sleep(0.1)
+    status, error = raw(strict)
+    for one in idle:
+        one.close()
+    assert (status, error) == (503, "The server has too many connections. Try again later.")
+    time.sleep(0.1)
+    assert post(strict, {"signature_name": "echo", "inputs": ["x"]})[0] == 200
+
+
+def test_a_busy_server_says_so_and_recovers(strict):
+    answers = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(post(strict, SLOW))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.1)  # one runs, one waits, two are too many
+    for thread in threads:
+        thread.join()
+    assert sorted(status for status, _ in answers) == [200, 200, 503, 503]
+    errors = {answer["error"] for status, answer in answers if status == 503}
+    assert errors == {"The server is busy: 2 requests wait or run. Try again later."}
+    with Client(strict.url, "films") as client:
+        assert len(client.recommend("ann")) == 3
+
+
+def test_a_busy_server_says_so_over_grpc(strict):
+    with grpc.insecure_channel(strict.grpc_address) as channel:
+        call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = "wishes"
+        request.model_spec.signature_name = "slow"
+        steps = request.inputs["steps"]
+        steps.dtype, steps.int_val[:] = 3, [60_000]
+        steps.tensor_shape.dim.add(size=1)
+        calls = [call.future(request.SerializeToString(), timeout=30) for _ in range(4)]
+        codes = sorted(one.code().name for one in calls)
+    assert codes == ["OK", "OK", "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED"]
+
+
+def test_a_request_in_flight_is_answered_before_the_server_stops(served_folder):
+    server = LocalServer(served_folder, port=0, grpc_port=0).start()
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(post(server, SLOW)))
+    asking.start()
+    time.sleep(0.3)
+    assert not answers
+    server.stop()
+    asking.join()
+    assert answers == [(200, {"outputs": [60_000]})]
+    with pytest.raises(ServerUnavailable), Client(server.url, "films", timeout=0.5) as client:
+        client.status()
+
+
+def test_an_answer_that_takes_too_long_is_given_up(served_folder):
+    limits = Limits(answer_seconds=0.2)
+    with LocalServer(served_folder, port=0, grpc_port=None, limits=limits) as server:
+        assert post(server, SLOW) == (504, {"error": "The request was not answered within 0.2 s."})
+
+
+def test_a_port_that_is_taken_is_told(served_folder, strict):
+    with pytest.raises(OSError, match=r"`port` must be free on 127.0.0.1. Received: \d+: Address"):
+        LocalServer(served_folder, port=strict.port, grpc_port=0).start()
+    with pytest.raises(OSError, match=r"`grpc_port` must be free on 127.0.0.1. Received: \d+"):
+        LocalServer(served_folder, port=0, grpc_port=strict.grpc_port).start()
+
+
+def test_limits_are_checked():
+    with pytest.raises(ValueError, match=r"`max_batch` must be positive. Received: 0\."):
+        Limits(max_batch=0)
+
+
+def test_a_desk_counts_who_waits_and_who_runs():
+    desk, go = Desk(workers=1, max_waiting=1), threading.Event()
+    futures = [desk.submit(go.wait) for _ in range(2)]
+    with pytest.raises(ServingError, match="busy: 2 requests wait or run"):
+        desk.submit(go.wait)
+    go.set()
+    assert [one.result(10) for one in futures] == [True, True]
+    assert desk.submit(lambda: 3).result(10) == 3
+    desk.close()
+
+
+def test_what_a_graph_says_is_told_without_its_traces():
+    text = (
+        "Graph execution error:\n\nDetected at node x defined at (most recent call last):\n"
+        "<stack traces unavailable>\nshape mismatch\n\t [[{{node x}}]] [Op:__inference_f_12]"
+    )
+    assert graph_message(text) == "shape mismatch"

@@ -1,0 +1,110 @@
+"""Exports that look through some of the items: the same questions, answered from lists."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import tensorflow as tf
+from test_export import ask
+
+from tfrec_fusion.serving.export import export
+from tfrec_fusion.serving.folder_check import verify_folder
+from tfrec_fusion.serving.inverted_file import InvertedFile
+from tfrec_fusion.serving.served import ServedModels
+
+NUM_USERS, NUM_ITEMS, DIM = 9, 60, 4
+RNG = np.random.default_rng(0)
+VECTORS = RNG.normal(size=(NUM_ITEMS, DIM + 1)).astype(np.float32)
+QUERIES = RNG.normal(size=(NUM_USERS, DIM)).astype(np.float32)
+SCORES = QUERIES @ VECTORS[:, :-1].T + VECTORS[:, -1]
+KNOWN = sp.csr_matrix(RNG.random((NUM_USERS, NUM_ITEMS)) < 0.1, dtype=np.float32)
+POPULARITY = RNG.permutation(NUM_ITEMS).astype(np.float32)
+PARTS = {
+    "user_ids": ["", *(f"u{number}" for number in range(1, NUM_USERS))],
+    "item_ids": ["", *(f"i{number}" for number in range(1, NUM_ITEMS))],
+    "titles": ["", *(f"Title {number}" for number in range(1, NUM_ITEMS))],
+    "known": KNOWN,
+    "popularity": POPULARITY,
+    "page_sizes": (5,),
+}
+
+
+def query_models():
+    user_id = keras.Input((), dtype="int32", name="user_id")
+    table = keras.layers.Embedding(NUM_USERS, DIM)
+    of_users = keras.Model({"user_id": user_id}, {"query": table(user_id)})
+    table.set_weights([QUERIES])
+    history = keras.Input((None,), dtype="int32", name="history")
+    items = keras.layers.Embedding(NUM_ITEMS, DIM)
+    of_histories = keras.Model({"history": history}, {"query": items(history)[:, -1]})
+    items.set_weights([VECTORS[:, :-1]])
+    return of_users, of_histories
+
+
+def exported(folder, **choices):
+    of_users, of_histories = query_models()
+    index = InvertedFile.of(VECTORS, capacity=8, **choices)
+    report = export(ServedModels(of_users, of_histories, index), folder, **PARTS)
+    assert report.max_abs_difference <= 1e-5
+    return tf.saved_model.load(str(report.path))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("nearest") / "items"
+
+
+@pytest.fixture(scope="module")
+def everywhere(folder):
+    """An index that looks through all lists: the exact answers."""
+    return exported(folder, num_probes=1000)
+
+
+@pytest.fixture(scope="module")
+def somewhere(tmp_path_factory):
+    return exported(tmp_path_factory.mktemp("some") / "items", num_probes=2, precision="int8")
+
+
+def best(scores, hidden, k=5):
+    scores = np.array(scores)
+    scores[[0, *hidden]] = -np.inf
+    return [PARTS["item_ids"][item] for item in np.argsort(-scores, kind="stable")[:k]]
+
+
+def test_all_lists_answer_as_all_scores_would(everywhere):
+    answer = ask(everywhere, "recommend", user_id=["u3", "u4"], exclude_item_ids=[["i7", "i8"]])
+    assert answer["item_id"] == [
+        best(SCORES[user], [*KNOWN[user].indices, 7, 8]) for user in (3, 4)
+    ]
+    answer = ask(everywhere, "recommend", user_id=["nobody"])
+    assert answer["item_id"] == [best(POPULARITY, [])]
+    answer = ask(everywhere, "recommend_from_history", item_ids=[["i9", "i2", ""], ["?", "", ""]])
+    of_last = VECTORS[2, :-1] @ VECTORS[:, :-1].T + VECTORS[:, -1]
+    assert answer["item_id"] == [best(of_last, [9, 2]), best(POPULARITY, [])]
+
+
+def test_allowed_items_are_found_in_any_list_once(somewhere):
+    allowed = [["i1", "i50", "i1", "?", "i30"], ["", "", "", "", ""], ["?", "", "", "", ""]]
+    answer = ask(somewhere, "recommend", user_id=["u1", "u1", "u1"], allow_item_ids=allowed)
+    wanted = [item for item in (1, 30, 50) if item not in KNOWN[1].indices]
+    assert sorted(one for one in answer["item_id"][0] if one) == sorted(f"i{i}" for i in wanted)
+    assert len(set(answer["item_id"][1])) == 5
+    assert answer["item_id"][2] == [""] * 5
+
+
+def test_pairs_are_scored_wherever_the_item_is(somewhere):
+    signature = somewhere.signatures["score"]
+    users, items = [1, 2, 3], [40, 5, 59]
+    found = signature(
+        user_id=tf.constant([f"u{user}" for user in users]),
+        item_id=tf.constant([f"i{item}" for item in items]),
+    )["score"]
+    np.testing.assert_allclose(found, SCORES[users, items], atol=0.05)  # int8
+    assert np.abs(found - SCORES[users, items]).max() > 0
+
+
+def test_a_folder_with_an_index_is_verified(everywhere, folder):
+    (found,) = verify_folder(folder)
+    assert "recommend_from_history_5" in found.signatures

@@ -1,0 +1,151 @@
+"""A model's folder as its server meets it: kit, labels, warm-up, and what is found amiss."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+from test_export import PARTS, SCORES, table_model
+
+from tfrec_fusion.serving.export import export
+from tfrec_fusion.serving.folder_check import verify_folder
+from tfrec_fusion.serving.kit import CONFIG, labels_of, promote
+from tfrec_fusion.serving.served import ServedModels
+from tfrec_fusion.serving.verification import ExportMismatch
+from tfrec_fusion.serving.warm_up import WARM_UP, read_warm_up
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served") / "table"
+    export(ServedModels(table_model("user_id", SCORES)), folder, page_sizes=(2,), **PARTS)
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "table")
+
+
+def config_of(folder):
+    config = model_server_config_pb2.ModelServerConfig()
+    text_format.Parse((folder / CONFIG).read_text("utf-8"), config)
+    (one,) = config.model_config_list.config
+    return one
+
+
+def test_what_an_export_left_is_sound(made):
+    (found,) = verify_folder(made)
+    assert (found.version, found.labels) == (1, ("canary", "stable"))
+    assert found.signatures == ("recommend", "recommend_2", "score", "serving_default")
+    assert found.records > len(found.signatures) and found.max_abs_difference <= 1e-5
+    one = config_of(made)
+    assert (one.name, one.base_path) == ("table", "/models/table")
+    assert list(one.model_version_policy.specific.versions) == [1]
+    compose = (made / "docker-compose.yaml").read_text("utf-8")
+    assert ".:/models/table:ro" in compose and "${TF_SERVING_TAG:-latest}" in compose
+
+
+def test_the_readme_asks_a_question_that_has_an_answer(made):
+    (line,) = [
+        one
+        for one in (made / "README.md").read_text("utf-8").splitlines()
+        if "curl" in one and "predict" in one
+    ]
+    body = json.loads(line.split("-d ")[1].strip("'"))
+    loaded = tf.saved_model.load(str(made / "1"))
+    inputs = {name: tf.constant(rows) for name, rows in body["inputs"].items()}
+    assert loaded.signatures["recommend"](**inputs)["item_id"].numpy().tolist() == [[b"b", b"c"]]
+
+
+def test_a_warm_up_request_has_one_row_an_input_and_row(made):
+    calls = read_warm_up(made / "1")
+    assert {call.signature for call in calls} == {
+        *("serving_default", "recommend", "recommend_2", "score")
+    }
+    for call in calls:
+        assert len({len(rows) for rows in [*call.inputs.values(), *call.answer.values()]}) == 1
+
+
+def test_labels_follow_versions_that_are_there(folder):
+    shutil.copytree(folder / "1", folder / "2")
+    shutil.copytree(folder / "1", folder / "12")
+    assert promote(folder, 2) == 2
+    assert labels_of(folder) == {"stable": 2, "canary": 12}
+    assert list(config_of(folder).model_version_policy.specific.versions) == [2, 12]
+    assert [one.labels for one in verify_folder(folder)] == [(), ("stable",), ("canary",)]
+    shutil.rmtree(folder / "2")
+    assert labels_of(folder) == {"canary": 12}
+    with pytest.raises(ValueError, match=r"no version as `stable` that is there. Versions: 1, 12"):
+        verify_folder(folder)
+    assert promote(folder) == 12
+    with pytest.raises(FileNotFoundError, match=r"has no version 7; it has 1, 12"):
+        promote(folder, 7)
+
+
+def test_a_further_export_is_canary_and_leaves_stable_where_it_is(folder):
+    models = ServedModels(table_model("user_id", SCORES))
+    assert export(models, folder, page_sizes=(2,), **PARTS).version == 2
+    assert labels_of(folder) == {"stable": 1, "canary": 2}
+
+
+def rewritten(folder, change):
+    """The warm-up file with its records changed."""
+    path = folder / "1" / WARM_UP
+    records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in change(records):
+            writer.write(record)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def other_answers(records):
+    return [record.replace(b"Brazil", b"Brasil") for record in records]
+
+
+@pytest.mark.parametrize(
+    ("hurt", "error", "match"),
+    [
+        (lambda f: (f / "1" / WARM_UP).unlink(), FileNotFoundError, "is missing: a server would"),
+        (lambda f: cut(f / "1" / WARM_UP), ValueError, "cannot be read .* would refuse to load"),
+        (lambda f: rewritten(f, lambda _: []), ValueError, "1 to 1000 records.* Received: 0"),
+        (lambda f: rewritten(f, lambda _: [b"\xff"]), ValueError, "record 0 cannot be read"),
+        (lambda f: rewritten(f, lambda _: [b""]), ValueError, "record 0 is no PredictRequest"),
+        (lambda f: rewritten(f, lambda r: r[:1] * 1001), ValueError, "Received: 1001"),
+        (lambda f: rewritten(f, lambda r: r[:1]), ValueError, "no warm-up record of recommend"),
+        (lambda f: rewritten(f, other_answers), ExportMismatch, "'Brazil', and was 'Brasil'"),
+        (lambda f: (f / "1" / "saved_model.pb").unlink(), FileNotFoundError, "no saved_model.pb"),
+        (lambda f: shutil.rmtree(f / "1" / "variables"), ExportMismatch, "exit code 1"),
+        (lambda f: (f / "batching.config").unlink(), FileNotFoundError, "batching.config is miss"),
+        (lambda f: (f / CONFIG).write_text("{"), ValueError, "no configuration of a server"),
+        (lambda f: shutil.rmtree(f / "1"), FileNotFoundError, "holds no version. Give a model's"),
+    ],
+)  # fmt: skip
+def test_a_hurt_folder_is_told_with_its_reason(hurt, error, match, folder):
+    hurt(folder)
+    with pytest.raises(error, match=match):
+        verify_folder(folder)
+
+
+def test_a_broken_request_stops_the_export(tmp_path, monkeypatch):
+    from tfrec_fusion.serving import export as module
+
+    monkeypatch.setattr(module, "write_warm_up", lambda folder, *_: (
+        (folder / WARM_UP.parent).mkdir(), (folder / WARM_UP).write_bytes(bytes(99))
+    ))  # fmt: skip
+    with pytest.raises(ValueError, match="cannot be read"):
+        export(
+            ServedModels(table_model("user_id", np.array(SCORES))),
+            tmp_path / "table",
+            page_sizes=(2,),
+            **PARTS,
+        )
+    assert list((tmp_path / "table").iterdir()) == []

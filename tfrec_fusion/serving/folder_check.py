@@ -1,0 +1,179 @@
+"""Is a model's folder what a server can serve? Checked without the model it was made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorflow.core.protobuf import saved_model_pb2
+
+from tfrec_fusion.serving.catalogue import LOWEST
+from tfrec_fusion.serving.kit import CANARY, CONFIG, STABLE, labels_of, versions_of
+from tfrec_fusion.serving.reload import call_in_clean_process
+from tfrec_fusion.serving.stock_ops import check_ops
+from tfrec_fusion.serving.verification import ExportMismatch, compare_numbers
+from tfrec_fusion.serving.warm_up import AnsweredCall, read_warm_up
+
+KIT = (CONFIG, "batching.config", "monitoring.config", "docker-compose.yaml", "README.md")
+
+
+@dataclass(frozen=True)
+class VersionCheck:
+    """What was found sound.
+
+    Attributes:
+        version: The version.
+        labels: What it is called.
+        signatures: What can be asked.
+        records: Warm-up records that were replayed.
+        max_abs_difference: Largest difference of a number from what the model in memory said when
+            it was exported.
+    """
+
+    version: int
+    labels: tuple[str, ...]
+    signatures: tuple[str, ...]
+    records: int
+    max_abs_difference: float
+
+
+def verify_folder(folder: str | Path) -> list[VersionCheck]:
+    """Checks every version of a model and the files beside them.
+
+    Operations are those of an unmodified server, inputs and outputs are batched, every signature
+    has a warm-up record, and each record, replayed in a process that has only TensorFlow, is
+    answered as it was when the model was exported.
+
+    Args:
+        folder: Of the model, which holds one folder a version.
+
+    Returns:
+        A row a version.
+
+    Raises:
+        FileNotFoundError: When there is no version, or a file is missing.
+        ValueError: When a file is damaged, an operation is not a server's, or a signature is not
+            batched.
+        ExportMismatch: When an answer is other than it was.
+
+    Example:
+
+    >>> verify_folder("savedmodels/mine")  # doctest: +SKIP
+    [VersionCheck(version=1, labels=('stable', 'canary'), ...)]
+    """
+    there = Path(folder)
+    versions = versions_of(there)
+    if not versions:
+        raise FileNotFoundError(
+            f"{there} holds no version. Give a model's folder, such as savedmodels/NAME, that "
+            "`python -m zoo export` wrote."
+        )
+    for name in KIT:
+        if not (there / name).is_file():
+            raise FileNotFoundError(f"{there / name} is missing. Export again to write it.")
+    labels = labels_of(there)
+    for label in (STABLE, CANARY):
+        if label not in labels:
+            raise ValueError(
+                f"{there / CONFIG} names no version as `{label}` that is there. Versions: "
+                f"{', '.join(map(str, versions))}. `python -m zoo promote {there}` writes it anew."
+            )
+    found = []
+    for version in versions:
+        called = tuple(sorted(label for label, one in labels.items() if one == version))
+        signatures, calls = check_version(there / str(version))
+        difference = _replay(there / str(version), calls)
+        found.append(VersionCheck(version, called, signatures, len(calls), difference))
+    return found
+
+
+def check_version(version_dir: Path) -> tuple[tuple[str, ...], list[AnsweredCall]]:
+    """Checks one version without running it; see `verify_folder`.
+
+    Returns:
+        Its signatures and its warm-up records.
+    """
+    if not (version_dir / "saved_model.pb").is_file():
+        raise FileNotFoundError(f"{version_dir} holds no saved_model.pb. Remove the folder.")
+    check_ops(version_dir)
+    signatures = _batched_signatures(version_dir)
+    calls = read_warm_up(version_dir)
+    if missing := sorted(set(signatures) - {call.signature for call in calls}):
+        raise ValueError(
+            f"{version_dir} has no warm-up record of {', '.join(missing)}: a server would answer "
+            "the first users slowly. Export again."
+        )
+    return signatures, calls
+
+
+def _replay(version_dir: Path, calls: list[AnsweredCall]) -> float:
+    """The largest difference between the recorded answers and those of a clean process."""
+    asked = [{"signature": call.signature, "inputs": call.inputs} for call in calls]
+    try:
+        answers = call_in_clean_process(version_dir, asked)
+    except RuntimeError as error:
+        raise ExportMismatch(str(error)) from None
+    return max(_compare(call, answer) for call, answer in zip(calls, answers, strict=True))
+
+
+def _batched_signatures(version_dir: Path) -> tuple[str, ...]:
+    """Names of the signatures, each tensor of which has the batch first."""
+    saved = saved_model_pb2.SavedModel.FromString((version_dir / "saved_model.pb").read_bytes())
+    (meta,) = saved.meta_graphs
+    found = {
+        name: one for name, one in meta.signature_def.items() if not name.startswith("__saved_")
+    }
+    for name, signature in found.items():
+        for tensors in (signature.inputs, signature.outputs):
+            for key, tensor in tensors.items():
+                shape = tensor.tensor_shape
+                if shape.unknown_rank or not shape.dim or shape.dim[0].size != -1:
+                    raise ValueError(
+                        f"{version_dir}: `{key}` of `{name}` must have the batch as its first "
+                        "dimension, for servers that put requests together."
+                    )
+    if "serving_default" not in found:
+        raise ValueError(
+            f"{version_dir} has no signature `serving_default`, which servers ask by default. "
+            f"It has {', '.join(sorted(found)) or 'none'}."
+        )
+    return tuple(sorted(found))
+
+
+def _compare(call: AnsweredCall, answer: dict[str, Any]) -> float:
+    """The largest difference of a number; texts may differ where scores tie."""
+    largest = 0.0
+    for name, recorded in call.answer.items():
+        if name not in answer:
+            raise ExportMismatch(f"`{call.signature}` no longer answers `{name}`.")
+        expected, got = np.array(recorded, object), np.array(answer[name], object)
+        if expected.shape != got.shape:
+            raise ExportMismatch(
+                f"`{call.signature}`: `{name}` must have the shape {expected.shape}. "
+                f"Received: {got.shape}."
+            )
+        if isinstance(expected.flat[0], str):
+            if (wrong := (expected != got) & ~_tied(call.answer["score"])).any():
+                where = tuple(int(one) for one in np.argwhere(wrong)[0])
+                raise ExportMismatch(
+                    f"`{call.signature}`: `{name}` at {where} is {got[where]!r}, and was "
+                    f"{expected[where]!r} when the model was exported."
+                )
+            continue
+        numbers = (got.astype(np.float32), expected.astype(np.float32))
+        largest = max(largest, compare_numbers(*numbers, f"{call.signature}: {name}"))
+    return largest
+
+
+def _tied(scores: Any) -> np.ndarray:
+    """`(batch, k)`: whether a score is that of a neighbour, or the last, within 1e-5."""
+    values = np.array(scores, np.float64)
+    near = np.abs(np.diff(values, axis=1)) <= 2e-5 * np.maximum(1, np.abs(values[:, 1:]))
+    near &= values[:, 1:] > LOWEST
+    tied = np.zeros(values.shape, bool)
+    tied[:, 1:] |= near
+    tied[:, :-1] |= near
+    tied[:, -1] = values[:, -1] > LOWEST  # the next one is not there to see
+    return tied

@@ -1,0 +1,199 @@
+"""What a server needs beside the versions of a model: configuration and instructions."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from tfrec_fusion.files.whole import write_text
+
+STABLE, CANARY = "stable", "canary"
+CONFIG = "models.config"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+BATCHING = """\
+max_batch_size { value: 64 }
+batch_timeout_micros { value: 1000 }
+max_enqueued_batches { value: 100 }
+num_batch_threads { value: 4 }
+allowed_batch_sizes: 1
+allowed_batch_sizes: 8
+allowed_batch_sizes: 32
+allowed_batch_sizes: 64
+"""
+
+MONITORING = """\
+prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }
+"""
+
+COMPOSE = Template("""\
+# docker compose up, in this folder. A new version is served within half a minute of its export.
+services:
+  serving:
+    image: tensorflow/serving:$${TF_SERVING_TAG:-latest}
+    ports:
+      - "127.0.0.1:8500:8500"  # gRPC
+      - "127.0.0.1:8501:8501"  # REST
+    volumes:
+      - .:/models/$name:ro
+    command:
+      - --model_config_file=/models/$name/models.config
+      - --model_config_file_poll_wait_seconds=30
+      - --allow_version_labels_for_unavailable_models=true
+      - --enable_batching=true
+      - --batching_parameters_file=/models/$name/batching.config
+      - --monitoring_config_file=/models/$name/monitoring.config
+""")
+
+README = Template("""\
+# $name
+
+Written by `python -m zoo export`, served by an unmodified TensorFlow Serving.
+
+    docker compose up
+
+Ask by REST:
+
+    curl -s http://127.0.0.1:8501/v1/models/$name/labels/stable:predict -d $body
+
+Ask by gRPC, from Python:
+
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+    import grpc, tensorflow as tf
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "$name"
+    request.model_spec.version_label.value = "stable"
+    request.inputs["user_id"].CopyFrom(tf.make_tensor_proto([$user]))
+    request.inputs["exclude_item_ids"].CopyFrom(tf.make_tensor_proto([[""]]))
+    request.inputs["allow_item_ids"].CopyFrom(tf.make_tensor_proto([[""]]))
+    channel = grpc.insecure_channel("127.0.0.1:8500")
+    answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, 30)
+    print(tf.make_ndarray(answer.outputs["title"]))
+
+What can be asked: `curl -s http://127.0.0.1:8501/v1/models/$name/metadata`. Every input has one row
+a question; lists of items are padded with "" and cannot be left out over REST. A cell without an
+answer has an empty item_id and the score -3.4e38.
+
+| file | what it is |
+|---|---|
+| `1/`, `2/`, ... | versions: SavedModels, with warm-up requests and the answers they must have |
+| `models.config` | which versions are served, and which are `stable` and `canary` |
+| `batching.config` | how requests are put together |
+| `monitoring.config` | Prometheus metrics at `/monitoring/prometheus/metrics` |
+
+A new version is `canary`; `python -m zoo promote FOLDER` makes the newest `stable`.
+`python -m zoo verify FOLDER` checks all of this again.
+""")
+
+
+def checked_name(folder: Path) -> str:
+    """The name a folder's model is served by.
+
+    Raises:
+        ValueError: When it is none that fits into an address.
+    """
+    name = folder.resolve().name
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            "A model's folder must be named by letters, digits, `_`, `.` and `-`, as it is part of "
+            f"an address. Received: {name!r}."
+        )
+    return name
+
+
+def versions_of(folder: str | Path) -> list[int]:
+    """The version numbers in a model's folder, in order."""
+    there = Path(folder)
+    names = [one.name for one in there.iterdir() if one.is_dir()] if there.is_dir() else []
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def write_kit(folder: Path, user_id: str) -> None:
+    """Writes what stands beside the versions; each file appears whole.
+
+    The newest version is `canary`; `stable` stays where it is, and is the newest at first.
+
+    Args:
+        folder: Of the model, with at least one version.
+        user_id: Of the README's example.
+    """
+    name, newest = checked_name(folder), versions_of(folder)[-1]
+    stable = labels_of(folder).get(STABLE, newest)
+    _write_config(folder, {STABLE: stable, CANARY: newest})
+    write_text(folder / "batching.config", BATCHING)
+    write_text(folder / "monitoring.config", MONITORING)
+    write_text(folder / "docker-compose.yaml", COMPOSE.substitute(name=name))
+    quoted = json.dumps(user_id, ensure_ascii=False)
+    lists = '"exclude_item_ids": [[""]], "allow_item_ids": [[""]]'
+    body = shlex.quote(f'{{"inputs": {{"user_id": [{quoted}], {lists}}}}}')
+    write_text(folder / "README.md", README.substitute(name=name, user=quoted, body=body))
+
+
+def promote(folder: str | Path, version: int | None = None) -> int:
+    """Makes a version `stable`.
+
+    Args:
+        folder: Of the model.
+        version: The newest by default.
+
+    Returns:
+        The version.
+
+    Raises:
+        FileNotFoundError: When the folder has no such version.
+    """
+    there = Path(folder)
+    versions = versions_of(there)
+    if not versions or (version is not None and version not in versions):
+        raise FileNotFoundError(
+            f"{there} has no version {'' if version is None else version}; it has "
+            f"{', '.join(map(str, versions)) or 'none'}."
+        )
+    chosen = versions[-1] if version is None else version
+    _write_config(there, {STABLE: chosen, CANARY: versions[-1]})
+    return chosen
+
+
+def labels_of(folder: Path) -> dict[str, int]:
+    """The versions by their labels, of those that are there.
+
+    Raises:
+        ValueError: When `models.config` cannot be read.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        return {}
+    try:
+        config = text_format.Parse(
+            path.read_text("utf-8"), model_server_config_pb2.ModelServerConfig()
+        )
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path} is no configuration of a server: {error}. Remove it and export again."
+        ) from None
+    versions = set(versions_of(folder))
+    return {
+        label: version
+        for one in config.model_config_list.config
+        for label, version in one.version_labels.items()
+        if version in versions
+    }
+
+
+def _write_config(folder: Path, labels: Mapping[str, int]) -> None:
+    name = checked_name(folder)
+    config = model_server_config_pb2.ModelServerConfig()
+    one = config.model_config_list.config.add()
+    one.name, one.base_path, one.model_platform = name, f"/models/{name}", "tensorflow"
+    one.model_version_policy.specific.versions.extend(sorted(set(labels.values())))
+    for label, version in labels.items():
+        one.version_labels[label] = version
+    write_text(folder / CONFIG, text_format.MessageToString(config))

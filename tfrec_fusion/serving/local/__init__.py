@@ -1,0 +1,1 @@
+"""A server for notebooks and laptops that answers as TensorFlow Serving does."""

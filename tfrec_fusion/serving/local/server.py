@@ -1,0 +1,185 @@
+"""Both fronts over one folder of models: started, drained, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+import grpc
+import uvicorn
+
+from tfrec_fusion.serving.local.answering import Answering
+from tfrec_fusion.serving.local.connection import connection_class
+from tfrec_fusion.serving.local.grpc_front import grpc_server
+from tfrec_fusion.serving.local.limits import Limits
+from tfrec_fusion.serving.local.rest import rest_app
+from tfrec_fusion.serving.local.watcher import Models
+
+START_SECONDS = 30.0
+
+
+class LocalServer:
+    """Serves exported models as TensorFlow Serving does, for notebooks and laptops.
+
+    The same paths, bodies, protocol buffers, error texts and metrics' names; the versions of a
+    folder are swapped without a failed request. Requests are not batched together. It listens on
+    this machine only, unless told otherwise.
+
+    Args:
+        folder: A model's folder, or a folder of models.
+        host: The address to listen on.
+        port: REST; 0 takes a free one.
+        grpc_port: gRPC; 0 takes a free one, None serves REST alone.
+        limits: What is taken at once.
+        poll_seconds: How often the folder is looked at.
+
+    Raises:
+        FileNotFoundError: When `folder` is no folder.
+        ValueError: When `folder` is a version's.
+
+    Example:
+    >>> with LocalServer("savedmodels") as server:  # doctest: +SKIP
+    ...     print(server.url)
+    http://127.0.0.1:8501
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8501,
+        grpc_port: int | None = 8500,
+        limits: Limits | None = None,
+        poll_seconds: float = 1.0,
+    ) -> None:
+        self.models = Models(Path(folder))
+        self.host = host
+        self.port = port
+        self.grpc_port = grpc_port
+        self.limits = limits or Limits()
+        self._poll_seconds = poll_seconds
+        self._answering = Answering(self.models, self.limits)
+        self._grpc: grpc.Server | None = None
+        self._uvicorn: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Where REST and the playground are."""
+        return f"http://{_bracketed(self.host)}:{self.port}"
+
+    @property
+    def grpc_address(self) -> str | None:
+        """Where gRPC is, if it is."""
+        return None if self.grpc_port is None else f"{_bracketed(self.host)}:{self.grpc_port}"
+
+    def start(self) -> LocalServer:
+        """Loads the models and listens; returns when requests are answered.
+
+        Raises:
+            OSError: When a port is taken or the address is not this machine's.
+        """
+        listener = self._listen()
+        try:
+            self._start_grpc()
+        except OSError:
+            listener.close()
+            raise
+        self.models.refresh()
+        self.models.watch(self._poll_seconds)
+        config = uvicorn.Config(
+            rest_app(self._answering),
+            http=connection_class(self.limits),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(self.limits.drain_seconds)),
+        )
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        server = self._uvicorn = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(server.serve(sockets=[listener])), name="rest", daemon=True
+        )
+        self._thread.start()
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                self.stop()
+                raise OSError(f"The server on {self.url} did not start: see its log.")
+            time.sleep(0.01)
+        if self._grpc is not None:
+            self._grpc.start()
+        return self
+
+    def stop(self) -> None:
+        """Refuses new requests, waits for those in flight, and frees the models."""
+        ended = self._grpc.stop(self.limits.drain_seconds) if self._grpc is not None else None
+        if self._uvicorn is not None and self._thread is not None:
+            self._uvicorn.should_exit = True
+            self._thread.join()
+        if ended is not None:
+            ended.wait()
+        self._answering.desk.close()
+        self.models.close()
+
+    def _listen(self) -> socket.socket:
+        listener = None
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            family, kind, protocol, _, address = found[0]
+            # The protocol by name: asyncio sends answers at once only on sockets that have it.
+            listener = socket.socket(family, kind, protocol)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(2048)
+        except OSError as error:
+            if listener is not None:
+                listener.close()
+            raise OSError(_refusal("port", self.host, self.port, error)) from error
+        self.port = listener.getsockname()[1]
+        return listener
+
+    def _start_grpc(self) -> None:
+        if self.grpc_port is None:
+            return
+        server = grpc_server(self._answering)
+        port = 0
+        with contextlib.suppress(RuntimeError):
+            port = server.add_insecure_port(f"{_bracketed(self.host)}:{self.grpc_port}")
+        if port == 0:
+            taken = OSError("the address is in use or not this machine's")
+            raise OSError(_refusal("grpc_port", self.host, self.grpc_port, taken))
+        self.grpc_port = port
+        self._grpc = server
+
+    def __enter__(self) -> LocalServer:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _refusal(name: str, host: str, port: int, error: OSError) -> str:
+    return (
+        f"`{name}` must be free on {host}. Received: {port}: {error.strerror or error}. "
+        "Stop what listens there, or choose another."
+    )

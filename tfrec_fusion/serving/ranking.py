@@ -1,0 +1,183 @@
+"""Which items are best: among all of them, or among those an inverted file finds."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfrec_fusion.serving.catalogue import LOWEST
+from tfrec_fusion.serving.inverted_file import InvertedFile
+
+Tensors = dict[str, Any]
+
+
+class Ranker(Protocol):
+    """Orders items for users or histories; indices in, indices out."""
+
+    def best(self, asked: Tensors, unknown: Any, hidden: Any, allowed: Any, k: int) -> Any:
+        """The best items.
+
+        Args:
+            asked: `user_id (batch,)`, or `history (batch, steps)`.
+            unknown: `(batch,)`, who is answered with popular items.
+            hidden: `(batch, any)` item indices never answered; 0 hides nothing more.
+            allowed: `(batch, any)`: where a row has any but 0, no other item is answered, and where
+                it has only -1, none.
+            k: How many.
+
+        Returns:
+            Scores and item indices `(batch, k)`, best first; where there is none the lowest finite
+            float32 and any index.
+        """
+        ...
+
+    def score(self, asked: Tensors, unknown: Any, items: Any) -> Any:
+        """Scores `(batch,)` of `items (batch,)`."""
+        ...
+
+
+class ExactRanker:
+    """Scores every item.
+
+    Args:
+        models: Keras models by what they are asked with, `user_id` or `history`, to
+            `{"scores": (batch, num_items)}`.
+        popularity: `(num_items,)`.
+    """
+
+    def __init__(self, models: dict[str, keras.Model], popularity: tf.Variable) -> None:
+        self.models, self.popularity = models, popularity
+
+    def best(self, asked: Tensors, unknown: Any, hidden: Any, allowed: Any, k: int) -> Any:
+        """As of `Ranker`."""
+        scores = masked(self._all(asked, unknown), hidden, allowed)
+        return tf.math.top_k(scores, k)
+
+    def score(self, asked: Tensors, unknown: Any, items: Any) -> Any:
+        """As of `Ranker`."""
+        return tf.gather(self._all(asked, unknown), items, batch_dims=1)
+
+    def _all(self, asked: Tensors, unknown: Any) -> Any:
+        (name,) = asked
+        num_items = self.popularity.shape[0]
+        scores = output_of(self.models[name], asked, "scores", num_items)
+        return tf.where(unknown[:, None], self.popularity[None, :], scores)
+
+
+class NearestRanker:
+    """Scores the items that an inverted file finds for a query, and those that are allowed.
+
+    Args:
+        models: Keras models by what they are asked with to `{"query": (batch, dim)}`.
+        index: Of vectors `(num_items, dim + 1)`, the last column multiplied by 1.
+        popularity: `(num_items,)`.
+    """
+
+    def __init__(
+        self, models: dict[str, keras.Model], index: InvertedFile, popularity: np.ndarray
+    ) -> None:
+        self.models, self.index = models, index
+        most = min(index.num_probes * index.capacity, len(popularity) - 1)
+        order = 1 + np.argsort(-popularity[1:], kind="stable")[:most]
+        self.popular = tf.Variable(order.astype(np.int32), trainable=False, name="popular")
+        self.popularity = tf.Variable(popularity, trainable=False, name="popularity")
+
+    def best(self, asked: Tensors, unknown: Any, hidden: Any, allowed: Any, k: int) -> Any:
+        """As of `Ranker`."""
+        query = self._query(asked)
+        found = self.index(query)
+        items, scores = self._with_popular(found["items"], found["scores"], unknown)
+        only = tf.reduce_any(allowed != 0, axis=1, keepdims=True)
+
+        def with_allowed() -> tuple[Any, Any]:
+            chosen = tf.where(_first_ones(allowed), tf.maximum(allowed, 0), 0)
+            own = self._scores_of(query, unknown, chosen)
+            own = tf.where((chosen > 0) & only, own, LOWEST)
+            both = tf.concat([tf.where(only, LOWEST, scores), own], axis=1)
+            return tf.concat([items, chosen], axis=1), both
+
+        items, scores = tf.cond(tf.reduce_any(only), with_allowed, lambda: (items, scores))
+        # What is hidden is at most so many: no more than these can be among the best.
+        number = tf.minimum(tf.shape(scores)[1], k + tf.shape(hidden)[1])
+        scores, places = tf.math.top_k(scores, number)
+        items = tf.gather(items, places, batch_dims=1)
+        known = tf.reduce_any(items[:, :, None] == hidden[:, None, :], axis=2)
+        scores = tf.where(known, LOWEST, scores)
+        scores = tf.pad(scores, [[0, 0], [0, k]], constant_values=LOWEST)
+        scores, places = tf.math.top_k(scores, k)
+        return scores, tf.gather(tf.pad(items, [[0, 0], [0, k]]), places, batch_dims=1)
+
+    def score(self, asked: Tensors, unknown: Any, items: Any) -> Any:
+        """As of `Ranker`."""
+        return self._scores_of(self._query(asked), unknown, items[:, None])[:, 0]
+
+    def _query(self, asked: Tensors) -> Any:
+        (name,) = asked
+        query = output_of(self.models[name], asked, "query", self.index.dim - 1)
+        return tf.pad(query, [[0, 0], [0, 1]], constant_values=1.0)
+
+    def _with_popular(self, items: Any, scores: Any, unknown: Any) -> tuple[Any, Any]:
+        """Popular items in the rows of those who are unknown."""
+        room = tf.shape(items)[1] - tf.size(self.popular)
+        popular = tf.pad(tf.convert_to_tensor(self.popular), [[0, room]])
+        of_popular = tf.where(popular > 0, tf.gather(self.popularity, popular), LOWEST)
+        items = tf.where(unknown[:, None], popular[None, :], items)
+        return items, tf.where(unknown[:, None], of_popular[None, :], scores)
+
+    def _scores_of(self, query: Any, unknown: Any, items: Any) -> Any:
+        of_popular = tf.gather(self.popularity, items)
+        return tf.where(unknown[:, None], of_popular, self.index.scores_of(query, items))
+
+
+def output_of(model: keras.Model, inputs: Tensors, name: str, width: int | None = None) -> Any:
+    """An output of a Keras model in float32, checked.
+
+    Raises:
+        ValueError: When the model has no such output, or it is not `(batch, width)`.
+    """
+    outputs = model(inputs, training=False)
+    if not isinstance(outputs, dict) or name not in outputs:
+        got = sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__
+        raise ValueError(f"The model must output a dict with '{name}'. Received: {got}.")
+    found = outputs[name]
+    if width is not None and (found.shape.rank != 2 or found.shape[1] not in (None, width)):
+        raise ValueError(
+            f"The model's '{name}' must have the shape (batch, {width}), the unseen item 0 "
+            f"included among scores. Received: {tuple(found.shape)}."
+        )
+    return tf.cast(found, tf.float32)
+
+
+def masked(scores: Any, hidden: Any, allowed: Any) -> Any:
+    """Scores `(batch, num_items)` with item 0, `hidden`, and what is not `allowed`, put last."""
+    scores = _lowest_at(scores, tf.pad(hidden, [[0, 0], [1, 0]]))
+    only = tf.reduce_any(allowed != 0, axis=1, keepdims=True)
+
+    def only_allowed() -> Any:
+        cells = _cells(tf.maximum(allowed, 0))
+        there = tf.scatter_nd(cells, tf.ones_like(cells[:, 0]), tf.shape(scores)) > 0
+        return tf.where(there | ~only, scores, LOWEST)
+
+    return tf.cond(tf.reduce_any(only), only_allowed, lambda: scores)
+
+
+def _first_ones(items: Any) -> Any:
+    """`(batch, any)`: whether an item stands for the first time in its row."""
+    same = items[:, :, None] == items[:, None, :]
+    return ~tf.reduce_any(
+        tf.linalg.band_part(same, -1, 0) & ~tf.eye(tf.shape(items)[1], dtype=tf.bool), axis=2
+    )
+
+
+def _cells(items: Any) -> Any:
+    """`(batch * any, 2)` row and column of each of `items` `(batch, any)`."""
+    rows = tf.broadcast_to(tf.range(tf.shape(items)[0])[:, None], tf.shape(items))
+    return tf.reshape(tf.stack([rows, items], axis=-1), [-1, 2])
+
+
+def _lowest_at(scores: Any, items: Any) -> Any:
+    cells = _cells(items)
+    return tf.tensor_scatter_nd_update(scores, cells, tf.fill(tf.shape(cells)[:1], LOWEST))

@@ -1,0 +1,101 @@
+"""The commands that write SavedModels and look whether they are what they should be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from tfrec_fusion.serving.folder_check import verify_folder
+from tfrec_fusion.serving.inverted_file import Precision
+from tfrec_fusion.serving.kit import promote as promote_version
+from zoo.run import load_run
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--to", "folder", required=True, type=click.Path(path_type=Path), help="Model folder."
+)
+@click.option(
+    "-k",
+    "page_sizes",
+    multiple=True,
+    default=(10,),
+    show_default=True,
+    help="How many items are answered; repeated: recommend_10, recommend_100.",
+)
+@click.option("--version", type=click.IntRange(1), help="One more than the latest by default.")
+@click.option(
+    "--with-texts/--without-texts",
+    default=None,
+    help="Put the language model in, for search and new items; by default where it is read.",
+)
+@click.option(
+    "--index",
+    type=click.Choice(get_args(Precision)),
+    help="Look through some of the items, their vectors in these numbers; by default all.",
+)
+@click.option("--recall-floor", default=0.95, show_default=True, help="Least recall of an index.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def export(
+    run: Path,
+    folder: Path,
+    page_sizes: tuple[int, ...],
+    version: int | None,
+    with_texts: bool | None,
+    index: Precision | None,
+    recall_floor: float,
+    as_json: bool,
+) -> None:
+    """Write a SavedModel for TensorFlow Serving and check it in a clean process."""
+    # TF Text and KerasHub take seconds to import: other commands need not wait for them.
+    from zoo.exporting import export_run
+
+    report = export_run(
+        load_run(run),
+        folder,
+        page_sizes=page_sizes,
+        version=version,
+        with_texts=with_texts,
+        index=index,
+        recall_floor=recall_floor,
+        say=lambda line: click.echo(line, err=True),
+    )
+    if as_json:
+        answer = {"path": str(report.path), "version": report.version}
+        answer |= {"signatures": report.signatures, "size_bytes": report.size_bytes}
+        click.echo(json.dumps(answer | {"max_abs_difference": report.max_abs_difference}))
+        return
+    click.echo(
+        f"{report.path}: {', '.join(report.signatures)}; {report.size_bytes / 2**20:.1f} MiB; "
+        f"answers in a clean process differ by at most {report.max_abs_difference:.1e}."
+    )
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(folder: Path, as_json: bool) -> None:
+    """Check every version in FOLDER, such as savedmodels/NAME, as its server would meet it."""
+    found = verify_folder(folder)
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), "versions": [vars(one) for one in found]}))
+        return
+    for one in found:
+        labels = f" ({', '.join(one.labels)})" if one.labels else ""
+        click.echo(
+            f"{folder}/{one.version}{labels}: {len(one.signatures)} signatures; {one.records} "
+            f"warm-up records answered within {one.max_abs_difference:.1e} of the model's answers."
+        )
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--version", type=click.IntRange(1), help="The newest by default.")
+def promote(folder: Path, version: int | None) -> None:
+    """Label a version of FOLDER `stable`."""
+    chosen = promote_version(folder, version)
+    click.echo(f"{folder}: version {chosen} is stable.")

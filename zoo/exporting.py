@@ -1,0 +1,163 @@
+"""A run becomes a SavedModel: which of its models answer which signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfrec_fusion.serving.export import ExportReport, export
+from tfrec_fusion.serving.inverted_file import Precision
+from tfrec_fusion.serving.served import ServedModels
+from tfrec_fusion.text.encoder import TextEncoder
+from zoo.gpt2_hybrid import GPT2Hybrid
+from zoo.indexing import ItemIndex, item_index, ndcg_beside_exact
+from zoo.recommender import Recommender
+from zoo.run import Run
+from zoo.text_models import item_of_text_model, meaning_model, score_of_text_model
+from zoo.text_vectors import text_vectors
+
+_TEXTS_AT_ONCE = 64
+
+
+def export_run(
+    run: Run,
+    directory: str | Path,
+    *,
+    page_sizes: Sequence[int] = (10,),
+    version: int | None = None,
+    with_texts: bool | None = None,
+    index: Precision | None = None,
+    recall_floor: float = 0.95,
+    say: Callable[[str], None] = lambda line: None,
+) -> ExportReport:
+    """Exports a run with every signature its model can answer.
+
+    Args:
+        run: A trained run.
+        directory: Folder of the model, which holds one folder a version.
+        page_sizes: How many items are answered, a signature each.
+        version: A positive number; by default one more than the latest.
+        with_texts: Whether the language model goes along, for `search`, `score_text` and
+            `embed_items`; by default where the model reads texts. A model that reads none can
+            still have `search`, by the language model `minilm`.
+        index: Looks through some of the items instead of all, see `zoo.indexing`, and keeps their
+            vectors as `float32`, `bfloat16` or `int8`; by default all are looked through.
+        recall_floor: The least share of the ten best items that an index must find.
+        say: Told what an index costs.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ValueError: As of `serving.export.export` and `zoo.indexing.item_index`.
+        ExportMismatch: When the SavedModel answers other than the models; nothing is left.
+    """
+    found = None
+    if index is not None:
+        found = item_index(run.model, run.recommender.known, index, recall_floor)
+        parts = (run.known_at_test, run.parts["test"])
+        ndcg, exact = ndcg_beside_exact(run.model, found, *parts)
+        say(
+            f"index: {found.index.num_probes} of {found.index.num_lists} lists are looked through; "
+            f"recall@10 {found.recall:.4f} of the exact search, NDCG@10 {ndcg:.4f} on the test "
+            f"part instead of {exact:.4f}"
+        )
+    options = run.info.get("options", {})
+    language_model = None
+    if _reads_text(run.model) if with_texts is None else with_texts:
+        language_model = (options.get("text_preset", "minilm"), options.get("text_length", 64))
+    return export_recommender(
+        run.recommender,
+        directory,
+        page_sizes=page_sizes,
+        version=version,
+        language_model=language_model,
+        index=found,
+    )
+
+
+def export_recommender(
+    recommender: Recommender,
+    directory: str | Path,
+    *,
+    page_sizes: Sequence[int] = (10,),
+    version: int | None = None,
+    language_model: tuple[str, int] | None = None,
+    index: ItemIndex | None = None,
+) -> ExportReport:
+    """Exports a trained model and what it answers about.
+
+    Args:
+        recommender: The model with its ids, titles and events.
+        directory: As of `export_run`, as are the two arguments after it.
+        page_sizes: How many items are answered, a signature each.
+        version: A positive number; by default one more than the latest.
+        language_model: A preset (`text.presets`) and the most tokens of a text; for a model that
+            reads texts those it was trained with. None leaves texts out.
+        index: Finds items for users and histories, instead of scores of all.
+    """
+    model: Any = recommender.model
+    texts = {} if language_model is None else _text_models(recommender, *language_model)
+    if index is None:
+        ranking = {
+            "score": model.score_model(recommender.known, frozen=True),
+            "history": model.history_model(),
+        }
+    else:
+        ranking = {"score": index.of_users, "history": index.of_histories, "index": index.index}
+    return export(
+        ServedModels(
+            **ranking,
+            similarity=model.similarity_model(),
+            **texts,
+        ),
+        directory,
+        user_ids=recommender.users.ids,
+        item_ids=recommender.items.ids,
+        titles=recommender.titles,
+        known=recommender.known.matrix(),
+        popularity=recommender.popularity,
+        page_sizes=page_sizes,
+        version=version,
+    )
+
+
+def _reads_text(model: Any) -> bool:
+    return bool(getattr(getattr(model, "config", None), "reads_text", False))
+
+
+def _text_models(recommender: Recommender, preset: str, length: int) -> dict[str, Any]:
+    """The language model, and what reads its vectors."""
+    model: Any = recommender.model
+    own = _reads_text(model)
+    texts = recommender.titles if recommender.texts is None else recommender.texts
+    encoder = TextEncoder(preset, max_length=length)
+    if own and getattr(model.config, "tunes_text", False):
+        language_model = _tuned(encoder, model.get_layer("item_text").tower)
+        vectors = _read_all(language_model, texts)
+    else:
+        language_model, vectors = encoder.model, text_vectors(texts, preset, length)
+    found: dict[str, Any] = {"encoder": language_model, "search": meaning_model(vectors)}
+    if own and isinstance(model, GPT2Hybrid):
+        found["item_of_text"] = item_of_text_model(model)
+        found["score_of_text"] = score_of_text_model(model, recommender.known)
+    return found
+
+
+def _tuned(encoder: TextEncoder, tower: Any) -> keras.Model:
+    """The tokens of the language model, and its weights as they are after training."""
+    text = keras.Input((), dtype="string", name="text")
+    found = encoder.tokens(text)
+    return keras.Model(text, tower(found["token_ids"], found["num_tokens"]), name="text_encoder")
+
+
+def _read_all(language_model: keras.Model, texts: Iterable[str]) -> np.ndarray:
+    """`(num_texts, dim)`; zeros where there is no word."""
+    given = [str(text) for text in texts]
+    vectors = language_model.predict(np.array(given, object), batch_size=_TEXTS_AT_ONCE, verbose=0)
+    vectors[[not text.strip() for text in given]] = 0
+    return vectors

@@ -1,0 +1,159 @@
+"""An inverted file over a trained model's items, made as large as a stated recall asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfrec_fusion.data.events import Events
+from tfrec_fusion.evaluation.ranking import evaluate_ranking
+from tfrec_fusion.serving.catalogue import LOWEST
+from tfrec_fusion.serving.inverted_file import InvertedFile, Precision
+from zoo.candidates import candidate_vectors
+
+K = 10
+_MOST_USERS = 1000
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class ItemIndex:
+    """Queries, and what finds items for them.
+
+    Attributes:
+        of_users: `{"user_id": (batch,)}` → `{"query": (batch, dim)}`.
+        of_histories: `{"history": (batch, steps)}` → the same, or None.
+        index: Over `candidate_vectors`.
+        recall: Share of the exact search's ten best new items that it finds, on average over users
+            by whom it was not chosen how far to look.
+    """
+
+    of_users: keras.Model
+    of_histories: keras.Model | None
+    index: InvertedFile
+    recall: float
+
+
+def item_index(
+    model: Any,
+    known: Events,
+    precision: Precision = "float32",
+    recall_floor: float = 0.95,
+    capacity: int = 128,
+    seed: int = 0,
+) -> ItemIndex:
+    """Makes an index that finds enough of what the exact search finds.
+
+    Up to 1,000 users ask. With half of them the number of lists to look through is doubled until
+    the recall is reached; the other half says what recall there is.
+
+    Args:
+        model: A trained model of two towers.
+        known: What users did: read by the query, and not recommended again.
+        precision: How item vectors are kept, see `serving.inverted_file`.
+        recall_floor: The least recall at 10, above 0 and up to 1.
+        capacity: Items a list holds at most.
+        seed: Of k-means and the users.
+
+    Raises:
+        ValueError: When the model's scores are no products of vectors, the floor is out of range,
+            there are fewer than two users or ten items, or the recall stays below the floor though
+            every list is looked through, as short numbers can make it.
+    """
+    if not 0 < recall_floor <= 1:
+        raise ValueError(f"`recall_floor` must be above 0 and at most 1. Received: {recall_floor}.")
+    vectors = candidate_vectors(model)
+    if vectors is None:
+        raise ValueError(
+            f"{type(model).__name__} has no item vectors whose product with a query is the score: "
+            "it cannot be indexed. Export it without an index, or take a model of two towers."
+        )
+    users = np.unique(known.user)
+    if len(users) < 2 or len(vectors) <= K:
+        raise ValueError(
+            f"An index is measured with at least 2 users and {K} items. "
+            f"Received: {len(users)} users, {len(vectors) - 1} items."
+        )
+    of_users, of_histories = model.query_models(known)
+    rng = np.random.default_rng(seed)
+    asking = rng.permutation(users)[:_MOST_USERS]
+    queries = with_one(of_users.predict({"user_id": asking}, batch_size=256, verbose=0)["query"])
+    index = InvertedFile.of(vectors, capacity, 1, precision, seed)
+    seen = known.matrix()[asking]
+    half = len(asking) // 2
+    best = _best(lambda some: some @ vectors.T, queries, seen)
+
+    def recall(some: slice) -> float:
+        found = _best(lambda asked: all_scores(index, asked), queries[some], seen[some])
+        pairs = zip(found, best[some], strict=True)
+        return float(np.mean([len(np.intersect1d(one, other)) / K for one, other in pairs]))
+
+    while recall(slice(half)) < recall_floor and index.num_probes < index.num_lists:
+        index.num_probes = min(2 * index.num_probes, index.num_lists)
+    measured = recall(slice(half, None))
+    while measured < recall_floor and index.num_probes < index.num_lists:
+        index.num_probes = min(2 * index.num_probes, index.num_lists)
+        measured = recall(slice(half, None))
+    if measured < recall_floor:
+        raise ValueError(
+            f"The index finds {measured:.3f} of the ten best items, looking through all its lists: "
+            f"{precision} numbers are too short for recall_floor={recall_floor}. Take a longer "
+            "precision or a lower floor."
+        )
+    return ItemIndex(of_users, of_histories, index, measured)
+
+
+def ndcg_beside_exact(
+    model: Any, found: ItemIndex, known: Events, heldout: Events
+) -> tuple[float, float]:
+    """NDCG@10 of the index and of the exact search.
+
+    Args:
+        model: The indexed model.
+        found: Its index.
+        known: What is known when the held-out events are predicted.
+        heldout: What should be found.
+    """
+    vectors: Any = candidate_vectors(model)
+    of_users, _ = model.query_models(known)
+    candidates = np.arange(known.num_items) > 0
+
+    def ndcg(scores: Callable[[np.ndarray], np.ndarray]) -> float:
+        def score(users: np.ndarray) -> np.ndarray:
+            return scores(with_one(np.asarray(of_users({"user_id": users})["query"])))
+
+        parts = (known.matrix(), heldout.matrix())
+        result = evaluate_ranking(
+            score, *parts, ks=[K], candidates=candidates, batch_size=_AT_ONCE, num_bootstrap=0
+        )
+        return result.metrics[f"ndcg@{K}"]
+
+    return ndcg(lambda asked: all_scores(found.index, asked)), ndcg(lambda one: one @ vectors.T)
+
+
+def all_scores(index: InvertedFile, queries: np.ndarray) -> np.ndarray:
+    """`(batch, num_items)` with the lowest finite value where the index does not look."""
+    found = index(queries)
+    scores = np.full((len(queries), index.num_items), LOWEST, np.float32)
+    np.put_along_axis(scores, np.asarray(found["items"]), np.asarray(found["scores"]), axis=1)
+    return scores
+
+
+def with_one(query: np.ndarray) -> np.ndarray:
+    """Queries as `candidate_vectors` want them."""
+    return np.concatenate([query, np.ones_like(query[:, :1])], axis=1).astype(np.float32)
+
+
+def _best(scores: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, seen: Any) -> np.ndarray:
+    """`(number, 10)` the best items that are not seen yet."""
+    found = []
+    for start in range(0, len(queries), _AT_ONCE):
+        some = np.array(scores(queries[start : start + _AT_ONCE]))
+        some[:, 0] = LOWEST
+        some[seen[start : start + _AT_ONCE].toarray() > 0] = LOWEST
+        found.append(np.argpartition(-some, K - 1, axis=1)[:, :K])
+    return np.concatenate(found)
