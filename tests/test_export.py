@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import tensorflow as tf
+from serving_models import table_model
 
 from tfrec_fusion.serving import export as export_module
 from tfrec_fusion.serving import reload, verification
@@ -54,15 +55,6 @@ PARTS = {
     "popularity": POPULARITY,
 }
 SMALL = {**PARTS, "page_sizes": (2,)}
-
-
-def table_model(name: str, scores: list[list[float]]) -> keras.Model:
-    """A model that looks its scores up in a table."""
-    index = keras.Input((), dtype="int32", name=name)
-    table = keras.layers.Embedding(len(scores), len(scores[0]), name="table")
-    model = keras.Model({name: index}, {"scores": table(index)})
-    table.set_weights([np.array(scores, np.float32)])
-    return model
 
 
 def last_item_model() -> keras.Model:

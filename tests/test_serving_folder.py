@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
+from serving_models import table_model
 from tensorflow_serving.config import model_server_config_pb2
-from test_export import PARTS, SCORES, table_model
+from test_export import PARTS, SCORES
 
 from tfrec_fusion.serving.export import export
 from tfrec_fusion.serving.folder_check import verify_folder
