@@ -187,6 +187,7 @@ TASKS = """
 """
 
 
+@pytest.mark.slow
 def test_two_devices_train_several_tasks_as_one():
     here = __file__.rsplit("/", 1)[0]
     command = [sys.executable, "-c", textwrap.dedent(TASKS), here]

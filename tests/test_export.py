@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -315,6 +316,15 @@ def test_versions_count_up_and_are_never_overwritten(scores_only, tmp_path):
     with pytest.raises(FileExistsError, match=r"8 exists already.*Leave `version` out"):
         export(scores_only, tmp_path, page_sizes=(2,), version=8, **PARTS)
     assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["7", "8", *KIT])
+
+
+def test_what_a_killed_export_left_goes_after_a_day(scores_only, tmp_path):
+    old, new = tmp_path / ".1-abc", tmp_path / ".2-def"
+    for one in (old, new):
+        (one / "1").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    export(scores_only, tmp_path, **SMALL)
+    assert not old.exists() and new.exists()
 
 
 def wrong(answers, change):

@@ -19,11 +19,14 @@ def ask(rest, model="films", **body):
     return rest.post(f"/v1/models/{model}:predict", json=body)
 
 
-BOB = {"user_id": "bob", "exclude_item_ids": ["d"]}
+BOB = {"user_id": "bob", "exclude_item_ids": ["d"], "allow_item_ids": [""]}
+ALL = {"allow_item_ids": [[""]]}
+ONE = json.dumps({"inputs": {"user_id": ["a"], "exclude_item_ids": [[""]], **ALL}})
 
 
 def test_columns_are_answered_by_columns(rest):
     columns = {"user_id": ["ann", "new"], "exclude_item_ids": [["b"], [""]]}
+    columns["allow_item_ids"] = [[""], [""]]
     assert ask(rest, inputs=columns).json() == {
         "outputs": {
             "item_id": [["c", "d", ""], ["d", "b", "c"]],
@@ -96,37 +99,37 @@ DEEP = "[" * 100_000
         ("films", {"instances": []}, "No values in 'instances' array"),
         ("films", {"instances": ["a"]}, "plain list, but expecting list of objects"),
         ("films", {"instances": [BOB, "a"]}, "Expecting object but got 'a' at item 1"),
-        ("films", {"instances": [{**BOB, "k": 1}]}, "keys must be equal to: exclude_item_ids,user"),
+        ("films", {"instances": [{**BOB, "k": 1}]}, "keys must be equal to: allow_item_ids,exc"),
         ("films", {"instances": [{"user_id": "a"}]}, "element: 0 .* keys must be equal to"),
         ("films", {"instances": [BOB, {**BOB, "exclude_item_ids": []}]}, "unexpected size: 0"),
         ("films", {"inputs": ["a"]}, "plain value/list, but expecting an object"),
-        ("films", {"inputs": {"user_id": ["a"]}}, "Missing named input: exclude_item_ids"),
+        ("films", {"inputs": {"user_id": ["a"]}}, "Missing named input: allow_item_ids"),
         ("films", {"inputs": {**BOB, "k": 1}}, "Unknown named input: 'k'"),
         ("films", {"signature_name": 1}, "'signature_name' key must be a string"),
         ("films", {"signature_name": "no", "inputs": []}, '"no" not found in signature def'),
         (
             "films",
-            {"inputs": {"user_id": [["a"]], "exclude_item_ids": [[""]]}},
+            {"inputs": {"user_id": [["a"]], "exclude_item_ids": [[""]], **ALL}},
             r"`user_id` must have the shape \(any\). Received: \(1, 1\)",
         ),
         (
             "films",
-            {"inputs": {"user_id": [1], "exclude_item_ids": [[""]]}},
+            {"inputs": {"user_id": [1], "exclude_item_ids": [[""]], **ALL}},
             "`user_id`: JSON Value: 1 Type: Number is not of expected type: string",
         ),
         (
             "films",
-            {"inputs": {"user_id": ["a", None], "exclude_item_ids": [[""]]}},
+            {"inputs": {"user_id": ["a", None], "exclude_item_ids": [[""]], **ALL}},
             "Type: Null is not of expected type",
         ),
         (
             "films",
-            '{"inputs": {"user_id": ["\\ud800"], "exclude_item_ids": [[""]]}}',
+            ONE.replace('"a"', '"\\ud800"'),
             "half of a surrogate pair",
         ),
         (
             "films",
-            {"inputs": {"user_id": ["a"] * 2000, "exclude_item_ids": [[""]]}},
+            {"inputs": {"user_id": ["a"] * 2000, "exclude_item_ids": [[""]], **ALL}},
             "at most 1,024 rows in one request. Received: 2,000",
         ),
         (
@@ -214,7 +217,7 @@ def test_a_wrong_body_is_refused_with_what_is_wrong(rest, model, body, match):
 )
 def test_an_unknown_target_is_refused(local_server, path, status, error):
     connection = http.client.HTTPConnection("127.0.0.1", local_server.port, timeout=20)
-    connection.request("POST", path, '{"inputs": {"user_id": ["a"], "exclude_item_ids": [[""]]}}')
+    connection.request("POST", path, ONE)
     refused = connection.getresponse()  # this client sends a path as it is, dots and all
     assert refused.status == status
     told = json.loads(refused.read())["error"]

@@ -22,6 +22,8 @@ from tfrec_fusion.serving.stock_ops import check_ops
 from tfrec_fusion.serving.verification import questions_of, verify_answers
 from tfrec_fusion.serving.warm_up import AnsweredCall, write_warm_up
 
+_LEFT_SECONDS = 24 * 3600
+
 
 @dataclass(frozen=True)
 class ExportReport:
@@ -117,6 +119,7 @@ def export(
     number = _free_version(parent, version)
     parent.mkdir(parents=True, exist_ok=True)
     target = parent / str(number)
+    _remove_leftovers(parent)
     hidden = Path(tempfile.mkdtemp(prefix=f".{number}-", dir=parent))
     try:
         written = hidden / str(number)
@@ -151,6 +154,13 @@ def _free_version(directory: Path, version: int | None) -> int:
             "Leave `version` out to write the next one, or remove that folder."
         )
     return version
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Hidden folders of exports that were killed; those of today may still be written."""
+    for one in directory.glob(".[0-9]*-*"):
+        if one.is_dir() and time.time() - one.stat().st_mtime > _LEFT_SECONDS:
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def _checked_sizes(page_sizes: Sequence[int], num_items: int) -> tuple[int, ...]:
