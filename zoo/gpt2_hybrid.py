@@ -192,11 +192,7 @@ class GPT2Hybrid(keras.Model):
         """What the query reads of who asks."""
         inputs = {"user_id": user_id} if self.config.reads_user_id else {}
         if self.config.reads_history:
-            if known is None:
-                raise ValueError("`known` is needed: this model's query reads what users did.")
-            histories = known.histories(self.config.history_length)
-            table = HistoryTable(*histories.shape, name="histories")
-            table.set_histories(histories)
+            table = HistoryTable.of_known(known, self.config.history_length, name="histories")
             inputs["history"] = table(user_id)
         return inputs
 

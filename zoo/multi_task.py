@@ -180,9 +180,7 @@ class MultiTask(GPT2Hybrid):
         inputs = {
             name: keras.Input((), dtype="int32", name=name) for name in ("user_id", "item_id")
         }
-        histories = known.histories(self.config.history_length)
-        table = HistoryTable(*histories.shape, name="histories")
-        table.set_histories(histories)
+        table = HistoryTable.of_known(known, self.config.history_length, name="histories")
         history = table(inputs["user_id"])
         catalogue = item_rows(layers, self.config, inputs["user_id"], catalogue=True)
         rows = ops.take(catalogue, history, axis=0)

@@ -129,11 +129,7 @@ class ProfileSemanticsBehaviour(keras.Model):
         user_id = keras.Input((), dtype="int32", name="user_id")
         history = None
         if self.config.reads_history:
-            if known is None:
-                raise ValueError("`known` is needed: this model's query reads what users did.")
-            histories = known.histories(self.config.history_length)
-            table = HistoryTable(*histories.shape, name="histories")
-            table.set_histories(histories)
+            table = HistoryTable.of_known(known, self.config.history_length, name="histories")
             history = table(user_id)
         scores = self._scores(user_id, history, frozen)
         return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")

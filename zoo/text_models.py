@@ -8,8 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfrec_fusion.layers.embedding import HistoryTable
-from zoo.hybrid_parts import content_of, item_rows, query_rows, weighed
+from zoo.hybrid_parts import content_of
 from zoo.matrix_layers import DenseMatrix
 
 
@@ -46,14 +45,8 @@ def score_of_text_model(model: Any, known: Any) -> keras.Model | None:
     layers = {layer.name: layer for layer in model.layers}
     user_id = keras.Input((), dtype="int32", name="user_id")
     text = keras.Input((config.text_dim,), name="text")
-    inputs, rows = {"user_id": user_id}, None
-    if config.reads_history:
-        histories = known.histories(config.history_length)
-        table = HistoryTable(*histories.shape, name="histories")
-        table.set_histories(histories)
-        inputs["history"] = table(user_id)
-        rows = item_rows(layers, config, inputs["history"])
-    query = weighed(layers, query_rows(layers, config, inputs, rows, last=True))
+    of_users, _ = model.query_models(known)
+    query = of_users({"user_id": user_id})["query"]
     candidate = _rows_of_text(layers, config, text)
     stretch, boost = _lift_of_new_items(layers["logits"])
     score = stretch * ops.sum(query * candidate, axis=-1) / config.temperature + boost

@@ -175,6 +175,25 @@ class HistoryTable(keras.layers.Layer):
             trainable=False,
         )
 
+    @classmethod
+    def of_known(cls, known: Any, length: int, **kwargs: Any) -> HistoryTable:
+        """The table of what users did.
+
+        Args:
+            known: What users did (`data.events.Events`).
+            length: Items kept for each user.
+            **kwargs: Arguments of `keras.layers.Layer`.
+
+        Raises:
+            ValueError: When `known` is None.
+        """
+        if known is None:
+            raise ValueError("`known` is needed: this model's query reads what users did.")
+        histories = known.histories(length)
+        table = cls(*histories.shape, **kwargs)
+        table.set_histories(histories)
+        return table
+
     def set_histories(self, histories: np.ndarray) -> None:
         """Sets the rows, `(num_users, length)`.
 
