@@ -14,10 +14,11 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tfrec_fusion.serving.client import Client, Retries
 from tfrec_fusion.serving.local.failures import ServingError
 from tfrec_fusion.serving.local.model import Model
-from tfrec_fusion.serving.local.servable import WARMUP_FILE, Servable
+from tfrec_fusion.serving.local.servable import Servable
 from tfrec_fusion.serving.local.server import LocalServer
 from tfrec_fusion.serving.local.versions import Policy, read_policy, version_folders
 from tfrec_fusion.serving.local.watcher import Models
+from tfrec_fusion.serving.warm_up import WARM_UP
 
 
 class Loaded:
@@ -215,7 +216,7 @@ def test_a_saved_model_without_its_variables_says_so(tmp_path, served_folder):
 
 
 def warm_up(folder, *records):
-    path = folder / WARMUP_FILE
+    path = folder / WARM_UP
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in records:

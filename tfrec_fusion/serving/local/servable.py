@@ -19,9 +19,8 @@ from tfrec_fusion.serving.local.signatures import (
     read_signature_defs,
     signature_of,
 )
+from tfrec_fusion.serving.warm_up import MAX_RECORDS, WARM_UP
 
-WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
-MAX_WARMUP_RECORDS = 1000
 _LOG = logging.getLogger(__name__)
 
 
@@ -64,7 +63,7 @@ class Servable:
         }
         if not self.signatures:
             raise ValueError(f"{folder} has no signature to serve.")
-        self._warm_up(folder / WARMUP_FILE)
+        self._warm_up(folder / WARM_UP)
 
     def signature(self, name: str) -> Signature:
         """A signature by its name; the empty name is `serving_default`.
@@ -123,8 +122,8 @@ class Servable:
             return
         try:
             for number, record in enumerate(tf.data.TFRecordDataset(str(path)).as_numpy_iterator()):
-                if number == MAX_WARMUP_RECORDS:
-                    raise ValueError(f"more than {MAX_WARMUP_RECORDS:,} records")
+                if number == MAX_RECORDS:
+                    raise ValueError(f"more than {MAX_RECORDS:,} records")
                 log = prediction_log_pb2.PredictionLog.FromString(record)
                 if log.WhichOneof("log_type") != "predict_log":
                     _LOG.warning("%s: record %d is no Predict request: left out.", path, number)

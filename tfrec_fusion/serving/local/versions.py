@@ -9,7 +9,8 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-CONFIG_FILE = "models.config"
+from tfrec_fusion.serving.kit import CONFIG
+
 MAX_VERSION = 2**63 - 1
 
 
@@ -90,7 +91,7 @@ def read_policy(model_name: str, model_folder: Path) -> Policy:
     Raises:
         ValueError: When the file cannot be read as a `ModelServerConfig`, or a label is not one.
     """
-    for path in (model_folder / CONFIG_FILE, model_folder.parent / CONFIG_FILE):
+    for path in (model_folder / CONFIG, model_folder.parent / CONFIG):
         try:
             text = path.read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError):
