@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tfrec_fusion.files.whole import write_text
-from zoo.run import Run, load_run
+from zoo.run import load_run, reads_text
 
 
 @click.command()
@@ -40,14 +40,10 @@ def explain(
     if item_id is None:
         item_id = str(recommender.recommend(user_id, 1)["item_id"].iloc[0])
     encoder = None
-    if _reads_text(loaded):
+    if reads_text(loaded.model):
         options = loaded.info["options"]
         encoder = TextEncoder(options["text_preset"], max_length=options["text_length"])
     found = Explainer(recommender, encoder).explain(user_id, item_id)
     if picture is not None:
         write_text(picture, found.as_svg(k) + "\n")
     click.echo(found.as_json(k) if as_json else found.as_text(k))
-
-
-def _reads_text(run: Run) -> bool:
-    return bool(getattr(getattr(run.model, "config", None), "reads_text", False))

@@ -16,7 +16,7 @@ from tfrec_fusion.text.encoder import TextEncoder
 from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.indexing import ItemIndex, item_index, ndcg_beside_exact
 from zoo.recommender import Recommender
-from zoo.run import Run
+from zoo.run import Run, reads_text
 from zoo.text_models import item_of_text_model, meaning_model, score_of_text_model
 from zoo.text_vectors import text_vectors
 
@@ -68,7 +68,7 @@ def export_run(
         )
     options = run.info.get("options", {})
     language_model = None
-    if _reads_text(run.model) if with_texts is None else with_texts:
+    if reads_text(run.model) if with_texts is None else with_texts:
         language_model = (options.get("text_preset", "minilm"), options.get("text_length", 64))
     return export_recommender(
         run.recommender,
@@ -126,14 +126,10 @@ def export_recommender(
     )
 
 
-def _reads_text(model: Any) -> bool:
-    return bool(getattr(getattr(model, "config", None), "reads_text", False))
-
-
 def _text_models(recommender: Recommender, preset: str, length: int) -> dict[str, Any]:
     """The language model, and what reads its vectors."""
     model: Any = recommender.model
-    own = _reads_text(model)
+    own = reads_text(model)
     texts = recommender.titles if recommender.texts is None else recommender.texts
     encoder = TextEncoder(preset, max_length=length)
     if own and getattr(model.config, "tunes_text", False):

@@ -186,6 +186,11 @@ def load_run(folder: str | Path) -> Run:
     return Run(folder, model, users, items, titles, texts, interests, graph, parts, info)
 
 
+def reads_text(model: Any) -> bool:
+    """Whether a model reads texts through a language model."""
+    return bool(getattr(getattr(model, "config", None), "reads_text", False))
+
+
 def reads_graph(model: Any) -> bool:
     """Whether a model reads a knowledge graph."""
     return bool(getattr(getattr(model, "config", None), "reads_graph", False))

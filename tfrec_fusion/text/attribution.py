@@ -30,9 +30,8 @@ class WordEffects:
     of the vocabulary, the integral by the midpoint rule. A word's gradient is the sum of its
     tokens'; all together are `score(text) - score(average words)`, up to the rule's error.
 
-    Removing words tells the two apart: a text without the words that have the highest gradients is
-    often scored no lower than one without any others (`benchmarks/explanation_check.py`), for an
-    average word is no missing word. So words are named by their effects.
+    An average word is no missing word, so the two differ; `benchmarks/explanation_check.py` removes
+    words by either.
 
     Args:
         tower: The language model with its pooling.
