@@ -49,5 +49,5 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@echo "Installing into $(VENV), once: a few minutes."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python $(PIP) install -c constraints.txt setuptools wheel
-	@$(BIN)/python $(PIP) install --no-build-isolation -c constraints.txt -e ".[dev,serving]"
+	@$(BIN)/python $(PIP) install --no-build-isolation -c constraints.txt -e ".[dev,serving,scann]"
 	@touch $(READY)

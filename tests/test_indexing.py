@@ -5,7 +5,7 @@ import pytest
 from test_models import CASES, DATA, built
 
 from tfrec_fusion.serving.catalogue import LOWEST
-from zoo.indexing import all_scores, item_index, ndcg_beside_exact, with_one
+from zoo.indexing import found_scores, item_index, ndcg_beside_exact, with_one
 
 KNOWN = DATA.train
 
@@ -30,7 +30,7 @@ def test_recall_is_that_of_new_items(model):
     users = np.unique(KNOWN.user)
     query = with_one(np.asarray(found.of_users({"user_id": users})["query"]))
     exact = np.asarray(model.score_model(KNOWN)({"user_id": users})["scores"])
-    near = all_scores(found.index, query)
+    near = found_scores(found.index, query)
     there = near > LOWEST
     np.testing.assert_allclose(near[there], exact[there], rtol=1e-4, atol=1e-4)
     assert not there[:, 0].any()
@@ -51,6 +51,8 @@ def test_what_cannot_be_indexed_is_refused(model, monkeypatch):
         item_index(built(CASES["neumf"]), KNOWN)
     with pytest.raises(ValueError, match=r"`recall_floor` must be above 0.* Received: 1\.5"):
         item_index(model, KNOWN, recall_floor=1.5)
-    monkeypatch.setattr("zoo.indexing.all_scores", lambda index, query: np.zeros((len(query), 21)))
-    with pytest.raises(ValueError, match=r"below recall_floor=0\.95, looking .* of int8 vectors"):
+    monkeypatch.setattr(
+        "zoo.indexing.found_scores", lambda index, query: np.zeros((len(query), 21))
+    )
+    with pytest.raises(ValueError, match=r"below recall_floor=0\.95, looking .* lists \(int8\)"):
         item_index(model, KNOWN, "int8", capacity=2)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -11,7 +15,10 @@ import click
 from tfrec_fusion.serving.folder_check import verify_folder
 from tfrec_fusion.serving.inverted_file import Precision
 from tfrec_fusion.serving.kit import promote as promote_version
+from tfrec_fusion.serving.recommenders_index import PROCESS, Kind
 from zoo.run import load_run
+
+_LOGGED = re.compile(r"[IW]0000 |WARNING: All log messages before")  # what ScaNN tells about itself
 
 
 @click.command()
@@ -35,8 +42,9 @@ from zoo.run import load_run
 )
 @click.option(
     "--index",
-    type=click.Choice(get_args(Precision)),
-    help="Look through some of the items, their vectors in these numbers; by default all.",
+    type=click.Choice((*get_args(Precision), *get_args(Kind))),
+    help="Look through some of the items, their vectors in these numbers, or by an index of "
+    "TensorFlow Recommenders, scann for servers built with it; by default all.",
 )
 @click.option("--recall-floor", default=0.95, show_default=True, help="Least recall of an index.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -46,11 +54,13 @@ def export(
     page_sizes: tuple[int, ...],
     version: int | None,
     with_texts: bool | None,
-    index: Precision | None,
+    index: Precision | Kind | None,
     recall_floor: float,
     as_json: bool,
 ) -> None:
     """Write a SavedModel for TensorFlow Serving and check it in a clean process."""
+    if index in get_args(Kind) and not PROCESS.items() <= os.environ.items():
+        sys.exit(_again_in_a_process_of_its_own())
     # TF Text and KerasHub take seconds to import: other commands need not wait for them.
     from zoo.exporting import export_run
 
@@ -75,6 +85,33 @@ def export(
     )
 
 
+def _again_in_a_process_of_its_own() -> int:
+    """Runs the same command where TensorFlow Recommenders finds its Keras; the exit code."""
+    context = click.get_current_context()
+    given = []
+    for parameter in context.command.params:
+        value = context.params[parameter.name or ""]
+        if isinstance(parameter, click.Argument):
+            given.append(str(value))
+        elif isinstance(value, bool):
+            names = parameter.opts if value else parameter.secondary_opts
+            given += names[:1]
+        elif value is not None:
+            for one in value if parameter.multiple else (value,):
+                given += [parameter.opts[0], str(one)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zoo", "export", *given],
+        env={**os.environ, **PROCESS},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if not _LOGGED.match(line):
+            click.echo(line, err=True, nl=False)
+    return process.wait()
+
+
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -86,9 +123,11 @@ def verify(folder: Path, as_json: bool) -> None:
         return
     for one in found:
         labels = f" ({', '.join(one.labels)})" if one.labels else ""
+        server = " It needs a server that is built with ScaNN." if one.scann else ""
         click.echo(
             f"{folder}/{one.version}{labels}: {len(one.signatures)} signatures; {one.records} "
             f"warm-up records answered within {one.max_abs_difference:.1e} of the model's answers."
+            f"{server}"
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tfrec_fusion.serving.export import ExportReport, export
 from tfrec_fusion.serving.inverted_file import Precision
+from tfrec_fusion.serving.recommenders_index import Kind
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.text.encoder import TextEncoder
 from zoo.gpt2_hybrid import GPT2Hybrid
@@ -30,7 +31,7 @@ def export_run(
     page_sizes: Sequence[int] = (10,),
     version: int | None = None,
     with_texts: bool | None = None,
-    index: Precision | None = None,
+    index: Precision | Kind | None = None,
     recall_floor: float = 0.95,
     say: Callable[[str], None] = lambda line: None,
 ) -> ExportReport:
@@ -44,8 +45,9 @@ def export_run(
         with_texts: Whether the language model goes along, for `search`, `score_text` and
             `embed_items`; by default where the model reads texts. A model that reads none can
             still have `search`, by the language model `minilm`.
-        index: Looks through some of the items instead of all, see `zoo.indexing`, and keeps their
-            vectors as `float32`, `bfloat16` or `int8`; by default all are looked through.
+        index: Looks through some of the items instead of all, see `zoo.indexing`: an inverted file
+            that keeps their vectors as `float32`, `bfloat16` or `int8`, or `scann` or `brute_force`
+            of TensorFlow Recommenders; by default all are looked through.
         recall_floor: The least share of the ten best items that an index must find.
         say: Told what an index costs.
 

@@ -1,8 +1,8 @@
-"""An inverted file over a trained model's items, made as large as a stated recall asks for."""
+"""An index over a trained model's items that looks as far as a stated recall asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.serving.catalogue import LOWEST
 from tfrec_fusion.serving.inverted_file import InvertedFile, Precision
+from tfrec_fusion.serving.ranking import NearItems
+from tfrec_fusion.serving.recommenders_index import Kind, RecommendersIndex
 from zoo.candidates import candidate_vectors
 
 K = 10
@@ -34,14 +36,14 @@ class ItemIndex:
 
     of_users: keras.Model
     of_histories: keras.Model | None
-    index: InvertedFile
+    index: NearItems
     recall: float
 
 
 def item_index(
     model: Any,
     known: Events,
-    precision: Precision = "float32",
+    how: Precision | Kind = "float32",
     recall_floor: float = 0.95,
     capacity: int = 128,
     seed: int = 0,
@@ -54,9 +56,10 @@ def item_index(
     Args:
         model: A trained model of two towers.
         known: What users did: read by the query, and not recommended again.
-        precision: How item vectors are kept, see `serving.inverted_file`.
+        how: An inverted file with vectors of these numbers, see `serving.inverted_file`; or an
+            index of TensorFlow Recommenders, see `serving.recommenders_index`.
         recall_floor: The least recall at 10, above 0 and up to 1.
-        capacity: Items a list holds at most.
+        capacity: Items a list of an inverted file holds at most.
         seed: Of k-means and the users.
 
     Raises:
@@ -82,25 +85,25 @@ def item_index(
     rng = np.random.default_rng(seed)
     asking = rng.permutation(users)[:_MOST_USERS]
     queries = with_one(of_users.predict({"user_id": asking}, batch_size=256, verbose=0)["query"])
-    index = InvertedFile.of(vectors, capacity, 1, precision, seed)
     seen = known.matrix()[asking]
     half = len(asking) // 2
     best = _best(lambda some: some @ vectors.T, queries, seen)
 
-    def recalls(some: slice) -> np.ndarray:
+    def recalls(index: NearItems, some: slice) -> np.ndarray:
         """`(users,)` the share of the ten best that is found."""
-        found = _best(lambda asked: all_scores(index, asked), queries[some], seen[some])
+        found = _best(lambda asked: found_scores(index, asked), queries[some], seen[some])
         pairs = zip(found, best[some], strict=True)
         return np.array([len(np.intersect1d(one, other)) / K for one, other in pairs])
 
-    while _surely(recalls(slice(half))) < recall_floor and index.num_probes < index.num_lists:
-        index.num_probes = min(2 * index.num_probes, index.num_lists)
-    measured = float(recalls(slice(half, None)).mean())
+    for index in _ever_further(vectors, how, capacity, seed):
+        if _surely(recalls(index, slice(half))) >= recall_floor:
+            break
+    measured = float(recalls(index, slice(half, None)).mean())
     if measured < recall_floor:
         raise ValueError(
             f"The index finds {measured:.3f} of the ten best items, below recall_floor="
-            f"{recall_floor}, looking through {index.num_probes} of {index.num_lists} lists of "
-            f"{precision} vectors. Take a longer precision or a lower floor."
+            f"{recall_floor}, looking through {index.num_probes} of {index.num_lists} lists "
+            f"({how}). Take a longer precision or a lower floor."
         )
     return ItemIndex(of_users, of_histories, index, measured)
 
@@ -130,10 +133,28 @@ def ndcg_beside_exact(
         )
         return result.metrics[f"ndcg@{K}"]
 
-    return ndcg(lambda asked: all_scores(found.index, asked)), ndcg(lambda one: one @ vectors.T)
+    return ndcg(lambda asked: found_scores(found.index, asked)), ndcg(lambda one: one @ vectors.T)
 
 
-def all_scores(index: InvertedFile, queries: np.ndarray) -> np.ndarray:
+def _ever_further(
+    vectors: np.ndarray, how: Precision | Kind, capacity: int, seed: int
+) -> Iterator[NearItems]:
+    """Indices that look through twice as many lists each, until all are."""
+    if how == "scann" or how == "brute_force":
+        nearest = RecommendersIndex(vectors, how)
+        yield nearest
+        while nearest.num_probes < nearest.num_lists:
+            nearest = RecommendersIndex(vectors, how, 2 * nearest.num_probes)
+            yield nearest
+        return
+    index = InvertedFile.of(vectors, capacity, 1, how, seed)
+    yield index
+    while index.num_probes < index.num_lists:
+        index.num_probes = min(2 * index.num_probes, index.num_lists)
+        yield index
+
+
+def found_scores(index: NearItems, queries: np.ndarray) -> np.ndarray:
     """`(batch, num_items)` with the lowest finite value where the index does not look."""
     found = index(queries)
     scores = np.full((len(queries), index.num_items), LOWEST, np.float32)

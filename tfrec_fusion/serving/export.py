@@ -12,13 +12,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import scipy.sparse as sp
+import tensorflow as tf
 
 from tfrec_fusion.serving.catalogue import Catalogue
 from tfrec_fusion.serving.folder_check import check_version
 from tfrec_fusion.serving.graph import AnswerGraph
 from tfrec_fusion.serving.kit import checked_name, versions_of, write_kit
 from tfrec_fusion.serving.served import ServedModels
-from tfrec_fusion.serving.stock_ops import check_ops
+from tfrec_fusion.serving.stock_ops import SCANN_PREFIX, check_ops
 from tfrec_fusion.serving.verification import questions_of, verify_answers
 from tfrec_fusion.serving.warm_up import AnsweredCall, write_warm_up
 
@@ -183,5 +184,6 @@ def _write(graph: AnswerGraph, page_sizes: Sequence[int], folder: Path) -> tuple
     signatures = graph.signatures(page_sizes)
     for name, (function, specs) in signatures.items():
         archive.add_endpoint(name, function, specs)  # the first one is serving_default too
-    archive.write_out(str(folder), verbose=False)
+    options = tf.saved_model.SaveOptions(namespace_whitelist=[SCANN_PREFIX.rstrip(">")])
+    archive.write_out(str(folder), options=options, verbose=False)
     return ("serving_default", *signatures)

@@ -56,6 +56,8 @@ class InvertedFile(keras.layers.Layer):
     2
     """
 
+    repeatable = True
+
     def __init__(
         self,
         num_items: int,
@@ -146,11 +148,15 @@ class InvertedFile(keras.layers.Layer):
         if self.precision == "int8":
             scores *= ops.take(self.scales, lists, axis=0)
         scores = ops.where(items > 0, scores, LOWEST)
-        size = self.num_probes * self.capacity
         return {
-            "items": ops.reshape(items, (-1, size)),
-            "scores": ops.reshape(scores, (-1, size)),
+            "items": ops.reshape(items, (-1, self.num_found)),
+            "scores": ops.reshape(scores, (-1, self.num_found)),
         }
+
+    @property
+    def num_found(self) -> int:
+        """Items that are found for a query, places without one included."""
+        return self.num_probes * self.capacity
 
     def scores_of(self, query: Any, items: Any) -> Any:
         """Scores of given items, whatever list they are in.
@@ -169,6 +175,21 @@ class InvertedFile(keras.layers.Layer):
         if self.precision == "int8":
             scores *= ops.take(ops.reshape(self.scales, (-1,)), places, axis=0)
         return scores
+
+    def all_scores(self, query: Any) -> Any:
+        """Scores of every item, whatever list it is in.
+
+        Args:
+            query: `(batch, dim)` float32.
+
+        Returns:
+            `(batch, num_items)` float32; for item 0 it means nothing.
+        """
+        flat = ops.cast(ops.reshape(self.vectors, (-1, self.dim)), "float32")
+        scores = ops.matmul(ops.cast(query, "float32"), ops.transpose(flat))
+        if self.precision == "int8":
+            scores *= ops.reshape(self.scales, (-1,))
+        return ops.take(scores, self.places, axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again; what it holds are weights."""

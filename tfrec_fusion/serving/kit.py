@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from tfrec_fusion.files.whole import write_text
+from tfrec_fusion.serving.stock_ops import needs_scann
 
 STABLE, CANARY = "stable", "canary"
 CONFIG = "models.config"
@@ -33,11 +34,14 @@ MONITORING = """\
 prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }
 """
 
+STOCK_SERVER = ("tensorflow/serving", "an unmodified TensorFlow Serving")
+SCANN_SERVER = ("google/tf-serving-scann", "a TensorFlow Serving that is built with ScaNN")
+
 COMPOSE = Template("""\
 # docker compose up, in this folder. A new version is served within half a minute of its export.
 services:
   serving:
-    image: tensorflow/serving:$${TF_SERVING_TAG:-latest}
+    image: $image:$${TF_SERVING_TAG:-latest}
     ports:
       - "127.0.0.1:8500:8500"  # gRPC
       - "127.0.0.1:8501:8501"  # REST
@@ -55,7 +59,7 @@ services:
 README = Template("""\
 # $name
 
-Written by `python -m zoo export`, served by an unmodified TensorFlow Serving.
+Written by `python -m zoo export`, served by $server.
 
     docker compose up
 
@@ -127,14 +131,18 @@ def write_kit(folder: Path, user_id: str) -> None:
     """
     name, newest = checked_name(folder), versions_of(folder)[-1]
     stable = labels_of(folder).get(STABLE, newest)
+    served = sorted({stable, newest})
+    scann = any(needs_scann(folder / str(version)) for version in served)
+    image, server = SCANN_SERVER if scann else STOCK_SERVER
     _write_config(folder, {STABLE: stable, CANARY: newest})
     write_text(folder / "batching.config", BATCHING)
     write_text(folder / "monitoring.config", MONITORING)
-    write_text(folder / "docker-compose.yaml", COMPOSE.substitute(name=name))
+    write_text(folder / "docker-compose.yaml", COMPOSE.substitute(name=name, image=image))
     quoted = json.dumps(user_id, ensure_ascii=False)
     lists = '"exclude_item_ids": [[""]], "allow_item_ids": [[""]]'
     body = shlex.quote(f'{{"inputs": {{"user_id": [{quoted}], {lists}}}}}')
-    write_text(folder / "README.md", README.substitute(name=name, user=quoted, body=body))
+    page = README.substitute(name=name, server=server, user=quoted, body=body)
+    write_text(folder / "README.md", page)
 
 
 def promote(folder: str | Path, version: int | None = None) -> int:

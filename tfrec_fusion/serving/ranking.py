@@ -1,4 +1,4 @@
-"""Which items are best: among all of them, or among those an inverted file finds."""
+"""Which items are best: among all of them, or among those an index finds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,44 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_fusion.serving.catalogue import LOWEST
-from tfrec_fusion.serving.inverted_file import InvertedFile
 
 Tensors = dict[str, Any]
+
+
+class NearItems(Protocol):
+    """Finds the items whose vectors suit a query; an `InvertedFile` or a `RecommendersIndex`.
+
+    Attributes:
+        num_items: Size of the item vocabulary, the unseen index 0 included.
+        dim: Size of a vector.
+        num_found: Items that are found for a query.
+        num_probes: Lists that are looked through for it.
+        num_lists: Lists there are.
+        repeatable: Whether a query finds the same items whatever stands beside it in the batch.
+    """
+
+    num_items: int
+    dim: int
+    num_probes: int
+    num_lists: int
+    repeatable: bool
+
+    @property
+    def num_found(self) -> int:
+        """See the class."""
+        ...
+
+    def __call__(self, query: Any) -> Tensors:
+        """`items` and `scores` `(batch, num_found)` of `query` `(batch, dim)`; 0 is no item."""
+        ...
+
+    def scores_of(self, query: Any, items: Any) -> Any:
+        """`(batch, any)` scores of given `items`, found or not."""
+        ...
+
+    def all_scores(self, query: Any) -> Any:
+        """`(batch, num_items)` scores of all items; for item 0 it means nothing."""
+        ...
 
 
 class Ranker(Protocol):
@@ -68,7 +103,7 @@ class ExactRanker:
 
 
 class NearestRanker:
-    """Scores the items that an inverted file finds for a query, and those that are allowed.
+    """Scores the items that an index finds for a query, and those that are allowed.
 
     Args:
         models: Keras models by what they are asked with to `{"query": (batch, dim)}`.
@@ -77,10 +112,10 @@ class NearestRanker:
     """
 
     def __init__(
-        self, models: dict[str, keras.Model], index: InvertedFile, popularity: np.ndarray
+        self, models: dict[str, keras.Model], index: NearItems, popularity: np.ndarray
     ) -> None:
         self.models, self.index = models, index
-        most = min(index.num_probes * index.capacity, len(popularity) - 1)
+        most = min(index.num_found, len(popularity) - 1)
         order = 1 + np.argsort(-popularity[1:], kind="stable")[:most]
         self.popular = tf.Variable(order.astype(np.int32), trainable=False, name="popular")
         self.popularity = tf.Variable(popularity, trainable=False, name="popularity")

@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+_OPS = {"tensorflow_text": "python/ops/*.so", "scann": "scann_ops/cc/_scann_ops.so"}
 FORBIDDEN = ("tfrec_fusion", "zoo", "keras", "tf_keras", "keras_hub", "keras_rs")
 
 
@@ -131,12 +132,19 @@ def _call(signature: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     return outputs
 
 
-def _load_text_ops(tf: Any) -> None:
-    """The operations of TensorFlow Text, as a server links them; its Python part needs Keras."""
-    spec = importlib.util.find_spec("tensorflow_text")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for library in sorted(Path(folder).glob("python/ops/*.so")):
-            tf.load_op_library(str(library))
+def load_server_ops(tf: Any) -> None:
+    """Loads the operations of TensorFlow Text and, where it is installed, of ScaNN.
+
+    They are loaded as a server links them: the Python part of TensorFlow Text needs Keras.
+
+    Args:
+        tf: The module `tensorflow`.
+    """
+    for package, libraries in _OPS.items():
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            for library in sorted(Path(folder).glob(libraries)):
+                tf.load_op_library(str(library))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -148,7 +156,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     import tensorflow as tf
 
-    _load_text_ops(tf)
+    load_server_ops(tf)
     model = tf.saved_model.load(options.version_dir)
     if options.user_ids:
         inputs = {"user_id": options.user_ids, "exclude_item_ids": [[""]], "allow_item_ids": [[""]]}

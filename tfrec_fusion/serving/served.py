@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrec_fusion.serving.inverted_file import InvertedFile
-from tfrec_fusion.serving.ranking import ExactRanker, NearestRanker, Ranker
+from tfrec_fusion.serving.ranking import ExactRanker, NearestRanker, NearItems, Ranker
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class ServedModels:
 
     score: keras.Model
     history: keras.Model | None = None
-    index: InvertedFile | None = None
+    index: NearItems | None = None
     similarity: keras.Model | None = None
     encoder: keras.Model | None = None
     search: keras.Model | None = None
@@ -73,9 +72,5 @@ class ServedModels:
 
     def layers(self) -> list[keras.layers.Layer]:
         """The layers of all that is there."""
-        given = [one for one in vars(self).values() if one is not None]
-        return [
-            layer
-            for one in given
-            for layer in (one.layers if isinstance(one, keras.Model) else [one])
-        ]
+        models = [one for one in vars(self).values() if isinstance(one, keras.Model)]
+        return [layer for model in models for layer in model.layers]

@@ -1,4 +1,4 @@
-"""Which operations an unmodified TensorFlow Serving has."""
+"""Which operations an unmodified TensorFlow Serving has, and one built with ScaNN."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ NEEDS_PYTHON = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"})
 
 # Those of TensorFlow Text 2.20, which the server links; its other ones begin with `TEXT_PREFIX`.
 TEXT_PREFIX = "TFText>"
+SCANN_PREFIX = "Scann>"  # of google/tf-serving-scann
 TEXT_OPS = frozenset(
     (
         "CaseFoldUTF8",
@@ -42,6 +43,11 @@ TEXT_OPS = frozenset(
 )
 
 
+def needs_scann(version_dir: Path) -> bool:
+    """Whether a SavedModel asks for a server that is built with ScaNN."""
+    return any(op.startswith(SCANN_PREFIX) for op in ops_of(version_dir))
+
+
 def ops_of(version_dir: Path) -> set[str]:
     """Names of the operations in a SavedModel, in its functions too."""
     path = version_dir / "saved_model.pb"
@@ -55,7 +61,7 @@ def ops_of(version_dir: Path) -> set[str]:
 
 
 def check_ops(version_dir: Path) -> None:
-    """Refuses a SavedModel that an unmodified TensorFlow Serving could not run.
+    """Refuses a SavedModel that neither an unmodified TensorFlow Serving nor one with ScaNN runs.
 
     Args:
         version_dir: The folder that holds `saved_model.pb`.
@@ -64,7 +70,7 @@ def check_ops(version_dir: Path) -> None:
         ValueError: When it holds an operation of another library, or one that calls Python.
     """
     stock = (set(dir(tf.raw_ops)) | TEXT_OPS) - NEEDS_PYTHON
-    found = {op for op in ops_of(version_dir) if not op.startswith(TEXT_PREFIX)}
+    found = {op for op in ops_of(version_dir) if not op.startswith((TEXT_PREFIX, SCANN_PREFIX))}
     if foreign := sorted(found - stock):
         raise ValueError(
             "The model must use only operations of TensorFlow and TensorFlow Text, which every "

@@ -19,6 +19,7 @@ from tfrec_fusion.serving.local.signatures import (
     read_signature_defs,
     signature_of,
 )
+from tfrec_fusion.serving.reload import load_server_ops
 from tfrec_fusion.serving.warm_up import MAX_RECORDS, WARM_UP
 
 _LOG = logging.getLogger(__name__)
@@ -47,8 +48,7 @@ class Servable:
         self.in_flight = 0  # requests that hold this version; guarded by its model's lock
         self.signature_defs = read_signature_defs(folder)
         try:
-            import tensorflow_text  # noqa: F401  (registers the ops of in-graph tokenizers)
-
+            load_server_ops(tf)
             self._model = tf.saved_model.load(str(folder), tags=[SERVE_TAG])
         except tf.errors.OpError as error:
             raise ValueError(f"{folder} could not be loaded: {error.message}") from error
