@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
 from tfrec_fusion.layers.knowledge_table import KnowledgeTable
@@ -103,3 +104,32 @@ def test_the_triples_loss_by_hand():
     assert float(table.triple_loss(table.entities, table.relations)) == pytest.approx(np.log(3))
     table(np.array([1]), training=True)
     assert float(table.losses[0]) == pytest.approx(0.5 * np.log(3))
+
+
+def test_entities_are_moved_by_triples_alone():
+    table = KnowledgeTable(4, 13, 2, 10, dim=4)
+    table.set_edges(STARTS, RELATION, TAIL)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(table(np.array([3]))) ** 2
+    of_entities, of_relations = tape.gradient(loss, [table.entities, table.relations])
+    assert of_entities is None and np.abs(tf.convert_to_tensor(of_relations)).sum() > 0
+    with tf.GradientTape() as tape:
+        table(np.array([3]), training=True)
+        loss = sum(table.losses)
+    moved = tf.convert_to_tensor(tape.gradient(loss, table.entities))
+    assert np.abs(moved).sum() > 0
+
+
+def test_what_the_graph_says_is_left_out_whole_in_training():
+    keras.utils.set_random_seed(0)
+    table = KnowledgeTable(4, 13, 2, 10, dim=4, num_neighbours=10, dropout=0.25)
+    table.set_edges(STARTS, RELATION, TAIL)
+    index = np.full(2000, 3)
+    whole = table(index[:1]).numpy()
+    drawn = table(index, training=True).numpy()
+    there = np.isclose(drawn, whole).all(axis=1)
+    assert ((drawn == 0).all(axis=1) | there).all()
+    assert 0.7 < there.mean() < 0.8
+    np.testing.assert_allclose(table(index).numpy(), np.tile(whole, (2000, 1)), rtol=1e-5)
+    with pytest.raises(ValueError, match=r"`dropout` must be from 0 to below 1\. Received: 1"):
+        KnowledgeTable(4, 13, 2, 10, dim=4, dropout=1)

@@ -216,8 +216,11 @@ def test_gradients_are_finite_and_reach_every_trainable_weight(case):
     layer, arguments = make(), inputs()
     layer(*arguments)
     randomised(layer)
+    takes = inspect.signature(layer.call).parameters
+    how = {"training": True} if "training" in takes else {}  # where losses of its own are added
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.cast(layer(*arguments), "float32") ** 2)
+        loss = tf.reduce_sum(tf.cast(layer(*arguments, **how), "float32") ** 2)
+        loss += sum(layer.losses)
     weights = [weight.value for weight in layer.trainable_weights]
     for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
         assert gradient is not None, weight.name

@@ -37,6 +37,7 @@ def item_layers(config: Any, text_tower: Any = None) -> dict[str, Any]:
             num_neighbours=config.num_neighbours,
             score=config.triple_score,
             triple_weight=config.triple_weight,
+            dropout=config.graph_dropout,
             name="graph",
         )
     if config.reads_text:

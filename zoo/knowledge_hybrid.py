@@ -34,6 +34,7 @@ class KnowledgeHybridConfig(GPT2HybridConfig):
         num_neighbours: Most neighbours of an item that are read.
         triple_score: `"translation"` (TransE) or `"bilinear"` (DistMult).
         triple_weight: Of the triples' loss.
+        graph_dropout: Rate at which what the graph says of an item is left out in training.
     """
 
     num_entities: int = 0
@@ -43,7 +44,10 @@ class KnowledgeHybridConfig(GPT2HybridConfig):
     graph_dim: int = field(default=32, metadata={"help": "size of the entities' vectors"})
     num_neighbours: int = field(default=16, metadata={"help": "most neighbours that are read"})
     triple_score: str = field(default="translation", metadata={"help": "|".join(SCORES)})
-    triple_weight: float = field(default=0.1, metadata={"help": "of the triples' loss"})
+    triple_weight: float = field(default=1.0, metadata={"help": "of the triples' loss"})
+    graph_dropout: float = field(
+        default=0.5, metadata={"help": "rate of what the graph says left out in training"}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -17,7 +17,9 @@ class KnowledgeTable(keras.layers.Layer):
 
     In training each call draws triples of the graph, each with corrupted tails, and adds
     `triple_weight · cross-entropy of the true tail among them` to the model's loss (`add_loss`),
-    so that `model.fit` trains the graph jointly with whatever reads it.
+    so that `model.fit` trains the graph jointly with whatever reads it. The entities are moved by
+    the triples alone: a recommender that moved them too would learn its events by heart through
+    them.
 
     Args:
         num_rows: Items, the unseen index 0 included; entities with a smaller index are the items.
@@ -27,9 +29,10 @@ class KnowledgeTable(keras.layers.Layer):
         dim: Size of the vectors.
         num_neighbours: Most neighbours that are read.
         score: `"translation"` or `"bilinear"`, see `TripleScores`.
-        triple_weight: Of the triples' loss; 0 for none.
+        triple_weight: Of the triples' loss; 0 for none, the entities stay as they were drawn then.
         num_triples: Triples drawn in a step.
         num_corrupted: Wrong tails of each.
+        dropout: Share of the vectors that are zeros in training, as of items without triples.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -62,9 +65,10 @@ class KnowledgeTable(keras.layers.Layer):
         dim: int,
         num_neighbours: int = 16,
         score: str = "translation",
-        triple_weight: float = 0.1,
-        num_triples: int = 512,
+        triple_weight: float = 1.0,
+        num_triples: int = 1024,
         num_corrupted: int = 8,
+        dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -75,12 +79,15 @@ class KnowledgeTable(keras.layers.Layer):
                 f"num_relations={num_relations}, dim={dim}, num_triples={num_triples}, "
                 f"num_corrupted={num_corrupted}."
             )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"`dropout` must be from 0 to below 1. Received: {dropout}.")
         if not triple_weight >= 0:
             raise ValueError(f"`triple_weight` must not be negative. Received: {triple_weight}.")
         self.num_rows, self.num_entities, self.num_relations = num_rows, num_entities, num_relations
         self.num_edges, self.dim, self.num_neighbours = num_edges, dim, num_neighbours
         self.score, self.triple_weight = score, triple_weight
         self.num_triples, self.num_corrupted = num_triples, num_corrupted
+        self.dropout = dropout
         self.attention = NeighbourAttention(
             num_rows, num_edges, num_neighbours, dtype=self.dtype_policy, name="attention"
         )
@@ -130,15 +137,21 @@ class KnowledgeTable(keras.layers.Layer):
         )
         if training and self.triple_weight:
             self.add_loss(self.triple_weight * self.triple_loss(entities, relations))
-        return self.attention(
+        found = self.attention(
             index,
-            entities,
+            ops.stop_gradient(entities),
             relations,
             catalogue=catalogue,
             return_evidence=return_evidence,
             without=without,
             training=training,
         )
+        if not training or not self.dropout:
+            return found
+        vector, *evidence = found if return_evidence else (found,)
+        drawn = keras.random.uniform(ops.shape(vector)[:-1], seed=self.seeds)
+        vector = vector * ops.cast(drawn >= self.dropout, vector.dtype)[..., None]
+        return (vector, *evidence) if return_evidence else vector
 
     def triple_loss(self, entities: Any, relations: Any) -> Any:
         """Mean cross-entropy of true tails among corrupted ones, over newly drawn triples."""
@@ -164,7 +177,7 @@ class KnowledgeTable(keras.layers.Layer):
         """The arguments to build it again."""
         names = (
             *("num_rows", "num_entities", "num_relations", "num_edges", "dim", "num_neighbours"),
-            *("score", "triple_weight", "num_triples", "num_corrupted"),
+            *("score", "triple_weight", "num_triples", "num_corrupted", "dropout"),
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
