@@ -164,8 +164,9 @@ def measured(num_items: int, ways: Sequence[str], folder: Path, turns: int) -> l
         asks[way] = loaded(path, way)
         seconds(asks[way], 20, 0)  # traced and warm
         grown[way] = resident_mib(os.getpid()) - before
+    click.echo(f"{num_items:,} items: measuring", err=True)
     calls = max(20, min(200, 20_000_000 // num_items))
-    times = {way: [] for way in ways}  # type: dict[str, list[np.ndarray]]
+    times: dict[str, list[np.ndarray]] = {way: [] for way in ways}
     for turn in range(turns):
         for way in ways:
             times[way].append(seconds(asks[way], calls, turn))

@@ -20,6 +20,7 @@ from zoo.candidates import candidate_vectors
 K = 10
 _MOST_USERS = 1000
 _AT_ONCE = 64
+_FIRST = 64  # the first share of ScaNN's lists that is looked through, as one in so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +142,8 @@ def _ever_further(
 ) -> Iterator[NearItems]:
     """Indices that look through twice as many lists each, until all are."""
     if how == "scann" or how == "brute_force":
-        nearest = RecommendersIndex(vectors, how)
+        # It is built anew for each number of lists: a first guess saves builds of large ones.
+        nearest = RecommendersIndex(vectors, how, max(1, round(len(vectors) ** 0.5 / _FIRST)))
         yield nearest
         while nearest.num_probes < nearest.num_lists:
             nearest = RecommendersIndex(vectors, how, 2 * nearest.num_probes)

@@ -99,7 +99,11 @@ class ExactRanker:
         (name,) = asked
         num_items = self.popularity.shape[0]
         scores = output_of(self.models[name], asked, "scores", num_items)
-        return tf.where(unknown[:, None], self.popularity[None, :], scores)
+        return tf.cond(  # most requests name nobody unknown, and are spared a pass over all scores
+            tf.reduce_any(unknown),
+            lambda: tf.where(unknown[:, None], self.popularity[None, :], scores),
+            lambda: scores,
+        )
 
 
 class NearestRanker:
