@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,7 +16,7 @@ from test_export import PARTS, SCORES
 
 from tfrec_fusion.serving.export import export
 from tfrec_fusion.serving.folder_check import verify_folder
-from tfrec_fusion.serving.kit import CONFIG, labels_of, promote
+from tfrec_fusion.serving.kit import CONFIG, labels_of, promote, versions_of
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.serving.verification import ExportMismatch
 from tfrec_fusion.serving.warm_up import WARM_UP, read_warm_up
@@ -150,3 +151,40 @@ def test_a_broken_request_stops_the_export(tmp_path, monkeypatch):
             **PARTS,
         )
     assert list((tmp_path / "table").iterdir()) == []
+
+
+@keras.saving.register_keras_serializable("tests")
+class WordVectors(keras.layers.Layer):
+    """A vector for each word of a file."""
+
+    def __init__(self, path, **kwargs):
+        super().__init__(**kwargs)
+        key, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+        words = tf.lookup.TextFileInitializer(path, tf.string, key, tf.int64, number)
+        self.words = tf.lookup.StaticHashTable(words, -1)
+
+    def call(self, text):
+        return tf.one_hot(self.words.lookup(text), 3)
+
+
+def test_a_missing_vocabulary_is_told_with_its_name(tmp_path, monkeypatch):
+    (tmp_path / "words.txt").write_text("brazil\nalien\ncasino\n", "utf-8")
+    strings = keras.Input((), dtype="string", name="text")
+    vectors = keras.Input((3,), name="text")
+    models = ServedModels(
+        table_model("user_id", SCORES),
+        encoder=keras.Model(strings, WordVectors(str(tmp_path / "words.txt"))(strings)),
+        item_of_text=keras.Model({"text": vectors}, {"embedding": 1.0 * vectors}),
+    )
+    folder = tmp_path / "words"
+    export(models, folder, page_sizes=(2,), **PARTS)
+    (folder / "1" / "assets" / "words.txt").unlink()
+    with pytest.raises(ExportMismatch, match=r"assets/words\.txt; No such file"):
+        verify_folder(folder)
+
+    from tfrec_fusion.serving import export as module
+
+    monkeypatch.setattr(module, "check_ops", lambda at: shutil.rmtree(at / "assets"))
+    with pytest.raises(ExportMismatch, match=r"assets/words\.txt; No such file"):
+        export(models, folder, page_sizes=(2,), **PARTS)
+    assert versions_of(folder) == [1]
