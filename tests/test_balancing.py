@@ -146,6 +146,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one():
     here = __file__.rsplit("/", 1)[0]
     ran = subprocess.run(

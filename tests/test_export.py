@@ -264,6 +264,7 @@ def test_similar_items_leave_the_item_itself_out(loaded):
     assert answer["score"] == [[5, 5, 3], [LOWEST] * 3]
 
 
+@pytest.mark.slow
 def test_saved_model_cli_runs_without_exclusions(scores_only, tmp_path):
     report = export(scores_only, tmp_path / "table", page_sizes=(3,), **PARTS)
     cli = Path(sys.executable).with_name("saved_model_cli")
