@@ -23,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import numpy as np
+import options
 from quality import RESULTS, over_seeds, trained
 from review_tables import benchmark_tables
 
@@ -70,11 +71,11 @@ def recalls_of(score: Score, known: Events, heldout: Events, items: np.ndarray) 
 
 
 @click.command()
-@click.option("--data", default="movielens-100k", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--seeds", default=3, show_default=True)
-@click.option("--epochs", type=int, help="At most; large catalogues take long.")
-@click.option("--runs", default="runs/cold", type=click.Path(path_type=Path))
+@options.data()
+@options.DATA_DIR
+@options.SEEDS
+@options.EPOCHS
+@options.runs("runs/cold")
 def main(data: str, data_dir: Path | None, seeds: int, epochs: int | None, runs: Path) -> None:
     """Trains, prints the table and writes the CSV."""
     tables = benchmark_tables(data, data_dir)

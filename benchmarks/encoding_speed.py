@@ -29,6 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import numpy as np
+import options
 import pandas as pd
 import tensorflow as tf
 
@@ -147,12 +148,12 @@ def measure(
 
 
 @click.command()
-@click.option("--data", default="movielens-100k", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
+@options.data()
+@options.DATA_DIR
 @click.option("--length", default=64, show_default=True, help="Most tokens of a text.")
 @click.option("--reviews", default=0, show_default=True, help="Also so many clothing reviews.")
 @click.option("--turns", default=5, show_default=True)
-@click.option("--threads", default=2, show_default=True)
+@options.threads()
 @click.option("--sentence-transformers-python", help="A Python that has sentence-transformers.")
 def main(
     data: str,

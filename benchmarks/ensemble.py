@@ -18,6 +18,7 @@ import dataclasses
 
 import click
 import numpy as np
+import options
 from quality import METRICS, RESULTS, summary, trained
 from review_tables import benchmark_tables
 
@@ -32,11 +33,11 @@ WEIGHT = "mean weight"
 
 
 @click.command()
-@click.option("--data", default="movielens-100k", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--seeds", default=3, show_default=True)
+@options.data()
+@options.DATA_DIR
+@options.SEEDS
 @click.option("--epochs", type=int, help="Of neural members, at most.")
-@click.option("--runs", default="runs/hybrid", type=click.Path(path_type=Path))
+@options.runs("runs/hybrid")
 @click.option("--member", "members", multiple=True, default=MEMBERS, help="All by default.")
 def main(
     data: str,

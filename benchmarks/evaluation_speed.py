@@ -22,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import numpy as np
+import options
 import pandas as pd
 import scipy.sparse as sp
 
@@ -80,8 +81,8 @@ def large() -> dict[str, object]:
 
 
 @click.command()
-@click.option("--data", default="movielens-100k", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
+@options.data()
+@options.DATA_DIR
 @click.option("--only-large", is_flag=True, hidden=True)
 def main(data: str, data_dir: Path | None, only_large: bool) -> None:
     """Measures, prints the table and writes the CSV."""

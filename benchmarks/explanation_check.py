@@ -23,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import numpy as np
+import options
 from quality import RESULTS, over_seeds, trained
 from review_tables import benchmark_tables
 
@@ -92,12 +93,12 @@ def _without(words: list[str], removed: np.ndarray) -> str:
 
 
 @click.command()
-@click.option("--data", default="movielens-100k", show_default=True)
+@options.data()
 @click.option("--model", default=MODELS[0], show_default=True, type=click.Choice(MODELS))
-@click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--seeds", default=3, show_default=True)
+@options.DATA_DIR
+@options.SEEDS
 @click.option("--count", default=200, show_default=True, help="Recommendations a seed.")
-@click.option("--runs", default="runs/hybrid", type=click.Path(path_type=Path))
+@options.runs("runs/hybrid")
 def main(data: str, model: str, data_dir: Path | None, seeds: int, count: int, runs: Path) -> None:
     """Explains, removes, prints the table and writes the CSV."""
     tables = benchmark_tables(data, data_dir)

@@ -17,6 +17,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
+import options
 from quality import METRICS, RESULTS, summary, trained
 from review_tables import benchmark_tables
 
@@ -38,14 +39,12 @@ MAIN = ("gpt2_hybrid", "id only", "text only")
 
 
 @click.command()
-@click.option("--data", default="movielens-100k", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--seeds", default=3, show_default=True)
-@click.option("--epochs", type=int, help="At most; large catalogues take long.")
-@click.option("--runs", default="runs/hybrid", type=click.Path(path_type=Path))
-@click.option(
-    "--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)), default=MAIN
-)
+@options.data()
+@options.DATA_DIR
+@options.SEEDS
+@options.EPOCHS
+@options.runs("runs/hybrid")
+@options.variants(VARIANTS, MAIN)
 def main(
     data: str,
     data_dir: Path | None,

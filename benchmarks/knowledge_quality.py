@@ -23,6 +23,7 @@ from typing import Any
 
 import click
 import numpy as np
+import options
 from cold_items import K, recalls_of
 from quality import METRICS, RESULTS, over_seeds, summary, trained
 from review_tables import benchmark_tables
@@ -52,14 +53,12 @@ def rare_recalls(run: Run) -> dict[str, float]:
 
 
 @click.command()
-@click.option("--data", default="movielens-100k", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--seeds", default=3, show_default=True)
-@click.option("--epochs", type=int, help="At most; large catalogues take long.")
-@click.option("--runs", default="runs/hybrid", type=click.Path(path_type=Path))
-@click.option(
-    "--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)), default=VARIANTS
-)
+@options.data()
+@options.DATA_DIR
+@options.SEEDS
+@options.EPOCHS
+@options.runs("runs/hybrid")
+@options.variants(VARIANTS)
 def main(
     data: str,
     data_dir: Path | None,

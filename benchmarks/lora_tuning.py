@@ -18,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import dataclasses
 
 import click
+import options
 from quality import METRICS, RESULTS, summary, trained
 from review_tables import benchmark_tables
 
@@ -41,10 +42,10 @@ def trained_share(run: Run) -> float:
 
 
 @click.command()
-@click.option("--data", default="musical-instruments", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--seeds", default=3, show_default=True)
-@click.option("--runs", default="runs/hybrid", type=click.Path(path_type=Path))
+@options.data("musical-instruments")
+@options.DATA_DIR
+@options.SEEDS
+@options.runs("runs/hybrid")
 def main(data: str, data_dir: Path | None, seeds: int, runs: Path) -> None:
     """Trains, prints the table and writes the CSV."""
     tables = benchmark_tables(data, data_dir)

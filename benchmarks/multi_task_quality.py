@@ -23,6 +23,7 @@ from typing import Any
 
 import click
 import numpy as np
+import options
 from quality import RESULTS, summary, trained
 from review_tables import benchmark_tables
 
@@ -66,14 +67,12 @@ def biases(tables: RecData) -> ReportRow:
 
 
 @click.command()
-@click.option("--data", default="musical-instruments", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--seeds", default=3, show_default=True)
+@options.data("musical-instruments")
+@options.DATA_DIR
+@options.SEEDS
 @click.option("--epochs", default=8, show_default=True, help="At most.")
-@click.option("--runs", default="runs/multi_task", type=click.Path(path_type=Path))
-@click.option(
-    "--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)), default=VARIANTS
-)
+@options.runs("runs/multi_task")
+@options.variants(VARIANTS)
 def main(
     data: str, data_dir: Path | None, seeds: int, epochs: int, runs: Path, variants: tuple[str, ...]
 ) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 import click
 import keras
 import numpy as np
+import options
 import scipy.stats
 import tensorflow as tf
 from quality import RESULTS
@@ -106,11 +107,11 @@ def median_row(name: str, values: dict[str, np.ndarray]) -> ReportRow:
 
 
 @click.command()
-@click.option("--data", default=MUSICAL_INSTRUMENTS, show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
+@options.data(MUSICAL_INSTRUMENTS)
+@options.DATA_DIR
 @click.option("--turns", default=30, show_default=True)
 @click.option("--steps", default=40, show_default=True, help="Batches a turn.")
-@click.option("--threads", default=1, show_default=True)
+@options.threads(1)
 @click.option("--clock", type=click.Choice(list(CLOCKS)), default="wall", show_default=True)
 @click.option("--way", "ways", multiple=True, type=click.Choice(list(WAYS)), default=WAYS)
 def main(

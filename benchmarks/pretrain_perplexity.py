@@ -22,6 +22,7 @@ import json
 
 import click
 import numpy as np
+import options
 import pandas as pd
 import tensorflow as tf
 from quality import RESULTS, over_seeds
@@ -46,9 +47,9 @@ def reviews(folder: Path, column: str) -> list[str]:
 @click.command()
 @click.option("--data-dir", required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--column", default="review_text", show_default=True)
-@click.option("--seeds", default=3, show_default=True)
-@click.option("--runs", default="runs/pretrain_perplexity", type=click.Path(path_type=Path))
-@click.option("--threads", default=2, show_default=True)
+@options.SEEDS
+@options.runs("runs/pretrain_perplexity")
+@options.threads()
 def main(data_dir: Path, column: str, seeds: int, runs: Path, threads: int) -> None:
     """Trains, prints the table and writes the CSV."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -19,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from typing import Any
 
 import click
+import options
 from quality import RESULTS, summary, trained
 from review_tables import benchmark_tables
 
@@ -41,13 +42,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @click.command()
-@click.option("--data", default="musical-instruments", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--seeds", default=3, show_default=True)
-@click.option("--runs", default="runs/profile", type=click.Path(path_type=Path))
-@click.option(
-    "--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)), default=VARIANTS
-)
+@options.data("musical-instruments")
+@options.DATA_DIR
+@options.SEEDS
+@options.runs("runs/profile")
+@options.variants(VARIANTS)
 def main(
     data: str, data_dir: Path | None, seeds: int, runs: Path, variants: tuple[str, ...]
 ) -> None:

@@ -19,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import numpy as np
+import options
 import scipy.stats
 
 import zoo
@@ -73,10 +74,10 @@ def trained(
 
 
 @click.command()
-@click.option("--data", default="movielens-100k", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--seeds", default=3, show_default=True)
-@click.option("--runs", default="runs/quality", type=click.Path(path_type=Path))
+@options.data()
+@options.DATA_DIR
+@options.SEEDS
+@options.runs("runs/quality")
 @click.option("--model", "models", multiple=True, default=MODELS, help="All by default.")
 def main(data: str, data_dir: Path | None, seeds: int, runs: Path, models: tuple[str, ...]) -> None:
     """Trains, prints the table and writes the CSV."""

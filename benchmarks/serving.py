@@ -32,6 +32,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import numpy as np
+import options
 import pandas as pd
 import tensorflow as tf
 from quality import RESULTS
@@ -196,7 +197,7 @@ def measured(num_items: int, ways: Sequence[str], folder: Path, turns: int) -> l
 @click.command()
 @click.option("--items", "sizes", multiple=True, type=int, default=(1_000, 100_000, 1_000_000))
 @click.option("--turns", default=15, show_default=True)
-@click.option("--threads", default=2, show_default=True)
+@options.threads()
 @click.option("--csv/--no-csv", default=True, help="Write the results; not of a shortened run.")
 def main(sizes: tuple[int, ...], turns: int, threads: int, csv: bool) -> None:
     """Measures, prints the table and writes the CSV."""

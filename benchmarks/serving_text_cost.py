@@ -21,6 +21,7 @@ from collections.abc import Callable
 
 import click
 import numpy as np
+import options
 import tensorflow as tf
 from quality import RESULTS
 from review_tables import benchmark_tables
@@ -72,10 +73,10 @@ def seconds(ask: Callable[[np.ndarray], object], ids: np.ndarray, batch: int) ->
 
 
 @click.command()
-@click.option("--data", default="movielens-100k", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
+@options.data()
+@options.DATA_DIR
 @click.option("--turns", default=9, show_default=True)
-@click.option("--threads", default=2, show_default=True)
+@options.threads()
 def main(data: str, data_dir: Path | None, turns: int, threads: int) -> None:
     """Measures, prints the table and writes the CSV."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)

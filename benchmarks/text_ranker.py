@@ -27,6 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import keras
 import numpy as np
+import options
 import pandas as pd
 import tensorflow as tf
 from quality import over_seeds
@@ -259,10 +260,10 @@ def row_of(name: str, runs: list[dict[str, Any]]) -> ReportRow:
 
 
 @click.command()
-@click.option("--data-dir", type=click.Path(path_type=Path))
+@options.DATA_DIR
 @click.option("--cache-dir", type=click.Path(path_type=Path))
-@click.option("--seeds", default=3, show_default=True)
-@click.option("--threads", default=2, show_default=True)
+@options.SEEDS
+@options.threads()
 @click.option("--runs", "folder", default="runs/text_ranker", type=click.Path(path_type=Path))
 @click.option("--way", "names", multiple=True, default=(TFIDF, *WAYS), help="All by default.")
 def main(

@@ -21,6 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from typing import Any
 
 import click
+import options
 import tensorflow as tf
 from quality import RESULTS, summary, trained
 from review_tables import MUSICAL_INSTRUMENTS, benchmark_tables
@@ -44,15 +45,13 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # model, ow
 
 
 @click.command()
-@click.option("--data", default=MUSICAL_INSTRUMENTS, show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
-@click.option("--seeds", default=3, show_default=True)
+@options.data(MUSICAL_INSTRUMENTS)
+@options.DATA_DIR
+@options.SEEDS
 @click.option("--epochs", type=int, help="At most; the recipe's by default.")
-@click.option("--threads", default=2, show_default=True)
-@click.option("--runs", default="runs/training_ablation", type=click.Path(path_type=Path))
-@click.option(
-    "--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)), default=VARIANTS
-)
+@options.threads()
+@options.runs("runs/training_ablation")
+@options.variants(VARIANTS)
 def main(
     data: str,
     data_dir: Path | None,

@@ -23,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import keras
 import numpy as np
+import options
 import pandas as pd
 import tensorflow as tf
 
@@ -79,10 +80,10 @@ def ours(model: keras.Model, events: Events, batch_size: int | None = None) -> C
 
 
 @click.command()
-@click.option("--data", default="movielens-100k", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path))
+@options.data()
+@options.DATA_DIR
 @click.option("--turns", default=7, show_default=True)
-@click.option("--threads", default=2, show_default=True)
+@options.threads()
 def main(data: str, data_dir: Path | None, turns: int, threads: int) -> None:
     """Measures, prints the table and writes the CSV."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
