@@ -56,3 +56,11 @@ def test_other_scores_are_no_products():
     assert candidate_vectors(built(CASES["neumf"])) is None
     assert candidate_vectors(built(CASES["hybrid ncf"])) is None
     assert candidate_vectors(built(CASES["evidence"])) is None
+
+
+@pytest.mark.parametrize("name", ["attention", "hybrid"])
+def test_models_of_the_same_vectors_share_one_table(name):
+    model = built(CASES[name])
+    asked = [model.score_model(DATA.train, frozen=True), model.history_model()]
+    towers = {id(layer) for one in asked for layer in one.layers if layer.name.endswith("items")}
+    assert len(towers) == 1

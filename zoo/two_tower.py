@@ -195,9 +195,7 @@ class TwoTower(keras.Model):
         Raises:
             ValueError: When the query reads histories and `known` is missing.
         """
-        layers = {layer.name: layer for layer in self.layers}
-        if frozen:
-            layers["items"] = ItemTower.of(self.item_vectors(), name="items")
+        layers = self._layers_by_name(frozen)
         user_id, inputs = self._asking(known)
         query = self._last_query(layers, inputs)  # (batch, dim)
         items = layers["items"](user_id, catalogue=True)
@@ -214,7 +212,7 @@ class TwoTower(keras.Model):
             `{"user_id": (batch,)}` → `{"query": (batch, dim)}`, and `{"history": (batch, steps)}` →
             the same, None where the query reads the user id.
         """
-        layers = {layer.name: layer for layer in self.layers}
+        layers = self._layers_by_name(frozen=True)
         user_id, inputs = self._asking(known)
         query = self._last_query(layers, inputs)
         of_users = keras.Model({"user_id": user_id}, {"query": query}, name="queries")
@@ -223,6 +221,12 @@ class TwoTower(keras.Model):
         history = keras.Input((None,), dtype="int32", name="history")
         query = self._last_query(layers, {"history": history})
         return of_users, keras.Model({"history": history}, {"query": query}, name="of_histories")
+
+    def _layers_by_name(self, frozen: bool) -> dict[str, Any]:
+        layers = {layer.name: layer for layer in self.layers}
+        if frozen:
+            layers["items"] = ItemTower.of(self.item_vectors(), name="items")
+        return layers
 
     def _asking(self, known: Any) -> tuple[Any, dict[str, Any]]:
         """The input of who asks, and what the query reads of them."""
@@ -251,7 +255,7 @@ class TwoTower(keras.Model):
         if self.config.query != "history":
             return None
         history = keras.Input((None,), dtype="int32", name="history")
-        layers = {layer.name: layer for layer in self.layers}
+        layers = self._layers_by_name(frozen=True)
         query = self._last_query(layers, {"history": history})
         items = layers["items"](history, catalogue=True)
         scores = self._scoring_head(layers)(query, items)

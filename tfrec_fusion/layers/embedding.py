@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
+from weakref import WeakValueDictionary
 
 import keras
 import numpy as np
 from keras import ops
+
+_FROZEN: WeakValueDictionary[tuple[Any, ...], ItemTower] = WeakValueDictionary()
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
@@ -85,10 +89,18 @@ class ItemTower(keras.layers.Layer):
 
     @classmethod
     def of(cls, rows: np.ndarray, **kwargs: Any) -> ItemTower:
-        """A tower that answers with given vectors, `(num_items, dim)`, and is not trained."""
-        tower = cls(*rows.shape, trainable=False, **kwargs)
-        tower(np.zeros(1, np.int32))
-        tower.embeddings.assign(rows)
+        """A tower that answers with given vectors, `(num_items, dim)`, and is not trained.
+
+        Models made of the same vectors share one tower, so that they are exported with one table.
+        """
+        rows = np.ascontiguousarray(rows, np.float32)
+        key = (hashlib.sha256(rows.tobytes()).hexdigest(), rows.shape, repr(sorted(kwargs.items())))
+        tower = _FROZEN.get(key)
+        if tower is None:
+            tower = cls(*rows.shape, trainable=False, **kwargs)
+            tower(np.zeros(1, np.int32))
+            tower.embeddings.assign(rows)
+            _FROZEN[key] = tower
         return tower
 
     def set_features(self, features: np.ndarray) -> None:
