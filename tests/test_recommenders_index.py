@@ -86,6 +86,13 @@ def test_what_cannot_be_built_is_refused(told):
         RecommendersIndex(np.eye(20, 4))
 
 
+def test_missing_packages_are_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "scann" else name)
+    refused = run("export", "run", "--to", tmp_path / "served", "--index", "scann", code=2).stderr
+    assert "needs scann, for Linux: pip install" in refused
+
+
 @pytest.mark.slow
 def test_the_command_starts_the_process(tmp_path):
     generate(40, 30, 600, seed=6).interactions.to_csv(tmp_path / "interactions.csv", index=False)

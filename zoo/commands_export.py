@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import click
 from tfrec_fusion.serving.folder_check import verify_folder
 from tfrec_fusion.serving.inverted_file import Precision
 from tfrec_fusion.serving.kit import promote as promote_version
-from tfrec_fusion.serving.recommenders_index import PROCESS, Kind
+from tfrec_fusion.serving.recommenders_index import PACKAGES, PROCESS, Kind
 from zoo.run import load_run
 
 _LOGGED = re.compile(r"[IW]0000 |WARNING: All log messages before")  # what ScaNN tells about itself
@@ -87,6 +88,10 @@ def export(
 
 def _again_in_a_process_of_its_own() -> int:
     """Runs the same command where TensorFlow Recommenders finds its Keras; the exit code."""
+    if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        raise click.UsageError(
+            f'This index needs {", ".join(missing)}, for Linux: pip install "tfrec-fusion[scann]".'
+        )
     context = click.get_current_context()
     given = []
     for parameter in context.command.params:

@@ -18,6 +18,7 @@ from tfrec_fusion.serving.catalogue import LOWEST
 
 Kind = Literal["scann", "brute_force"]
 PROCESS = {"TF_USE_LEGACY_KERAS": "1"}
+PACKAGES = ("tensorflow_recommenders", "tf_keras", "scann")
 
 _FEWEST = 16  # from which ScaNN learns its codes
 
@@ -40,7 +41,7 @@ class RecommendersIndex(tf.Module):
 
     Raises:
         ValueError: When `kind` is unknown, or ScaNN gets too few items to learn from.
-        ImportError: When the packages are missing or the process has the other Keras.
+        ImportError: When `PACKAGES` are missing or the process has the other Keras.
 
     Example: `python -m zoo export RUN --to savedmodels/NAME --index scann`.
     """
@@ -117,12 +118,6 @@ def _library() -> Any:
             "TensorFlow Recommenders needs TF_USE_LEGACY_KERAS=1 from the start of the process. "
             "`python -m zoo export --index scann` sees to it."
         )
-    try:
-        from tensorflow_recommenders.layers import factorized_top_k
+    from tensorflow_recommenders.layers import factorized_top_k
 
-        return factorized_top_k
-    except ImportError as error:
-        raise ImportError(
-            "This index is built by TensorFlow Recommenders and ScaNN, for Linux: "
-            f'pip install "tfrec-fusion[scann]". ({error})'
-        ) from error
+    return factorized_top_k
