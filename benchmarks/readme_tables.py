@@ -48,7 +48,7 @@ def with_tables(page: str) -> str:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, float) and value > 1000 and value == round(value)
+    return isinstance(value, float) and value >= 1000 and value == round(value)
 
 
 if __name__ == "__main__":
