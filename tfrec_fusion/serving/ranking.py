@@ -12,6 +12,8 @@ from tfrec_fusion.serving.catalogue import LOWEST
 
 Tensors = dict[str, Any]
 
+_FEW_HIDDEN = 256
+
 
 class NearItems(Protocol):
     """Finds the items whose vectors suit a query; an `InvertedFile` or a `RecommendersIndex`.
@@ -88,22 +90,34 @@ class ExactRanker:
 
     def best(self, asked: Tensors, unknown: Any, hidden: Any, allowed: Any, k: int) -> Any:
         """As of `Ranker`."""
-        scores = masked(self._all(asked, unknown), hidden, allowed)
-        return tf.math.top_k(scores, k)
+        scores = self._scores(asked)
+        # Most requests name nobody unknown and allow everything: they are spared passes over all
+        # scores, as long as what is hidden is soon compared.
+        easy = ~tf.reduce_any(unknown) & ~tf.reduce_any(allowed != 0)
+        easy &= tf.shape(hidden)[1] <= _FEW_HIDDEN
+
+        def all_at_once() -> Any:
+            wanted = masked(self._with_popular(scores, unknown), hidden, allowed)
+            return tuple(tf.math.top_k(wanted, k))
+
+        def best_first() -> Any:
+            number = tf.minimum(tf.shape(scores)[1], k + tf.shape(hidden)[1] + 1)
+            values, items = tf.math.top_k(scores, number)
+            return _best_but(values, items, tf.pad(hidden, [[0, 0], [1, 0]]), k)
+
+        return tf.cond(easy, best_first, all_at_once)
 
     def score(self, asked: Tensors, unknown: Any, items: Any) -> Any:
         """As of `Ranker`."""
-        return tf.gather(self._all(asked, unknown), items, batch_dims=1)
+        scores = tf.gather(self._scores(asked), items, batch_dims=1)
+        return tf.where(unknown, tf.gather(self.popularity, items), scores)
 
-    def _all(self, asked: Tensors, unknown: Any) -> Any:
+    def _scores(self, asked: Tensors) -> Any:
         (name,) = asked
-        num_items = self.popularity.shape[0]
-        scores = output_of(self.models[name], asked, "scores", num_items)
-        return tf.cond(  # most requests name nobody unknown, and are spared a pass over all scores
-            tf.reduce_any(unknown),
-            lambda: tf.where(unknown[:, None], self.popularity[None, :], scores),
-            lambda: scores,
-        )
+        return output_of(self.models[name], asked, "scores", self.popularity.shape[0])
+
+    def _with_popular(self, scores: Any, unknown: Any) -> Any:
+        return tf.where(unknown[:, None], self.popularity[None, :], scores)
 
 
 class NearestRanker:
@@ -142,12 +156,7 @@ class NearestRanker:
         # What is hidden is at most so many: no more than these can be among the best.
         number = tf.minimum(tf.shape(scores)[1], k + tf.shape(hidden)[1])
         scores, places = tf.math.top_k(scores, number)
-        items = tf.gather(items, places, batch_dims=1)
-        known = tf.reduce_any(items[:, :, None] == hidden[:, None, :], axis=2)
-        scores = tf.where(known, LOWEST, scores)
-        scores = tf.pad(scores, [[0, 0], [0, k]], constant_values=LOWEST)
-        scores, places = tf.math.top_k(scores, k)
-        return scores, tf.gather(tf.pad(items, [[0, 0], [0, k]]), places, batch_dims=1)
+        return _best_but(scores, tf.gather(items, places, batch_dims=1), hidden, k)
 
     def score(self, asked: Tensors, unknown: Any, items: Any) -> Any:
         """As of `Ranker`."""
@@ -169,6 +178,14 @@ class NearestRanker:
     def _scores_of(self, query: Any, unknown: Any, items: Any) -> Any:
         of_popular = tf.gather(self.popularity, items)
         return tf.where(unknown[:, None], of_popular, self.index.scores_of(query, items))
+
+
+def _best_but(scores: Any, items: Any, hidden: Any, k: int) -> Any:
+    """The best `k` of `items` and their `scores`, best first, that are not `hidden`."""
+    known = tf.reduce_any(items[:, :, None] == hidden[:, None, :], axis=2)
+    scores = tf.pad(tf.where(known, LOWEST, scores), [[0, 0], [0, k]], constant_values=LOWEST)
+    scores, places = tf.math.top_k(scores, k)
+    return scores, tf.gather(tf.pad(items, [[0, 0], [0, k]]), places, batch_dims=1)
 
 
 def output_of(model: keras.Model, inputs: Tensors, name: str, width: int | None = None) -> Any:
