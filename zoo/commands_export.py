@@ -16,7 +16,7 @@ import click
 from tfrec_fusion.serving.folder_check import verify_folder
 from tfrec_fusion.serving.inverted_file import Precision
 from tfrec_fusion.serving.kit import promote as promote_version
-from tfrec_fusion.serving.recommenders_index import PACKAGES, PROCESS, Kind
+from tfrec_fusion.serving.recommenders_index import PACKAGES, PROCESS, Kind, has_its_keras
 from zoo.run import load_run
 
 _LOGGED = re.compile(r"[IW]0000 |WARNING: All log messages before")  # what ScaNN tells about itself
@@ -60,7 +60,7 @@ def export(
     as_json: bool,
 ) -> None:
     """Write a SavedModel for TensorFlow Serving and check it in a clean process."""
-    if index in get_args(Kind) and not PROCESS.items() <= os.environ.items():
+    if index in get_args(Kind) and not has_its_keras():
         sys.exit(_again_in_a_process_of_its_own())
     # TF Text and KerasHub take seconds to import: other commands need not wait for them.
     from zoo.exporting import export_run

@@ -131,8 +131,7 @@ def write_kit(folder: Path, user_id: str) -> None:
     """
     name, newest = checked_name(folder), versions_of(folder)[-1]
     stable = labels_of(folder).get(STABLE, newest)
-    served = sorted({stable, newest})
-    scann = any(needs_scann(folder / str(version)) for version in served)
+    scann = any(needs_scann(folder / str(version)) for version in {stable, newest})
     image, server = SCANN_SERVER if scann else STOCK_SERVER
     _write_config(folder, {STABLE: stable, CANARY: newest})
     write_text(folder / "batching.config", BATCHING)

@@ -23,6 +23,11 @@ PACKAGES = ("tensorflow_recommenders", "tf_keras", "scann")
 _FEWEST = 16  # from which ScaNN learns its codes
 
 
+def has_its_keras() -> bool:
+    """Whether this process is one for TensorFlow Recommenders."""
+    return PROCESS.items() <= os.environ.items()
+
+
 class RecommendersIndex(tf.Module):
     """Queries → the items nearest to them, with their scores; as `InvertedFile` is called.
 
@@ -113,7 +118,7 @@ class RecommendersIndex(tf.Module):
 
 
 def _library() -> Any:
-    if os.environ.get("TF_USE_LEGACY_KERAS") != "1":
+    if not has_its_keras():
         raise ImportError(
             "TensorFlow Recommenders needs TF_USE_LEGACY_KERAS=1 from the start of the process. "
             "`python -m zoo export --index scann` sees to it."

@@ -89,7 +89,7 @@ def questions_of(
     known = catalogue.known[users].toarray() > 0
     user_ids = _names(catalogue.user_ids, users)
     near, known_exact = _masked(near, known), _masked(exact, known)
-    found = asked.pages("recommend", {"user_id": user_ids}, near, known_exact)
+    found = asked.pages("recommend", {"user_id": user_ids}, near, known_exact, users == 0)
     found.append(asked.nothing("recommend", "user_id"))
     pairs = np.resize(items, len(users))
     of_pairs = np.where(pairs == 0, np.float32(LOWEST), exact[np.arange(len(users)), pairs])
@@ -123,7 +123,7 @@ def _history_questions(
         scores[:, 0] = LOWEST
     given = np.concatenate([histories, 0 * histories[:, :1]], axis=1)  # what is missing goes last
     names = [_names(catalogue.item_ids, row) for row in given]
-    return asked.pages("recommend_from_history", {"item_ids": names}, near, exact)
+    return asked.pages("recommend_from_history", {"item_ids": names}, near, exact, unknown)
 
 
 def _text_questions(
@@ -143,7 +143,7 @@ def _text_questions(
         masked = _scores(models.search, {"text": vectors}, ~silent)
         masked = _masked(masked, np.zeros_like(masked, bool))
         masked[silent] = LOWEST
-        found += asked.pages("search", {"query": texts}, masked, masked)
+        found += asked.pages("search", {"query": texts}, masked, masked, silent)
     if models.item_of_text is not None:
         embedding = np.array(models.item_of_text({"text": vectors})["embedding"], np.float32)
         found.append(_numbers("embed_items", {"text": texts}, "embedding", embedding))
@@ -172,13 +172,16 @@ class _Expected:
         inputs: dict[str, Any],
         masked: np.ndarray,
         exact: np.ndarray | None = None,
+        unknown: np.ndarray | None = None,
     ) -> list[Question]:
         """A ranked signature, under its names, with no, excluded and allowed items.
 
-        Allowed items are scored as in `exact`; without it nothing can be excluded or allowed.
+        Allowed items are scored as in `exact`; without it nothing can be excluded or allowed. The
+        others are asked again without those who are `unknown`: such requests take a way of their
+        own.
         """
         rows = len(masked)
-        if exact is None:
+        if exact is None or unknown is None:
             return self._of_every_name(name, inputs, masked)
         nothing = [[UNSEEN]] * rows
         none: dict[str, Any] = {"exclude_item_ids": nothing, "allow_item_ids": nothing}
@@ -186,9 +189,11 @@ class _Expected:
         without, only = masked.copy(), np.full_like(masked, LOWEST)
         without[:, self.some] = LOWEST
         only[:, self.some] = exact[:, self.some]
-        k = self.page_sizes[0]
+        k, rest = self.page_sizes[0], np.flatnonzero(~unknown)
+        others = {key: [column[row] for row in rest] for key, column in (inputs | none).items()}
         return [
             *self._of_every_name(name, inputs | none, masked),
+            self._ranked(name, others, masked[rest], k),
             self._ranked(name, inputs | none | {"exclude_item_ids": [ids] * rows}, without, k),
             # One row of a list serves the whole batch.
             self._ranked(name, inputs | none | {"allow_item_ids": [[*ids, "?"]]}, only, k),
@@ -308,12 +313,11 @@ def _answers_of(
         return scores, scores.copy()
     query = np.asarray(model(inputs, training=False)["query"], np.float32)
     query = np.concatenate([query, np.ones_like(query[:, :1])], axis=1)
-    found = models.index(query)
     exact = np.array(models.index.all_scores(query), np.float32)
     exact[unknown] = catalogue.popularity
     if not models.index.repeatable:
         return exact, exact.copy()
-    near = np.full_like(exact, LOWEST)
+    found, near = models.index(query), np.full_like(exact, LOWEST)
     np.put_along_axis(near, np.asarray(found["items"]), np.asarray(found["scores"]), axis=1)
     most = min(models.index.num_found, catalogue.num_items - 1)
     popular = 1 + np.argsort(-catalogue.popularity[1:], kind="stable")[:most]
