@@ -112,8 +112,15 @@ class Explainer:
         model: Any = recommender.model
         by_user = isinstance(model, GPT2Hybrid | ProfileSemanticsBehaviour)
         self._reads_user = by_user and model.config.reads_user_id
-        self._compiled: dict[int, Callable[[Any], Any]] = {}
-        self._scores(0)
+        graph = model.history_model(asks_user=True) if self._reads_user else model.history_model()
+        if graph is None:
+            raise ValueError(
+                "This model knows people by their ids alone: no past item carries its scores. "
+                "Ask one that reads histories, such as two_tower, gpt2_hybrid or ease."
+            )
+        self._scores = tf.function(
+            lambda inputs: graph(inputs, training=False)["scores"], reduce_retracing=True
+        )
         self._effects: WordEffects | None = None
         if encoder is not None and isinstance(model, GPT2Hybrid) and model.config.reads_text:
             table: Any = model.get_layer("item_text")
@@ -198,27 +205,13 @@ class Explainer:
         rows = np.zeros((len(histories), max(1, *map(len, histories))), np.int32)
         for row, history in zip(rows, histories, strict=True):
             row[len(row) - len(history) :] = history
-        answer = self._scores(user)
-        starts = range(0, len(rows), _HISTORIES_AT_ONCE)
-        return np.concatenate([answer(rows[at : at + _HISTORIES_AT_ONCE]) for at in starts])
-
-    def _scores(self, user: int) -> Callable[[Any], Any]:
-        user = user if self._reads_user else 0
-        if user not in self._compiled:
-            model: Any = self.recommender.model
-            graph = model.history_model(of_user=user) if user else model.history_model()
-            if graph is None:
-                raise ValueError(
-                    "This model knows people by their ids alone: no past item carries its scores. "
-                    "Ask one that reads histories, such as two_tower, gpt2_hybrid or ease."
-                )
-            self._compiled = {
-                user: tf.function(
-                    lambda rows: graph({"history": rows}, training=False)["scores"],
-                    input_signature=[tf.TensorSpec((None, None), tf.int32)],
-                )
-            }
-        return self._compiled[user]
+        answers = []
+        for at in range(0, len(rows), _HISTORIES_AT_ONCE):
+            inputs = {"history": tf.constant(rows[at : at + _HISTORIES_AT_ONCE])}
+            if self._reads_user:
+                inputs["user_id"] = tf.fill([len(inputs["history"])], user)
+            answers.append(self._scores(inputs))
+        return np.concatenate(answers)
 
 
 def _bare(word: str) -> str:

@@ -30,6 +30,7 @@ from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from zoo.hybrid_config import GPT2HybridConfig
 from zoo.hybrid_parts import (
+    history_inputs,
     item_layers,
     item_rows,
     model_inputs,
@@ -155,18 +156,18 @@ class GPT2Hybrid(keras.Model):
         scores = self._catalogue_scores(layers, inputs, user_id)
         return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
 
-    def history_model(self, of_user: int = 0) -> keras.Model | None:
+    def history_model(self, asks_user: bool = False) -> keras.Model | None:
         """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for people never seen.
 
-        Where the query also reads the user it is that of index `of_user`, by default the unseen
-        one, without id and words. None where it reads no history.
+        Where the query also reads the user it is the unseen one, without id and words; with
+        `asks_user` it is `{"user_id": (batch,)}`, given beside. None where it reads no history.
         """
         if not self.config.reads_history:
             return None
-        history = keras.Input((None,), dtype="int32", name="history")
-        inputs = self._by_history(history, of_user)
-        scores = self._catalogue_scores(self._layers_by_name(True), inputs, history)
-        return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
+        given = history_inputs(asks_user)
+        inputs = self._by_history(**given)
+        scores = self._catalogue_scores(self._layers_by_name(True), inputs, given["history"])
+        return keras.Model(given, {"scores": scores}, name="scores_of_histories")
 
     def query_models(self, known: Any = None) -> tuple[keras.Model, keras.Model | None]:
         """What `zoo.candidates.candidate_vectors` are compared with; for a model of two towers.
@@ -184,9 +185,9 @@ class GPT2Hybrid(keras.Model):
         of_users = keras.Model({"user_id": user_id}, {"query": query}, name="queries")
         if not self.config.reads_history:
             return of_users, None
-        history = keras.Input((None,), dtype="int32", name="history")
-        query = self._query(layers, self._by_history(history, 0))
-        return of_users, keras.Model({"history": history}, {"query": query}, name="of_histories")
+        given = history_inputs()
+        query = self._query(layers, self._by_history(**given))
+        return of_users, keras.Model(given, {"query": query}, name="of_histories")
 
     def _asking(self, user_id: Any, known: Any) -> dict[str, Any]:
         """What the query reads of who asks."""
@@ -196,9 +197,10 @@ class GPT2Hybrid(keras.Model):
             inputs["history"] = table(user_id)
         return inputs
 
-    def _by_history(self, history: Any, of_user: int) -> dict[str, Any]:
-        nobody = {"user_id": 0 * history[:, 0] + of_user} if self.config.reads_user_id else {}
-        return {"history": history, **nobody}
+    def _by_history(self, history: Any, user_id: Any = None) -> dict[str, Any]:
+        if not self.config.reads_user_id:
+            return {"history": history}
+        return {"history": history, "user_id": 0 * history[:, 0] if user_id is None else user_id}
 
     def _layers_by_name(self, frozen: bool) -> dict[str, Any]:
         layers = {layer.name: layer for layer in self.layers}

@@ -129,6 +129,12 @@ def model_inputs(config: GPT2HybridConfig) -> dict[str, Any]:
     }
 
 
+def history_inputs(asks_user: bool = False) -> dict[str, Any]:
+    """`{"history": (batch, steps)}`, with `asks_user` also `{"user_id": (batch,)}`."""
+    user_id = {"user_id": keras.Input((), dtype="int32", name="user_id")} if asks_user else {}
+    return {"history": keras.Input((None,), dtype="int32", name="history"), **user_id}
+
+
 def item_rows(
     layers: dict[str, Any], config: GPT2HybridConfig, index: Any, catalogue: bool = False
 ) -> Any:

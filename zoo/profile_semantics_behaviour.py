@@ -29,6 +29,7 @@ import numpy as np
 from keras import ops
 
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
+from zoo.hybrid_parts import history_inputs
 from zoo.profile_semantics_behaviour_config import ProfileSemanticsBehaviourConfig
 from zoo.profile_semantics_behaviour_parts import (
     item_evidence,
@@ -134,17 +135,18 @@ class ProfileSemanticsBehaviour(keras.Model):
         scores = self._scores(user_id, history, frozen)
         return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
 
-    def history_model(self, of_user: int = 0) -> keras.Model | None:
+    def history_model(self, asks_user: bool = False) -> keras.Model | None:
         """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for people never seen.
 
-        The profile is that of user index `of_user`, by default the stated default's. None where
-        behaviour is not read.
+        The profile is the stated default's; with `asks_user` that of `{"user_id": (batch,)}`,
+        given beside. None where behaviour is not read.
         """
         if not self.config.reads_history:
             return None
-        history = keras.Input((None,), dtype="int32", name="history")
-        scores = self._scores(0 * history[:, 0] + of_user, history, frozen=True)
-        return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
+        given = history_inputs(asks_user)
+        user_id = given.get("user_id", 0 * given["history"][:, 0])
+        scores = self._scores(user_id, given["history"], frozen=True)
+        return keras.Model(given, {"scores": scores}, name="scores_of_histories")
 
     def _scores(self, user_id: Any, history: Any, frozen: bool) -> Any:
         """`(batch, num_items)`."""
