@@ -14,8 +14,8 @@ import tensorflow as tf
 from tfrec_fusion.data.events import Events
 from zoo.baselines import BASELINES
 from zoo.ease import EASE
-from zoo.matrix_chain import MatrixChain
-from zoo.matrix_layers import DenseMatrix, SparseMatrix
+from zoo.matrix_chain import MatrixChain, histories
+from zoo.matrix_layers import DenseMatrix, PastItems, SparseMatrix
 from zoo.neighbours import ItemKNN, UserKNN, nearest
 from zoo.popularity import Popularity
 from zoo.tfidf import TFIDF
@@ -29,6 +29,7 @@ VARIANTS = [
     ("item_knn", {"k": 6, "similarity": "pearson"}),
     ("tfidf", {"ngrams": 2}),
     ("ease", {"l2": 3.0}),
+    ("ease", {"l2": 3.0, "half_life": 2.0, "kept": 4}),
 ]
 NUM_USERS, NUM_ITEMS = 21, 16
 WORDS = ["space", "war", "love", "robot", "paris", "ship"]
@@ -237,6 +238,51 @@ def test_ease_solves_its_equations():
     assert (np.diag(weights) == 0).all()
 
 
+def test_ease_keeps_the_largest_weights_of_an_item():
+    events = random_events()
+    whole, few = (EASE(l2=2.0, kept=kept).fit(events) for kept in (0, 3))
+    items = np.arange(1, NUM_ITEMS)
+    for all_of, kept in zip(whole.similar(items).T, few.similar(items).T, strict=True):
+        largest = np.argsort(-np.abs(all_of), kind="stable")[:3]
+        assert kept[largest] == pytest.approx(all_of[largest])
+        assert np.count_nonzero(kept) <= 3
+    assert len(few.arrays()["weights.data"]) < NUM_ITEMS * 4
+    all_kept = EASE(l2=2.0, kept=NUM_ITEMS).fit(events)
+    assert all_kept.score(items) == pytest.approx(whole.score(items), abs=1e-6)
+
+
+def test_past_items_count_half_after_a_half_life():
+    # User 1 took item 3, then 1 and 2 in one second, then 4 and last 3 again.
+    columns = [[1, 1, 1, 1, 1], [3, 1, 2, 4, 3], [1.0] * 5, [10, 20, 20, 30, 40]]
+    user, item, rating, time = (np.array(column) for column in columns)
+    past = Events(user.astype("i4"), item.astype("i4"), rating.astype("f4"), time, 3, 6)
+    weights = histories(past, half_life=2.0).toarray()
+    assert weights[1] == pytest.approx([0, 0.5, 0.5, 1, 2**-0.5, 0])
+    assert not weights[[0, 2]].any()
+    assert histories(past).toarray()[1].tolist() == [0, 1, 1, 1, 1, 0]
+    # A list has no seconds: each place counts.
+    layer = PastItems(6, half_life=2.0)
+    rows = layer(np.array([[0, 3, 1, 2, 4, 3], [0] * 6], np.int32)).numpy()
+    assert rows[0] == pytest.approx([0, 2**-1.5, 0.5, 1, 2**-0.5, 0])
+    assert not rows[1].any()
+    assert PastItems.from_config(layer.get_config()).half_life == 2.0
+
+
+def test_a_half_life_changes_whom_a_list_follows():
+    model = EASE(l2=2.0, half_life=1.0).fit(random_events())
+    graph = model.history_model()
+    ends = graph.predict({"history": np.array([[1, 2], [2, 1]], np.int32)}, verbose=0)["scores"]
+    weights = model.similar(np.array([1, 2]))
+    assert ends[0] == pytest.approx(weights[0] / 2 + weights[1], abs=1e-6)
+    assert ends[1] == pytest.approx(weights[1] / 2 + weights[0], abs=1e-6)
+
+
+def test_an_older_file_has_the_defaults_of_its_time():
+    arrays = EASE(l2=3.0).fit(random_events()).arrays()
+    del arrays["hyperparameter.half_life"], arrays["hyperparameter.kept"]
+    assert EASE.from_arrays(arrays) == EASE(l2=3.0)
+
+
 def test_tfidf_by_hand():
     # Items 1 and 2 share one of two words; item 3 shares none; each word's weight is equal.
     texts = ["ignored", "space ship", "ship love", "war robot"]
@@ -282,6 +328,8 @@ def test_a_matrix_without_cells_gives_zeros():
     ("make", "message"),
     [
         (lambda: EASE(l2=0.0), "`l2` must be above 0. Received: l2=0.0"),
+        (lambda: EASE(half_life=-1.0), "`half_life` must be 0 or more. Received: half_life=-1.0"),
+        (lambda: EASE(kept=-1), "`kept` must be 0 or more. Received: kept=-1"),
         (lambda: ItemKNN(k=0), "`k` must be at least 1. Received: k=0"),
         (lambda: UserKNN(shrink=-1.0), "`shrink` must be 0 or more. Received: shrink=-1.0"),
         (lambda: UserKNN(similarity="dice"), "one of cosine, pearson. Received: 'dice'"),

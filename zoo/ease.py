@@ -3,13 +3,17 @@
 Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019. With `X` the binary users x
 items matrix, the weights minimise `|X - X B|^2 + l2 |B|^2` under `diag(B) = 0`:
 
-    P = (X'X + l2 I)^-1        B[i, j] = -P[i, j] / P[j, j],  B[j, j] = 0        scores = X B
+    P = (X'X + l2 I)^-1        B[i, j] = -P[i, j] / P[j, j],  B[j, j] = 0        scores = W B
+
+`W` is `X`, or with a half-life `X` weighed by how long ago each event was, so that a list follows
+what somebody does now; the item-item weights are the same.
 
 On MovieLens-100K (temporal split, test, l2 = 200) NDCG@10 is 0.1916 (`benchmarks/quality.py`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
@@ -19,7 +23,7 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from tfrec_fusion.data.events import Events
-from zoo.matrix_chain import MatrixChain, histories
+from zoo.matrix_chain import Matrix, MatrixChain, histories
 
 BYTES_PER_CELL = 12  # float64 while inverting, float32 to keep
 
@@ -30,6 +34,9 @@ class EASE(MatrixChain):
 
     Attributes:
         l2: Strength of the ridge penalty, above 0.
+        half_life: After how many later events of a user a past item counts half; 0: never.
+        kept: Weights kept for each item, the largest in size; 0: all. Makes a large catalogue's
+            model small.
         memory_limit_gib: Refuses catalogues whose item-item matrices would need more than this.
 
     Example:
@@ -40,6 +47,10 @@ class EASE(MatrixChain):
     """
 
     l2: float = field(default=200.0, metadata={"help": "strength of the ridge penalty"})
+    half_life: float = field(
+        default=0.0, metadata={"help": "later events after which an item counts half; 0: never"}
+    )
+    kept: int = field(default=0, metadata={"help": "largest weights kept for each item; 0: all"})
     memory_limit_gib: float = field(
         default=4.0, metadata={"help": "most memory (GiB) the item-item matrices may take"}
     )
@@ -51,6 +62,9 @@ class EASE(MatrixChain):
         super().__post_init__()
         if not self.l2 > 0:
             raise ValueError(f"`l2` must be above 0. Received: l2={self.l2}.")
+        for name in ("half_life", "kept"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise ValueError(f"`{name}` must be 0 or more. Received: {name}={value}.")
 
     def fit(self, events: Events, item_texts: Sequence[str] | None = None) -> Self:
         """Inverts the regularised Gram matrix; see `MatrixChain.fit`.
@@ -60,8 +74,14 @@ class EASE(MatrixChain):
                 `memory_limit_gib`.
         """
         self._check_memory(events.num_items)
-        known = histories(events)
-        return self._keep(known=known, weights=_ease_weights(known, self.l2))
+        weights: Matrix = _ease_weights(histories(events), self.l2)
+        if self.kept:
+            weights = _largest(weights, self.kept)
+        return self._keep(known=histories(events, self.half_life), weights=weights)
+
+    @property
+    def _half_life(self) -> float:
+        return self.half_life
 
     def fits_memory(self, num_items: int) -> bool:
         """Whether the matrices of a catalogue of this size stay within `memory_limit_gib`."""
@@ -79,6 +99,15 @@ class EASE(MatrixChain):
 
 def _needed_gib(num_items: int) -> float:
     return num_items**2 * BYTES_PER_CELL / 2**30
+
+
+def _largest(weights: np.ndarray, kept: int) -> sp.csr_matrix:
+    """The `kept` cells of each column that are largest in size, the others empty."""
+    if kept >= len(weights):
+        return sp.csr_matrix(weights)
+    size = np.abs(weights)
+    least = np.partition(size, len(size) - kept, axis=0)[len(size) - kept]
+    return sp.csr_matrix(np.where(size >= np.maximum(least, np.finfo("f4").tiny), weights, 0))
 
 
 def _ease_weights(known: sp.csr_matrix, l2: float) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from tfrec_fusion.data.events import Events
-from zoo.matrix_layers import DenseMatrix, SparseMatrix
+from zoo.matrix_layers import DenseMatrix, PastItems, SparseMatrix
 
 Matrix: TypeAlias = np.ndarray | sp.csr_matrix
 CSR_PARTS = ("data", "indices", "indptr")
@@ -94,7 +94,9 @@ class MatrixChain:
             ValueError: When an array is missing.
         """
         try:
-            chosen = {one.name: arrays[f"hyperparameter.{one.name}"].item() for one in fields(cls)}
+            saved = {one.name: f"hyperparameter.{one.name}" for one in fields(cls)}
+            # What an older version did not have yet is as it was then: the default.
+            chosen = {own: arrays[name].item() for own, name in saved.items() if name in arrays}
             names = dict.fromkeys(cls.score_chain + cls.similar_chain)
             matrices = {name: _matrix_of(arrays, name) for name in names}
         except KeyError as missing:
@@ -114,7 +116,8 @@ class MatrixChain:
         """
         chain = self
         if known is not None and "known" in self._matrices:
-            chain = replace(self)._keep(**(self._matrices | {"known": histories(known)}))
+            now = histories(known, self._half_life)
+            chain = replace(self)._keep(**(self._matrices | {"known": now}))
         return chain._graph(chain.score_chain, "user_id", "scores_of_users")
 
     def history_model(self) -> keras.Model | None:
@@ -127,8 +130,7 @@ class MatrixChain:
             return None
         num_items = self._matrices["known"].shape[1]
         history = keras.Input((None,), dtype="int32", name="history")
-        taken = keras.layers.CategoryEncoding(num_items, output_mode="multi_hot")(history)
-        scores = taken  # (batch, num_items); row 0 of the matrices is empty
+        scores = PastItems(num_items, self._half_life)(history)  # (batch, num_items)
         for matrix in self.score_chain[1:]:
             scores = self._layer(matrix)(scores)
         return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
@@ -138,6 +140,11 @@ class MatrixChain:
         if not self.similar_chain:
             return None
         return self._graph(self.similar_chain, "item_id", "scores_of_items")
+
+    @property
+    def _half_life(self) -> float:
+        """Of a past item's weight, where scores start from a user's items; 0: all alike."""
+        return 0.0
 
     def _keep(self, **matrices: Matrix) -> Self:
         self._matrices, self._layers = matrices, {}
@@ -174,14 +181,25 @@ class MatrixChain:
         return self._layers[name]
 
 
-def histories(events: Events) -> sp.csr_matrix:
-    """`(num_users, num_items)` float32 CSR with 1 for every pair, events of index 0 left out.
+def histories(events: Events, half_life: float = 0.0) -> sp.csr_matrix:
+    """`(num_users, num_items)` float32 CSR of past items, events of index 0 left out.
+
+    Args:
+        events: What users did.
+        half_life: A pair's cell is `2^(-later / half_life)`, with `later` the number of events
+            that the user had after it, those of the same second not counted; 1 where it is 0.
 
     Raises:
         ValueError: When nothing is left.
     """
     seen = (events.user > 0) & (events.item > 0)
-    matrix = events.matrix(seen.astype(np.float32))
+    weight = seen.astype(np.float32)
+    if half_life:
+        second = np.unique(events.timestamp, return_inverse=True)[1].astype(np.int64)
+        moment = events.user * (second.max(initial=0) + 1) + second  # events are in this order
+        later = events.row_splits[events.user + 1] - np.searchsorted(moment, moment, side="right")
+        weight *= np.exp2(-later / half_life).astype(np.float32)
+    matrix = events.matrix(weight)
     matrix.eliminate_zeros()
     if not matrix.nnz:
         raise ValueError(

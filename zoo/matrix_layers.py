@@ -1,7 +1,8 @@
 """Keras layers that multiply by a constant matrix: what the baselines' graphs are made of.
 
-Both layers read an integer as the row it names (a product with a one-hot vector) and a float
-vector as itself, so that a chain of them, started with an id, is a product of matrices.
+`DenseMatrix` and `SparseMatrix` read an integer as the row it names (a product with a one-hot
+vector) and a float vector as itself, so that a chain of them, started with an id or with
+`PastItems`, is a product of matrices.
 """
 
 from __future__ import annotations
@@ -141,6 +142,47 @@ class SparseMatrix(keras.layers.Layer):
         """The three sizes; the cells themselves are weights."""
         sizes = {"num_rows": self.num_rows, "num_columns": self.num_columns}
         return _config(self, **sizes, num_cells=self.num_cells)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class PastItems(keras.layers.Layer):
+    """A history as a vector over the catalogue, what is long past weighing less.
+
+    Inputs are item indices `(batch, steps)`, oldest first, 0 where there is none. Outputs are
+    `(batch, num_items)` float32: `2^(-later / half_life)` at each item of the history, with `later`
+    the number of items after it; 1 when `half_life` is 0. An item that comes again counts as it
+    did last.
+
+    Args:
+        num_items: Size of the catalogue, index 0 included.
+        half_life: After how many later items an item counts half; 0: never.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+
+    def __init__(self, num_items: int, half_life: float = 0.0, **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(trainable=False, **kwargs)
+        self.num_items = num_items
+        self.half_life = half_life
+
+    def call(self, inputs: Any) -> Any:
+        """Computes what the class describes."""
+        weight = ops.cast(inputs > 0, "float32")  # (batch, steps)
+        if self.half_life:
+            later = ops.flip(ops.cumsum(ops.flip(weight, axis=1), axis=1), axis=1) - weight
+            weight *= ops.power(2.0, -later / self.half_life)
+        row = ops.expand_dims(ops.arange(ops.shape(inputs)[0], dtype=inputs.dtype), 1)
+        place = ops.stack([ops.broadcast_to(row, ops.shape(inputs)), inputs], axis=2)
+        empty = ops.zeros((ops.shape(inputs)[0], self.num_items))
+        return tf.tensor_scatter_nd_max(empty, place, weight)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, int]:
+        """`(batch, num_items)`."""
+        return input_shape[0], self.num_items
+
+    def get_config(self) -> dict[str, Any]:
+        """The two arguments."""
+        return {**_config(self, num_items=self.num_items), "half_life": self.half_life}
 
 
 def _names_rows(inputs: Any) -> bool:
