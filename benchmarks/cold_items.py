@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import numpy as np
 import options
-from quality import RESULTS, over_seeds, trained
+from quality import RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.data.events import Events
@@ -33,6 +33,7 @@ from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.evaluation.top_items import Score
 from zoo.recommender import compiled_scores
 from zoo.run import Run
+from zoo.seeds import over_seeds
 from zoo.train_options import TrainOptions
 
 MODELS: dict[str, tuple[str, dict[str, str], bool]] = {

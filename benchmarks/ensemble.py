@@ -19,13 +19,14 @@ import dataclasses
 import click
 import numpy as np
 import options
-from quality import METRICS, RESULTS, summary, trained
+from quality import METRICS, RESULTS, trained
 from review_tables import benchmark_tables
 
 import zoo
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from zoo.ensembling import train_ensemble
 from zoo.run import load_run
+from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
 MEMBERS = ("ease", "item_knn", "gpt2_hybrid")
@@ -67,10 +68,10 @@ def main(
     weights = {name: [run.info["weights"][name] for run in ensembles] for name in members}
     rows = []
     for name in members:
-        row = summary(name, made[name])
+        row = summary(name, made[name], METRICS)
         mean = {WEIGHT: float(np.mean(weights[name]))}
         rows.append(dataclasses.replace(row, metrics=dict(row.metrics) | mean))
-    rows.append(summary("ensemble", ensembles))
+    rows.append(summary("ensemble", ensembles, METRICS))
     RESULTS.mkdir(exist_ok=True)
     write_csv(RESULTS / f"ensemble_{tables.name}.csv", rows)
     print_table(rows, (*METRICS, WEIGHT), title=f"{tables.name}, test part, {seeds} seeds")

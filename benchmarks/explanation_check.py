@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import numpy as np
 import options
-from quality import RESULTS, over_seeds, trained
+from quality import RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
@@ -32,6 +32,7 @@ from tfrec_fusion.text.encoder import TextEncoder
 from zoo.explanation import Explainer
 from zoo.pair_scores import scores_of_texts, scores_without
 from zoo.run import Run
+from zoo.seeds import over_seeds
 from zoo.train_options import TrainOptions
 
 TOP = 10

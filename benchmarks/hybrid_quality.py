@@ -18,10 +18,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import options
-from quality import METRICS, RESULTS, summary, trained
+from quality import METRICS, RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
+from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
 CLASSICS = ("popularity", "tfidf", "item_knn", "ease")
@@ -63,7 +64,7 @@ def main(
             model = "gpt2_hybrid" if name in VARIANTS else name
             options = TrainOptions(seed=seed, epochs=epochs)
             made.append(trained(model, tables, folder, options, VARIANTS.get(name)))
-        rows.append(summary(name, made))
+        rows.append(summary(name, made, METRICS))
         RESULTS.mkdir(exist_ok=True)
         write_csv(RESULTS / f"hybrid_{tables.name}.csv", rows)
     print_table(rows, METRICS, title=f"{tables.name}, test part, {seeds} seeds")

@@ -25,12 +25,13 @@ import click
 import numpy as np
 import options
 from cold_items import K, recalls_of
-from quality import METRICS, RESULTS, over_seeds, summary, trained
+from quality import METRICS, RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from zoo.recommender import compiled_scores
 from zoo.run import Run
+from zoo.seeds import over_seeds, summary
 from zoo.train_options import TrainOptions
 
 RARE = 5  # events from which on an item is no longer rare

@@ -19,11 +19,12 @@ import dataclasses
 
 import click
 import options
-from quality import METRICS, RESULTS, summary, trained
+from quality import METRICS, RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from zoo.run import Run
+from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
 VARIANTS: dict[str, dict[str, object]] = {
@@ -56,7 +57,7 @@ def main(data: str, data_dir: Path | None, seeds: int, runs: Path) -> None:
             label = name.split(",")[0] if choices else "gpt2_hybrid"
             folder = runs / tables.name / f"{label}-{seed}"
             made.append(trained("gpt2_hybrid", tables, folder, TrainOptions(seed=seed), choices))
-        row = summary(name, made)
+        row = summary(name, made, METRICS)
         share = {SHARE: trained_share(made[0])}
         rows.append(dataclasses.replace(row, metrics=dict(row.metrics) | share))
         RESULTS.mkdir(exist_ok=True)

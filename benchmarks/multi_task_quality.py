@@ -24,7 +24,7 @@ from typing import Any
 import click
 import numpy as np
 import options
-from quality import RESULTS, summary, trained
+from quality import RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.data.indexed import index_data
@@ -33,6 +33,7 @@ from tfrec_fusion.evaluation.rating import evaluate_rating
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.layers.multitask import BALANCES
 from tfrec_fusion.layers.rating import RatingBiases
+from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
 METRICS: tuple[str, ...] = (

@@ -25,11 +25,12 @@ import numpy as np
 import options
 import pandas as pd
 import tensorflow as tf
-from quality import RESULTS, over_seeds
+from quality import RESULTS
 
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.text.causal import GPT2Size, Schedule
 from tfrec_fusion.text.pretrain import RESULT_FILE, pretrain, split_texts
+from zoo.seeds import over_seeds
 
 # Few passes over the texts: there is nothing to learn by heart, so nothing is dropped.
 # A thousand tokens: a megabyte or two of reviews shows each of them often enough.

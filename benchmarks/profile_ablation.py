@@ -20,12 +20,13 @@ from typing import Any
 
 import click
 import options
-from quality import RESULTS, summary, trained
+from quality import RESULTS, trained
 from review_tables import benchmark_tables
 
 import zoo
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from zoo.profile_semantics_behaviour_config import TASKS
+from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
 METRICS = ("auc", "ndcg@10", "recall@20")

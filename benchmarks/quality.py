@@ -12,21 +12,20 @@ as models finish, and runs are kept in --runs, so an interrupted measurement goe
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
-import numpy as np
 import options
-import scipy.stats
 
 import zoo
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.data.tables import RecData
-from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
+from tfrec_fusion.evaluation.report import print_table, write_csv
 from zoo.run import Run, load_run
+from zoo.seeds import summary
 from zoo.train import train
 from zoo.train_options import TrainOptions
 
@@ -36,28 +35,6 @@ MODELS = (
 )
 METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10")
 RESULTS = Path(__file__).parent / "results"
-
-
-def over_seeds(values: list[float]) -> tuple[float, float]:
-    """95% interval of the mean of a few runs, by Student's t."""
-    spread = scipy.stats.t.ppf(0.975, len(values) - 1) * scipy.stats.sem(values)
-    return float(np.mean(values) - spread), float(np.mean(values) + spread)
-
-
-def summary(name: str, runs: list[Run], metrics: Sequence[str] = METRICS) -> ReportRow:
-    """One row of several seeds' runs; of `metrics` those that they have."""
-    info = runs[0].info
-    metrics = [key for key in metrics if key in info["test"]]
-    if len(runs) == 1:
-        kept = {
-            key: tuple(info["test_intervals"][key])
-            for key in metrics
-            if key in info["test_intervals"]
-        }
-        return ReportRow(name, {key: info["test"][key] for key in metrics}, kept)
-    values = {key: [run.info["test"][key] for run in runs] for key in metrics}
-    means = {key: float(np.mean(value)) for key, value in values.items()}
-    return ReportRow(name, means, {key: over_seeds(value) for key, value in values.items()})
 
 
 def trained(
@@ -88,7 +65,7 @@ def main(data: str, data_dir: Path | None, seeds: int, runs: Path, models: tuple
         for seed in range(seeds if name in zoo.NETWORKS else 1):
             folder = runs / tables.name / f"{name}-{seed}"
             made.append(trained(name, tables, folder, TrainOptions(seed=seed)))
-        rows.append(summary(name, made))
+        rows.append(summary(name, made, METRICS))
         RESULTS.mkdir(exist_ok=True)
         write_csv(RESULTS / f"quality_{tables.name}.csv", rows)
     print_table(rows, METRICS, title=f"{tables.name}, test part, {seeds} seeds")

@@ -1,18 +1,22 @@
-"""Writes the tables of README.md and benchmarks/README.md from `benchmarks/results/*.csv`.
+"""Writes the tables of README.md and benchmarks/README.md from measurements and cards.
 
     python benchmarks/readme_tables.py            # rewrite them
     python benchmarks/readme_tables.py --check    # exit 1 when they differ
 
-A table stands between `<!-- table NAME -->` and `<!-- end -->`, NAME being the CSV's.
+A table stands between `<!-- table NAME -->` and `<!-- end -->`, NAME being that of a CSV in
+`benchmarks/results`, or `cards`: the prebuilt models beside the classics that their cards name.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+
+from zoo.card import cards
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -20,8 +24,36 @@ PAGES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
+CARDS = "cards"
+OF_CARDS = ("ndcg@10", "recall@20", "coverage@10")
+
+
+def cards_table() -> str:
+    """The prebuilt models, best first, after the classics, as a Markdown table."""
+    known = sorted(cards().values(), key=lambda card: card.metrics["ndcg@10"])
+    classics = {name: row for card in known for name, row in card.beside.items()}
+    lines = [" | ".join(("model", "what it is", *OF_CARDS, "MB")), " | ".join(["---"] * 6)]
+    for name, metrics in sorted(classics.items(), key=lambda one: one[1]["ndcg@10"]):
+        lines.append(" | ".join((name, "classic, for comparison", *_numbers(metrics), "")))
+    for card in known:
+        size = f"{card.size / 1e6:.1f}"
+        cells = (f"`{card.name}`", card.summary, *_numbers(card.metrics), size)
+        lines.append(" | ".join(cells))
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def _numbers(metrics: Mapping[str, list[float]]) -> list[str]:
+    cells = []
+    for name in OF_CARDS:
+        mean, low, high = metrics[name]
+        cells.append(f"{mean:.4f} ± {(high - low) / 2:.4f}" if high > low else f"{mean:.4f}")
+    return cells
+
+
 def markdown(name: str) -> str:
     """One CSV as a Markdown table; a mean and its interval become one cell."""
+    if name == CARDS:
+        return cards_table()
     table = pd.read_csv(RESULTS / f"{name}.csv")
     shown = pd.DataFrame(index=table.index)
     for column in table:

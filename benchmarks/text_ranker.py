@@ -30,7 +30,6 @@ import numpy as np
 import options
 import pandas as pd
 import tensorflow as tf
-from quality import over_seeds
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -44,6 +43,7 @@ from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.presets import load_language_model
 from tfrec_fusion.text.store import TextStore
 from tfrec_fusion.training.fit import fit
+from zoo.seeds import over_seeds
 from zoo.text_ranker import TextRanker, text_ranker
 
 RESULTS = Path(__file__).parent / "results"

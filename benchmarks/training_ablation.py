@@ -23,10 +23,11 @@ from typing import Any
 import click
 import options
 import tensorflow as tf
-from quality import RESULTS, summary, trained
+from quality import RESULTS, trained
 from review_tables import MUSICAL_INSTRUMENTS, benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
+from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
 METRICS = ("ndcg@10", "recall@20", "mrr@10", "coverage@10", "rmse", "sentiment_auc", "perplexity")

@@ -19,7 +19,7 @@ LIBRARY_FLOORS = {
     "data": {"files"},
     "layers": set(),
     "losses": {"layers"},
-    "text": {"files", "layers"},
+    "text": {"files", "layers", "losses"},
     "training": {"files", "layers"},
     "evaluation": {"files"},
     "serving": {"files"},
@@ -42,13 +42,15 @@ ZOO_ROOMS = {
     r"network_trainer": {"data", "text", "training"},
     r"ensembling": {"data", "evaluation", "layers", "training"},
     r"train|comparison|ranking|pair_metrics|score_weighing": {"data", "evaluation", "files"},
+    r"publishing|seeds": {"evaluation"},
+    r"reproducing": {"data", "evaluation"},
     r"demo": {"data", "evaluation", "serving"},
     r"exporting": {"serving", "text"},
     r"indexing": {"data", "evaluation", "serving"},
     r"explanation": {"evaluation", "text"},
     r"graph_paths": {"data"},
     r"baselines|ease|matrix_\w+|neighbours|popularity|similarity|tfidf": {"data"},
-    r"__init__|recommender|recipes|registry|run|card": {
+    r"__init__|recommender|recipes|registry|run|card|half_precision|prebuilt": {
         "data",
         "files",
         "layers",
@@ -63,7 +65,7 @@ ZOO_ROOMS = {
 DOOR = r"__main__|commands\w*"
 COMMAND_LINE = (
     DOOR + r"|train|ensembling|explanation|network_trainer|comparison|ranking|demo|model_options"
-    r"|pair_metrics|score_weighing|exporting|indexing"
+    r"|pair_metrics|score_weighing|exporting|indexing|publishing|reproducing|seeds"
 )
 
 # Names that say nothing about what is inside.

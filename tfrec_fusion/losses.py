@@ -55,3 +55,56 @@ class SmoothedSoftmax(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable("tfrec_fusion")
+class BatchSimilarity(keras.losses.Loss):
+    """How differently two spaces see which rows of a batch are alike.
+
+    With `p_ij` the softmax over the other rows `j` of `cos(t_i, t_j) / temperature` in the space
+    of the targets, and `q_ij` the same in that of the predictions,
+
+        loss_i = sum_j p_ij (log p_ij - log q_ij)
+
+    (self-supervised distillation: Fang et al. 2021, https://arxiv.org/abs/2101.04731, with the
+    batch in place of a queue). The spaces may have different dimensions.
+
+    Args:
+        temperature: Divides the cosines; the smaller, the more only the nearest rows count.
+        **kwargs: Arguments of `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: `(batch, target_dim)`.
+        y_pred: `(batch, dim)`.
+
+    Raises:
+        ValueError: When `temperature` is not above 0.
+
+    Example: a space that was only turned sees the same.
+
+    >>> rows = ops.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    >>> round(float(BatchSimilarity()(rows, rows[:, ::-1])), 4)
+    0.0
+    """
+
+    def __init__(self, temperature: float = 0.05, **kwargs: Any) -> None:
+        if not temperature > 0:
+            raise ValueError(f"`temperature` must be above 0. Received: {temperature}.")
+        super().__init__(**kwargs)
+        self.temperature = temperature
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Computes what the class describes."""
+        target, found = self._log_chance(y_true), self._log_chance(y_pred)
+        return ops.sum(ops.exp(target) * (target - found), axis=-1)
+
+    def _log_chance(self, rows: Any) -> Any:
+        """`(batch, batch)`; a row is as good as never compared with itself."""
+        unit = ops.normalize(rows, axis=-1)
+        cosine = ops.matmul(unit, ops.transpose(unit)) / self.temperature
+        itself = ops.eye(ops.shape(rows)[0], dtype=cosine.dtype)
+        return ops.log_softmax(cosine - 1e4 * itself, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments to build it again."""
+        return {**super().get_config(), "temperature": self.temperature}

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.prebuilt import load
     from zoo.registry import (
         HAS_TASKS,
         HYBRIDS,
@@ -34,10 +35,11 @@ __all__ = [
     "build",
     "hyperparameters",
     "list_models",
+    "load",
     "load_run",
 ]
 
-_ELSEWHERE = {"load_run": "zoo.run"}
+_ELSEWHERE = {"load": "zoo.prebuilt", "load_run": "zoo.run"}
 
 
 def __getattr__(name: str) -> Any:

@@ -28,8 +28,9 @@ from tfrec_fusion.training.fit import TrainingDiverged
 from zoo.commands_ensemble import ensemble
 from zoo.commands_explain import explain
 from zoo.commands_export import export, promote, verify
+from zoo.commands_prebuilt import publish, reproduce
 from zoo.commands_serve import serve
-from zoo.commands_text import PRESET_HELP, pretrain_lm, search
+from zoo.commands_text import PRESET_HELP, distil_lm, pretrain_lm, search
 from zoo.comparison import SHOWN_METRICS, shown_metrics
 from zoo.demo import run_demo
 from zoo.model_options import Weight, model_options
@@ -79,9 +80,15 @@ def cli() -> None:
 
 
 @cli.command("list")
+@click.option("--pretrained", is_flag=True, help="Instead, the trained models of the package.")
 @as_json
-def list_command(as_json: bool) -> None:
+def list_command(pretrained: bool, as_json: bool) -> None:
     """List the models and what each is."""
+    if pretrained:
+        table = zoo.list_models(pretrained=True)
+        records = table.to_dict("records")
+        click.echo(json.dumps({"models": records}) if as_json else table.to_string(index=False))
+        return
     if as_json:
         rows = [
             {
@@ -286,10 +293,13 @@ def demo(out: Path, data: str, data_dir: Path | None, user_id: str, as_json: boo
         click.echo(f"{rank:3}. {item['title']}")
 
 
+cli.add_command(distil_lm)
 cli.add_command(ensemble)
 cli.add_command(explain)
 cli.add_command(export)
 cli.add_command(promote)
+cli.add_command(publish)
+cli.add_command(reproduce)
 cli.add_command(verify)
 cli.add_command(search)
 cli.add_command(serve)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -115,17 +116,7 @@ def pretrain_lm(
     from tfrec_fusion.text.causal import GPT2Size, Schedule
     from tfrec_fusion.text.pretrain import pretrain, split_texts
 
-    if (data is None) == (file is None):
-        raise ValueError("Give the texts by --data or by --texts, one of them.")
-    if file is not None:
-        if columns or data_dir:
-            raise ValueError("--column and --data-dir belong to --data, not to --texts.")
-        texts = lines_of(file)
-    else:
-        texts = texts_of(str(data), data_dir, columns or (TEXT_COLUMN,))
-    written = [text for text in texts if text.strip()]
-    if blank := len(texts) - len(written):
-        click.echo(f"{blank} of {len(texts)} texts are blank and are left out.", err=True)
+    written = _written_texts(data, data_dir, columns, file)
     if out.exists():
         raise FileExistsError(f"--out must not exist. Received: {out}, which does.")
     result = pretrain(
@@ -148,6 +139,85 @@ def pretrain_lm(
         f"{result.epochs}, {result.seconds:.0f} s; use it as a preset, by its path.",
         err=True,
     )
+
+
+@click.command("distil-lm")
+@click.argument("student")
+@click.option("--data", help="A public data set, or a folder of tables.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set.")
+@click.option("--column", "columns", multiple=True, help="Where the texts are; as of pretrain-lm.")
+@click.option(
+    "--texts", "file", type=click.Path(path_type=Path), help="A UTF-8 file instead, a text a line."
+)
+@click.option("--teacher", default="minilm", show_default=True, help=PRESET_HELP)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Preset folder.")
+@click.option("--max-length", default=32, show_default=True, help="Tokens of a text.")
+@click.option("--epochs", default=4, show_default=True)
+@click.option("--batch-size", default=256, show_default=True, help="Texts compared at a time.")
+@click.option("--learning-rate", default=1e-3, show_default=True, help="At its highest.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything drawn.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def distil_lm(
+    student: str,
+    data: str | None,
+    data_dir: Path | None,
+    columns: tuple[str, ...],
+    file: Path | None,
+    teacher: str,
+    out: Path,
+    max_length: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Train STUDENT, a preset, to find those texts alike that a larger model finds alike.
+
+    A tenth of the texts is watched, another tenth is what the likeness is measured on.
+    """
+    # TF Text and KerasHub take seconds to import: other commands need not wait for them.
+    from tfrec_fusion.text.causal import Schedule
+    from tfrec_fusion.text.distillation import distil
+    from tfrec_fusion.text.pretrain import split_texts
+
+    written = _written_texts(data, data_dir, columns, file)
+    result = distil(
+        student,
+        split_texts(written, seed=seed),
+        out,
+        teacher=teacher,
+        max_length=max_length,
+        schedule=Schedule(
+            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weight_decay=0.01
+        ),
+        seed=seed,
+    )
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), **asdict(result)}))
+        return
+    click.echo(f"{'of the teacher':15} correlation nearest")
+    for name, one in (("before", result.before), ("after", result.after)):
+        click.echo(f"{name:15} {one.correlation:11.3f} {one.nearest:7.3f}")
+    click.echo(f"{out}: {result.seconds:.0f} s; use it as a preset, by its path.", err=True)
+
+
+def _written_texts(
+    data: str | None, data_dir: Path | None, columns: tuple[str, ...], file: Path | None
+) -> list[str]:
+    """The texts that two options name, without the blank ones, which are counted."""
+    if (data is None) == (file is None):
+        raise ValueError("Give the texts by --data or by --texts, one of them.")
+    if file is not None:
+        if columns or data_dir:
+            raise ValueError("--column and --data-dir belong to --data, not to --texts.")
+        texts = lines_of(file)
+    else:
+        texts = texts_of(str(data), data_dir, columns or (TEXT_COLUMN,))
+    written = [text for text in texts if text.strip()]
+    if blank := len(texts) - len(written):
+        click.echo(f"{blank} of {len(texts)} texts are blank and are left out.", err=True)
+    return written
 
 
 def texts_of(data: str, data_dir: Path | None, columns: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from zoo.baselines import BASELINES
 from zoo.gpt2_hybrid import gpt2_hybrid
@@ -16,6 +16,9 @@ from zoo.ncf import NCFConfig, gmf, mlp, neumf
 from zoo.profile_semantics_behaviour import profile_semantics_behaviour
 from zoo.profile_semantics_behaviour_config import ProfileSemanticsBehaviourConfig
 from zoo.two_tower import TwoTowerConfig, two_tower
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NETWORKS: dict[str, Callable[..., Any]] = {
     "gmf": gmf,
@@ -66,8 +69,24 @@ _ARRAYS = {
 }
 
 
-def list_models() -> list[str]:
-    """Names that `build` takes, classics first."""
+@overload
+def list_models(pretrained: Literal[False] = False) -> list[str]: ...
+
+
+@overload
+def list_models(pretrained: Literal[True]) -> pd.DataFrame: ...
+
+
+def list_models(pretrained: bool = False) -> Any:
+    """Names that `build` takes, classics first.
+
+    Args:
+        pretrained: Instead, a table of the trained models that `load` takes, with their numbers.
+    """
+    if pretrained:
+        from zoo.prebuilt import list_prebuilt  # which is read with the models named here
+
+        return list_prebuilt()
     return list(MODELS)
 
 

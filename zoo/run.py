@@ -162,10 +162,6 @@ def load_run(folder: str | Path) -> Run:
             f"{folder} is not a finished run: run.json is missing. Train again with --out {folder}."
         )
     info = _read(folder, "run.json", lambda path: json.loads(path.read_text("utf-8")))
-    users = _read(folder, "users.json", Vocabulary.load)
-    items = _read(folder, "items.json", Vocabulary.load)
-    table = _read(folder, "catalogue.csv", _read_catalogue)
-    arrays = _read(folder, "events.npz", _read_arrays)
     model: Any = None
     if info["model"] == "ensemble":
         members = {
@@ -175,6 +171,25 @@ def load_run(folder: str | Path) -> Run:
         model = Ensemble(members, info["weights"], info["scale"])
     else:
         model = _read_model(folder, "", info["model"])
+    return assemble(folder, model, info)
+
+
+def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
+    """A model with the vocabularies, catalogue and events of a folder.
+
+    Args:
+        folder: Holds `users.json`, `items.json`, `catalogue.csv` and `events.npz`; `interests.npz`
+            and `graph.json` where the model reads them.
+        model: A trained model over them.
+        info: What is known of it, as in `run.json`; at least `model`, its name in the zoo.
+
+    Raises:
+        BrokenRun: When a file is missing or cannot be read.
+    """
+    users = _read(folder, "users.json", Vocabulary.load)
+    items = _read(folder, "items.json", Vocabulary.load)
+    table = _read(folder, "catalogue.csv", _read_catalogue)
+    arrays = _read(folder, "events.npz", _read_arrays)
     parts = {part: _events(arrays, part, len(users), len(items)) for part in PARTS}
     titles, texts = (np.array(["", *table[name]], dtype=object) for name in ("title", "text"))
     interests = None

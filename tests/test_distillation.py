@@ -1,0 +1,80 @@
+"""A small language model learns which texts a larger one finds alike."""
+
+import json
+from itertools import permutations
+
+import numpy as np
+import pytest
+from command_line import answer
+from test_pretrain import QUICK, SMALL, stories
+
+from tfrec_fusion.text.causal import GPT2Size, Schedule
+from tfrec_fusion.text.distillation import distil, likeness
+from tfrec_fusion.text.encoder import TextEncoder
+from tfrec_fusion.text.pretrain import TextParts, pretrain, split_texts
+from tfrec_fusion.text.store import TextStore
+
+LARGER = GPT2Size(vocabulary_size=320, num_layers=2, num_heads=2, hidden_dim=48, max_length=32)
+WORDS = ["robot", "love", "paris", "war", "ship", "ghost", "child", "music"]
+TEXTS = [f"a {one} and a {other} in {third}" for one, other, third in permutations(WORDS, 3)]
+PARTS = split_texts(TEXTS, validation=0.2, test=0.2)
+
+
+@pytest.fixture(scope="module")
+def presets(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("presets")
+    for name, size in (("student", SMALL), ("teacher", LARGER)):
+        pretrain(split_texts(TEXTS[::3] + stories(30)), folder / name, size=size, schedule=QUICK)
+    return folder
+
+
+def test_the_student_comes_to_see_what_the_teacher_sees(presets, tmp_path):
+    schedule = Schedule(epochs=8, batch_size=32, learning_rate=3e-3, weight_decay=0.0)
+    store = TextStore(tmp_path / "store")
+    names = str(presets / "student"), PARTS, tmp_path / "alike"
+    found = distil(*names, teacher=str(presets / "teacher"), schedule=schedule, store=store)
+    assert found.after.correlation > found.before.correlation + 0.1
+    assert found.after.nearest > found.before.nearest
+    assert found.loss[-1] < found.loss[0]
+    assert len(found.val_loss) == 8
+    said = json.loads((tmp_path / "alike" / "distillation.json").read_text())
+    assert said["after"]["nearest"] == found.after.nearest
+    assert said["teacher"] == str(presets / "teacher")
+    one, other = (
+        TextEncoder(str(preset), max_length=32).encode(PARTS.test)
+        for preset in (presets / "teacher", tmp_path / "alike")
+    )
+    written = likeness(one, other)  # what was written is what was measured
+    assert written.correlation == pytest.approx(found.after.correlation, abs=1e-3)
+    with pytest.raises(FileExistsError, match="Name a folder that does not"):
+        distil(*names)
+
+
+def test_the_command_distils_from_a_file(presets, tmp_path):
+    (tmp_path / "texts.txt").write_text("\n".join(stories(200)))
+    said = answer(
+        *("distil-lm", presets / "student", "--texts", tmp_path / "texts.txt"),
+        *("--teacher", presets / "teacher", "--out", tmp_path / "out", "--epochs", 1),
+        *("--batch-size", 16),
+    )
+    assert said["folder"] == str(tmp_path / "out")
+    assert -1 <= said["after"]["correlation"] <= 1
+    assert (tmp_path / "out" / "distillation.json").exists()
+
+
+def test_a_batch_must_be_filled(tmp_path):
+    few = TextParts(["a text"] * 9, ["a text"] * 9, ["a text"])
+    with pytest.raises(ValueError, match=r"`parts.train` must fill a batch of 256 texts.*: 9"):
+        distil("minilm", few, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_likeness_by_hand():
+    rows = np.random.default_rng(0).normal(size=(40, 5))
+    turned = rows @ np.linalg.qr(np.random.default_rng(1).normal(size=(5, 5)))[0]
+    same = likeness(rows, 3 * turned)
+    assert same.correlation == pytest.approx(1)
+    assert same.nearest == 1
+    other = likeness(rows, np.random.default_rng(2).normal(size=(40, 5)))
+    assert abs(other.correlation) < 0.2
+    assert other.nearest == pytest.approx(10 / 39, abs=0.1)

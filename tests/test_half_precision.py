@@ -1,0 +1,88 @@
+"""Models in small files: what comes back, and what is refused."""
+
+import keras
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import zoo
+from tfrec_fusion.data.indexed import index_data
+from tfrec_fusion.data.synthetic import generate
+from zoo.half_precision import load_half, save_half
+
+DATA = index_data(generate(num_users=20, num_items=15, num_interactions=200, seed=3))
+USERS = np.arange(len(DATA.users), dtype=np.int32)
+SIZES = {"num_users": len(DATA.users), "num_items": len(DATA.items)}
+TEXT = np.random.default_rng(0).normal(size=(len(DATA.items), 8)).astype(np.float32)
+NETWORKS = {
+    "neumf": {},
+    "two_tower": {"dim": 4},
+    "gpt2_hybrid": {"dim": 4, "text_components": 4, "item_text": TEXT},
+}
+CLASSICS = {
+    "popularity": {},
+    "user_knn": {"k": 5, "similarity": "pearson"},
+    "item_knn": {"k": 5},
+    "tfidf": {"ngrams": 2},
+    "ease": {"half_life": 3.0, "kept": 4},
+}
+
+
+def fitted(name):
+    if name in CLASSICS:
+        return zoo.build(name, **CLASSICS[name]).fit(DATA.train, DATA.item_column("text"))
+    keras.utils.set_random_seed(0)
+    model = zoo.build(name, **SIZES, **NETWORKS[name])
+    if hasattr(model, "set_known"):
+        model.set_known(DATA.train)
+    return model
+
+
+def scores(model):
+    return np.asarray(model.score_model(DATA.train)({"user_id": USERS})["scores"])
+
+
+@pytest.mark.parametrize("name", [*CLASSICS, *NETWORKS])
+def test_the_scores_come_back(name, tmp_path):
+    model, path = fitted(name), tmp_path / "model.safetensors"
+    save_half(path, name, model)
+    again = load_half(path)
+    assert type(again) is type(model)
+    largest = np.abs(scores(model)).max()
+    np.testing.assert_allclose(scores(again), scores(model), atol=2e-3 * largest)
+    if name in CLASSICS:
+        assert again == model  # the same hyperparameters
+    else:
+        assert again.config == model.config
+        assert {one.dtype for one in again.weights} == {one.dtype for one in model.weights}
+        assert path.stat().st_size < 2.5 * model.count_params() + 8000
+
+
+def test_what_16_bits_do_not_hold_is_refused(tmp_path):
+    model = fitted("two_tower")
+    model.weights[0].assign(np.full(model.weights[0].shape, 1e5))
+    with pytest.raises(ValueError, match=r"holds 100000, which 16 bits do not.*65504"):
+        save_half(tmp_path / "model.safetensors", "two_tower", model)
+    assert not list(tmp_path.iterdir())
+
+
+def test_broken_files_are_named(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"no such thing")
+    with pytest.raises(ValueError, match="no file of weights of the zoo"):
+        load_half(path)
+    save_file({"a": np.zeros(3)}, path)
+    with pytest.raises(ValueError, match="no file of weights of the zoo: 'model'"):
+        load_half(path)
+
+
+def test_weights_of_another_version_are_refused(tmp_path, monkeypatch):
+    model, path = fitted("two_tower"), tmp_path / "model.safetensors"
+    kept = model.weights[1:]
+    monkeypatch.setattr(type(model), "weights", property(lambda self: kept))
+    save_half(path, "two_tower", model)
+    monkeypatch.undo()
+    with pytest.raises(
+        ValueError, match=r"not those of this version's two_tower: where .* is expected"
+    ):
+        load_half(path)

@@ -1,0 +1,182 @@
+"""Prebuilt models: published from runs, loaded and asked, refused where a file is not whole."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import answer, run
+
+import zoo
+from tfrec_fusion.data.synthetic import generate
+from zoo.card import Card, cards
+from zoo.prebuilt import BrokenPackage, load
+from zoo.publishing import publish
+from zoo.reproducing import reproduce
+from zoo.run import load_run
+from zoo.train import train
+from zoo.train_options import TrainOptions
+
+TABLES = generate(num_users=30, num_items=20, num_interactions=400, seed=3)
+CLASSICS = ("popularity", "ease")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for name in CLASSICS:
+        train(name, TABLES, folder / f"{name}-0", command=f"train {name}")
+    for seed in (0, 1):
+        options = TrainOptions(seed=seed, epochs=1, progress=False)
+        train("two_tower", TABLES, folder / f"two_tower-{seed}", options=options)
+        members = [folder / "ease-0", folder / f"two_tower-{seed}"]
+        run("ensemble", *members, "--out", folder / f"ensemble-{seed}")
+    return folder
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    for name in ("card", "publishing"):
+        monkeypatch.setattr(f"zoo.{name}.CARDS", tmp_path / "cards")
+    for name in ("prebuilt", "publishing"):
+        monkeypatch.setattr(f"zoo.{name}.WEIGHTS", tmp_path / "weights")
+    return tmp_path
+
+
+@pytest.fixture
+def published(runs, package):
+    beside = [runs / "popularity-0", runs / "ease-0"]
+    for name, seeds in (("ease", (0,)), ("two_tower", (0, 1)), ("ensemble", (0, 1))):
+        parts = [runs / f"{name}-{seed}" for seed in seeds]
+        publish(f"{name}.toy", parts, beside, text=f"{name} of a toy", limits=["A toy."])
+    return package
+
+
+@pytest.mark.parametrize("name", ["ease", "two_tower", "ensemble"])
+def test_it_answers_as_its_run_does(published, runs, name):
+    model, trained = load(f"{name}.toy"), load_run(runs / f"{name}-0")
+    for user in (model.users[0], "nobody"):
+        expected = trained.recommender.recommend(user, 5)
+        pd.testing.assert_frame_equal(model.recommend(user, k=5), expected, rtol=0.01, atol=0.01)
+    history = trained.items.ids[[3, 1, 2]].tolist()
+    titles = trained.titles[[3, 1, 2]].tolist()
+    expected = trained.recommender.recommend_from_history(history, 5)
+    for given in (history, titles, [title.upper() for title in titles]):
+        received = model.recommend(history=given, k=5)
+        pd.testing.assert_frame_equal(received, expected, rtol=0.01, atol=0.01)
+    assert model.similar(titles[0], 3).columns.tolist() == ["item_id", "title", "score"]
+    assert f"{name}.toy: {name} of a toy" in repr(model)
+    assert model.keras_model.output is not None
+    assert len(model.items) == len(trained.items) - 1
+
+
+def test_a_card_says_what_was_measured(published, runs):
+    card = cards()["two_tower.toy"]
+    seeds = [load_run(runs / f"two_tower-{seed}").info["test"]["ndcg@10"] for seed in (0, 1)]
+    mean, low, high = card.metrics["ndcg@10"]
+    assert mean == pytest.approx(np.mean(seeds), abs=1e-5)
+    assert low < min(seeds) and max(seeds) < high
+    assert set(card.beside) == set(CLASSICS)
+    assert card.beside["ease"]["ndcg@10"][0] == pytest.approx(
+        load_run(runs / "ease-0").info["test"]["ndcg@10"], abs=1e-5
+    )
+    assert "A toy." in card.limits
+    assert any("as popular as" in one for one in card.limits)
+    assert card.size == (published / "weights" / "toy" / "two_tower.safetensors").stat().st_size
+    table = zoo.list_models(pretrained=True)
+    assert table["name"].tolist() == ["ease.toy", "ensemble.toy", "two_tower.toy"]
+    assert answer("list", "--pretrained", "--json")["models"][0]["name"] == "ease.toy"
+    again = published / "again.json"
+    card.save(again)
+    assert Card.load(again) == card
+
+
+def test_it_is_trained_again_and_compared(published, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.reproducing.read_tables", lambda *_: TABLES)
+    found = reproduce("ensemble.toy", tmp_path / "again")
+    assert found.agrees
+    assert {one.name for one in (tmp_path / "again").iterdir()} == {
+        "ease-0",
+        "two_tower-0",
+        "ensemble-0",
+    }
+    args = ("reproduce", "two_tower.toy", "--out", tmp_path / "again")
+    assert answer(*args)["metrics"]["ndcg@10"] == pytest.approx(
+        load_run(tmp_path / "again" / "two_tower-0").info["test"]["ndcg@10"]
+    )
+    path = published / "cards" / "two_tower.toy.json"
+    said = json.loads(path.read_text())
+    said["metrics"]["ndcg@10"] = [0.9, 0.89, 0.91]
+    path.write_text(json.dumps(said))
+    shown = run("reproduce", "two_tower.toy", "--out", tmp_path / "again", code=1)
+    assert "OUTSIDE" in shown.stdout
+
+
+def test_a_changed_byte_and_a_missing_file_are_named(published):
+    path = published / "weights" / "toy" / "two_tower.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(BrokenPackage, match=r"two_tower.safetensors is not the file of two_tower"):
+        load("two_tower.toy")
+    with pytest.raises(BrokenPackage, match=r"is not the file of two_tower.toy"):
+        load("ensemble.toy")  # one of its members
+    path.unlink()
+    with pytest.raises(BrokenPackage, match=r"needs .*two_tower.safetensors, which is missing"):
+        load("two_tower.toy")
+    assert len(load("ease.toy").recommend("nobody"))
+
+
+def test_a_wish_is_read_and_ordered_by_taste(published, monkeypatch):
+    model = load("ease.toy")
+
+    class Reader:
+        def search(self, query, k, recommender=None, user_id=None):
+            found = model.items[model.items["title"].str.contains(query)][["item_id", "title"]]
+            return found.assign(score=1.0, user=user_id)[:k]
+
+    monkeypatch.setitem(model.__dict__, "_search", Reader())
+    assert model.recommend(text="1", k=2)["user"].isna().all()
+    assert (model.recommend("3", text="1", k=2)["user"] == "3").all()
+
+
+def test_what_cannot_be_asked_is_said(published):
+    with pytest.raises(ValueError, match=r"no prebuilt model 'two_towers\.toy'\. Did you mean"):
+        load("two_towers.toy")
+    model = load("ease.toy")
+    for asked in ({}, {"user_id": "1", "history": ["2"]}, {"history": ["2"], "text": "robots"}):
+        with pytest.raises(ValueError, match="Give `user_id`, or `history`, or `text`"):
+            model.recommend(**asked)
+    title = model.items["title"].iloc[0]
+    with pytest.raises(ValueError, match=r"neither an id nor a title.*Did you mean"):
+        model.recommend(history=[title + "!"])
+
+
+def test_a_title_of_several_items_is_not_guessed(published):
+    path = published / "weights" / "toy" / "catalogue.csv"
+    table = pd.read_csv(path, dtype=str)
+    table.loc[1, "title"] = table.loc[0, "title"]
+    table.to_csv(path, index=False)
+    for card in (published / "cards").glob("*.json"):
+        said = json.loads(card.read_text())
+        said["files"] = {}
+        card.write_text(json.dumps(said))
+    with pytest.raises(ValueError, match=r"title of several items: .*Give the id of one"):
+        load("ease.toy").similar(table.loc[0, "title"])
+
+
+def test_runs_that_do_not_belong_together_are_refused(published, runs):
+    with pytest.raises(ValueError, match="must have the same model"):
+        publish("two_tower.toy", [runs / "two_tower-0", runs / "ease-0"], [], text="no")
+    (published / "weights" / "toy" / "users.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"users.json is not .*publish all of them again"):
+        publish("ease.toy", [runs / "ease-0"], [], text="no")
+
+
+def test_a_card_of_another_version_is_refused(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"name": "a"}')
+    with pytest.raises(ValueError, match="is no card: it lacks architecture"):
+        Card.load(path)
+    path.write_text("{")
+    with pytest.raises(ValueError, match="is no JSON"):
+        Card.load(path)

@@ -1,0 +1,119 @@
+"""A card: what a prebuilt model is, what it learned from, how good it is, and what it is not for.
+
+One JSON file a model in `zoo/cards`, after Mitchell et al., "Model Cards for Model Reporting", FAT*
+2019. Tables and pages are generated from the cards; `python -m zoo reproduce NAME` trains again
+from one and compares.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from tfrec_fusion.files.whole import write_text
+
+CARDS = Path(__file__).parent / "cards"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A prebuilt model in numbers and words.
+
+    Attributes:
+        name: `architecture.tag`, by which it is loaded.
+        architecture: A name of `zoo.list_models()`, or `ensemble`.
+        summary: What it is, a sentence.
+        hyperparameters: The model's keywords that were given.
+        options: How it was trained, as of `zoo.train_options.TrainOptions`.
+        data: `name`, `checksum`, `split`, `licence` and `citation` of what it learned from.
+        folder: Folder of `zoo/weights` with its vocabularies, catalogue and events.
+        files: sha256 of every file it is read from, by path in `zoo/weights`.
+        metrics: `[mean, low, high]` on the test part by name: over `seeds` trainings, or over users
+            where nothing is drawn.
+        seeds: Trainings that the metrics are over; the weights are the first one's.
+        beside: The same of popularity and of the tuned classics, by their names.
+        parameters: Numbers in the model.
+        size: Bytes of its weights file.
+        training_seconds: Of one training, on average.
+        command: What trains it again.
+        versions: Of Python and of the libraries, when it was trained.
+        licences: Of `data` and `weights`, and of the `language_model` where there is one.
+        intended_use: What it is for.
+        limits: What it is not for, and what is known to be wrong with it.
+        members: Of an ensemble: weights by the names of prebuilt models.
+        scale: Of an ensemble: `scores` or `ranks`.
+
+    Example:
+
+    >>> card = Card.load(CARDS / "ease.ml_latest_small.json")
+    >>> card.architecture
+    'ease'
+    """
+
+    name: str
+    architecture: str
+    summary: str
+    hyperparameters: Mapping[str, Any]
+    options: Mapping[str, Any]
+    data: Mapping[str, str]
+    folder: str
+    files: Mapping[str, str]
+    metrics: Mapping[str, list[float]]
+    seeds: int
+    beside: Mapping[str, Mapping[str, list[float]]]
+    parameters: int
+    size: int
+    training_seconds: float
+    command: str
+    versions: Mapping[str, str]
+    licences: Mapping[str, str]
+    intended_use: str
+    limits: tuple[str, ...]
+    members: Mapping[str, float] = field(default_factory=dict)
+    scale: str = ""
+
+    @property
+    def language_model(self) -> tuple[str, int] | None:
+        """The preset that reads texts and the most tokens it reads; None where none does."""
+        if "language_model" not in self.licences:
+            return None
+        return str(self.options["text_preset"]), int(self.options["text_length"])
+
+    def save(self, path: Path) -> None:
+        """Writes the card as JSON."""
+        write_text(path, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Card:
+        """Reads a card.
+
+        Raises:
+            ValueError: When the file is no card of this version; it says which keys are wrong.
+        """
+        try:
+            said = json.loads(path.read_text("utf-8"))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is no JSON: {error}.") from error
+        keys = said.keys() if isinstance(said, dict) else set()
+        wanted = {one.name for one in fields(cls)}
+        if missing := sorted(wanted - keys):
+            raise ValueError(f"{path} is no card: it lacks {', '.join(missing)}.")
+        if unknown := sorted(keys - wanted):
+            raise ValueError(f"{path} says what no card does: {', '.join(unknown)}.")
+        return cls(**{**said, "limits": tuple(said["limits"])})
+
+
+def cards() -> dict[str, Card]:
+    """The cards of all prebuilt models, by name.
+
+    Raises:
+        ValueError: When one cannot be read, or is not named like its file.
+    """
+    found = {path.stem: Card.load(path) for path in sorted(CARDS.glob("*.json"))}
+    for stem, card in found.items():
+        if stem != card.name:
+            raise ValueError(f"{CARDS / stem}.json must be the card of {stem}. Got: {card.name}.")
+    return found

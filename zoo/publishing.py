@@ -1,0 +1,229 @@
+"""Trained runs become a prebuilt model: weights in half precision, a card, checksums.
+
+What several models share, vocabularies, catalogue and events, is kept once in a folder of
+`zoo/weights`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import zoo
+from tfrec_fusion.evaluation.report import ReportRow
+from zoo.card import CARDS, Card
+from zoo.half_precision import load_half, save_half
+from zoo.prebuilt import WEIGHTS, card_of, weights_file
+from zoo.ranking import ranking_of
+from zoo.run import SHARED, Run, load_run
+from zoo.seeds import summary
+from zoo.train_options import TrainOptions
+
+METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10", "auc")
+TOLERANCE = 1e-3  # of NDCG@10, between the model that was measured and the file that is kept
+INTENDED_USE = (
+    "To try the library, to teach, and to start from on one's own data. Whether it helps people of "
+    "another place and time must be measured with them."
+)
+
+
+def publish(
+    name: str,
+    runs: Sequence[Path],
+    beside: Sequence[Path],
+    *,
+    text: str,
+    limits: Sequence[str] = (),
+    say: Callable[[str], None] = lambda line: None,
+) -> Card:
+    """Writes the weights and the card of a model.
+
+    Args:
+        name: `architecture.tag`; its part after the dot is the folder of `zoo/weights`.
+        runs: Run folders that differ in their seeds; the first one's weights are kept. An
+            ensemble's members must be prebuilt models of the same folder already.
+        beside: Runs of classics over the same data, whose numbers are put beside.
+        text: What the model is, a sentence.
+        limits: What is to be known beside what holds for every model of the data.
+        say: Called with a line about what was written.
+
+    Returns:
+        The card, which is written last: without it the files mean nothing.
+
+    Raises:
+        ValueError: When runs do not fit together, or the weights lose more than a thousandth of
+            NDCG@10 in half precision.
+    """
+    loaded = [load_run(run) for run in runs]
+    first = loaded[0]
+    for run in loaded[1:]:
+        _check_alike(first, run, ("model", "hyperparameters", "data"))
+    classics = {run.info["model"]: run for run in map(load_run, beside)}
+    for run in classics.values():
+        _check_alike(first, run, ("data",))
+    folder = name.split(".", 1)[1]
+    shared = _share(first, WEIGHTS / folder)
+    members = _members(first, folder)
+    path = weights_file(name, folder)
+    if members:
+        files, size = {}, sum(card_of(member).size for member in members)
+    else:
+        save_half(path, first.info["model"], first.model)
+        _check_half(first, load_half(path), say)
+        files, size = {str(path.relative_to(WEIGHTS)): _sha256(path)}, path.stat().st_size
+    language_model = _language_model(first)
+    card = Card(
+        name=name,
+        architecture=first.info["model"],
+        summary=text,
+        hyperparameters=first.info.get("hyperparameters", {}),
+        options=first.info["options"],
+        data=first.info["data"],
+        folder=folder,
+        files=files | {str(one.relative_to(WEIGHTS)): _sha256(one) for one in shared},
+        metrics=_numbers(summary(name, loaded, METRICS)),
+        seeds=len(loaded),
+        beside={one: _numbers(summary(one, [run], METRICS)) for one, run in classics.items()},
+        parameters=_parameters(first.model),
+        size=size,
+        training_seconds=round(float(np.mean([_seconds(run) for run in loaded])), 1),
+        command=_command(name, first, members),
+        versions=first.info["versions"],
+        licences={
+            "data": first.info["data"]["licence"],
+            "weights": "The terms of the data, of which they are made.",
+            **({"language_model": language_model} if language_model else {}),
+        },
+        intended_use=INTENDED_USE,
+        limits=(*_limits(first), *limits),
+        members=members,
+        scale=first.info.get("scale", ""),
+    )
+    card.save(CARDS / f"{name}.json")
+    say(f"{name}: {card.size / 1e6:.2f} MB, NDCG@10 {card.metrics['ndcg@10'][0]:.4f}")
+    return card
+
+
+def _check_alike(first: Run, run: Run, keys: Sequence[str]) -> None:
+    for key in keys:
+        if run.info.get(key) != first.info.get(key):
+            raise ValueError(
+                f"{run.folder} and {first.folder} must have the same {key}. "
+                f"Received: {run.info.get(key)!r} and {first.info.get(key)!r}."
+            )
+
+
+def _share(run: Run, folder: Path) -> list[Path]:
+    """Copies what models have in common; refuses to change it under the others."""
+    kept = []
+    for name in SHARED:
+        source, target = run.folder / name, folder / name
+        if not source.exists():
+            continue
+        if target.exists() and _sha256(target) != _sha256(source):
+            raise ValueError(
+                f"{target} is not {source}: other models are read with it. Train on the same "
+                "data, or remove the folder and publish all of them again."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        kept.append(target)
+    return kept
+
+
+def _members(run: Run, folder: str) -> dict[str, float]:
+    """Of an ensemble the weights by prebuilt model, those that count."""
+    if run.info["model"] != "ensemble":
+        return {}
+    weights: Mapping[str, float] = run.info["weights"]
+    return {f"{name}.{folder}": weight for name, weight in weights.items() if weight}
+
+
+def _command(name: str, run: Run, members: Mapping[str, float]) -> str:
+    """What trains the first of the runs again."""
+    out = f"runs/{name}-0"
+    if members:
+        folders = [f"runs/{member}-0" for member in members]
+        return shlex.join(["python", "-m", "zoo", "ensemble", *folders, "--out", out])
+    model = run.info["model"]
+    defaults = {one.name: one.default for one in zoo.hyperparameters(model)}
+    defaults |= asdict(TrainOptions(progress=run.info["options"].get("progress", True)))
+    given = {**run.info["hyperparameters"], **run.info["options"]}
+    words = ["python", "-m", "zoo", "train", model, "--data", run.info["data"]["name"]]
+    for key, value in given.items():
+        if json.dumps(value) == json.dumps(defaults[key]):
+            continue
+        option = key.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [
+                f"--{option}",
+                ",".join(map(str, value)) if isinstance(value, list) else str(value),
+            ]
+    return shlex.join([*words, "--out", out])
+
+
+def _check_half(run: Run, half: Any, say: Callable[[str], None]) -> None:
+    parts = (run.known_at_test, run.parts["test"])
+    found, kept = (ranking_of(one, *parts)().metrics["ndcg@10"] for one in (run.model, half))
+    say(f"NDCG@10 {found:.4f}, in half precision {kept:.4f}")
+    if abs(found - kept) > TOLERANCE:
+        raise ValueError(
+            f"Half precision must keep NDCG@10 within {TOLERANCE}. Received: {found:.4f} before, "
+            f"{kept:.4f} after."
+        )
+
+
+def _language_model(run: Run) -> str:
+    if not getattr(getattr(run.model, "config", None), "reads_text", False):
+        return ""
+    preset = run.info["options"]["text_preset"]
+    return f"{preset}: Apache-2.0"
+
+
+def _parameters(model: Any) -> int:
+    if isinstance(model, keras.Model):
+        return int(model.count_params())
+    if hasattr(model, "members"):
+        return sum(_parameters(one) for one in model.counted.values())
+    return int(sum(array.size for array in model.arrays().values()))
+
+
+def _seconds(run: Run) -> float:
+    return float(run.info["training"]["seconds"])
+
+
+def _limits(run: Run) -> list[str]:
+    ratio = run.info["test"].get("popularity_ratio@10")
+    limits = [
+        f"{len(run.users) - 1:,} people who chose to rate films, {len(run.items) - 1:,} films, "
+        "English titles: it says little of anybody else.",
+        "Ratings, good or bad, are read as something taken.",
+    ]
+    if ratio is not None:
+        limits.append(
+            f"Popularity bias: what it recommends is {ratio:.1f} times as popular as what people "
+            "took before."
+        )
+    return limits
+
+
+def _numbers(row: ReportRow) -> dict[str, list[float]]:
+    return {
+        key: [round(one, 5) for one in (value, *row.intervals.get(key, (value, value)))]
+        for key, value in row.metrics.items()
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,111 @@
+"""Training a prebuilt model again from its card, and comparing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tfrec_fusion.data.reading import read_tables
+from tfrec_fusion.evaluation.report import ReportRow
+from zoo.card import Card
+from zoo.ensembling import train_ensemble
+from zoo.prebuilt import card_of
+from zoo.run import Run, load_run
+from zoo.train import train
+from zoo.train_options import TrainOptions
+
+METRIC = "ndcg@10"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What a training from a card came to.
+
+    Attributes:
+        card: The card.
+        metrics: The new run's numbers, those that the card has.
+    """
+
+    card: Card
+    metrics: Mapping[str, float]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether NDCG@10 lies within the card's interval, widened to hold single trainings.
+
+        The interval of a card over seeds is that of their mean; one training is expected within
+        that of single values, which is the square root of the number of seeds as wide.
+        """
+        mean, low, high = self.card.metrics[METRIC]
+        wide = self.card.seeds**0.5 if self.card.seeds > 1 else 1.0
+        value = self.metrics[METRIC]
+        return mean - wide * (mean - low) <= value <= mean + wide * (high - mean)
+
+    def rows(self) -> list[ReportRow]:
+        """The card's numbers and the new ones."""
+        numbers = {key: self.card.metrics[key] for key in self.metrics}
+        means = {key: one[0] for key, one in numbers.items()}
+        intervals = {key: (one[1], one[2]) for key, one in numbers.items()}
+        return [
+            ReportRow(f"card, {self.card.seeds} seeds", means, intervals),
+            ReportRow("trained again", dict(self.metrics)),
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        said = {"name": self.card.name, "agrees": self.agrees, "metrics": dict(self.metrics)}
+        return said | {"card": {key: self.card.metrics[key] for key in self.metrics}}
+
+
+def reproduce(
+    name: str,
+    out: Path,
+    *,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
+) -> Reproduction:
+    """Trains a prebuilt model again.
+
+    Args:
+        name: The prebuilt model.
+        out: Folder for its runs, one a model; those that are there already are taken.
+        data_dir: A local copy of the data; fetched by default.
+        seed: Seed of everything drawn; the kept weights are those of seed 0.
+        say: Called with one line about each step.
+
+    Raises:
+        ValueError: When there is no such model, or the data are not those of the card.
+    """
+    card = card_of(name)
+    run = _run(card, out, data_dir, seed, say)
+    metrics = {key: run.info["test"][key] for key in card.metrics if key in run.info["test"]}
+    return Reproduction(card, metrics)
+
+
+def _run(
+    card: Card, out: Path, data_dir: Path | None, seed: int, say: Callable[[str], None]
+) -> Run:
+    folder = out / f"{card.name.split('.')[0]}-{seed}"
+    if (folder / "run.json").exists():
+        return load_run(folder)
+    if card.members:
+        members = [_run(card_of(one), out, data_dir, seed, say) for one in card.members]
+        folders = [member.folder for member in members]
+        return train_ensemble(folders, folder, command=card.command, say=say)
+    tables = read_tables(card.data["name"], data_dir)
+    said = {key: value for key, value in card.options.items() if key != "progress"}
+    options = replace(
+        TrainOptions(**{**said, "item_features": tuple(said["item_features"])}), seed=seed
+    )
+    return train(
+        card.architecture,
+        tables,
+        folder,
+        options=options,
+        hyperparameters=card.hyperparameters,
+        command=card.command,
+        say=say,
+    )
