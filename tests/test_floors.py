@@ -44,6 +44,7 @@ ZOO_ROOMS = {
     r"train|comparison|ranking|pair_metrics|score_weighing": {"data", "evaluation", "files"},
     r"publishing|seeds": {"evaluation"},
     r"reproducing": {"data", "evaluation"},
+    r"fine_tuning": {"data"},
     r"demo": {"data", "evaluation", "serving"},
     r"exporting": {"serving", "text"},
     r"indexing": {"data", "evaluation", "serving"},
@@ -65,7 +66,7 @@ ZOO_ROOMS = {
 DOOR = r"__main__|commands\w*"
 COMMAND_LINE = (
     DOOR + r"|train|ensembling|explanation|network_trainer|comparison|ranking|demo|model_options"
-    r"|pair_metrics|score_weighing|exporting|indexing|publishing|reproducing|seeds"
+    r"|pair_metrics|score_weighing|exporting|indexing|publishing|reproducing|seeds|fine_tuning"
 )
 
 # Names that say nothing about what is inside.

@@ -28,7 +28,7 @@ from tfrec_fusion.training.fit import TrainingDiverged
 from zoo.commands_ensemble import ensemble
 from zoo.commands_explain import explain
 from zoo.commands_export import export, promote, verify
-from zoo.commands_prebuilt import publish, reproduce
+from zoo.commands_prebuilt import fine_tune, publish, reproduce
 from zoo.commands_serve import serve
 from zoo.commands_text import PRESET_HELP, distil_lm, pretrain_lm, search
 from zoo.comparison import SHOWN_METRICS, shown_metrics
@@ -297,6 +297,7 @@ cli.add_command(distil_lm)
 cli.add_command(ensemble)
 cli.add_command(explain)
 cli.add_command(export)
+cli.add_command(fine_tune)
 cli.add_command(promote)
 cli.add_command(publish)
 cli.add_command(reproduce)

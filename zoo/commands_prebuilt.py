@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from tfrec_fusion.evaluation.report import print_table
+from tfrec_fusion.data.reading import read_tables
+from tfrec_fusion.evaluation.report import ReportRow, print_table
+from zoo.comparison import SHOWN_METRICS
+from zoo.fine_tuning import fine_tune as fine_tune_run
+from zoo.prebuilt import load
 from zoo.publishing import publish as publish_runs
 from zoo.reproducing import reproduce as reproduce_card
+from zoo.run import load_run
+from zoo.train_options import TrainOptions
 
 
 @click.command()
@@ -50,6 +59,38 @@ def reproduce(name: str, out: Path, data_dir: Path | None, seed: int, as_json: b
         click.echo(f"{name}: NDCG@10 is {'within' if found.agrees else 'OUTSIDE'} the interval.")
     if not found.agrees:
         raise SystemExit(1)
+
+
+@click.command("fine-tune")
+@click.argument("start")
+@click.option("--data", required=True, help="A folder of your own tables.")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Local copy of a public data set."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything drawn.")
+@click.option("--epochs", type=click.IntRange(1), help="At most this many.")
+@click.option("--batch-size", type=click.IntRange(1), help="The recipe's by default.")
+@click.option("--learning-rate", type=click.FLOAT, help="The recipe's by default.")
+@click.option("--refit/--no-refit", default=True, help="Train again on train and validation.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def fine_tune(
+    start: str, data: str, data_dir: Path | None, out: Path, as_json: bool, **chosen: Any
+) -> None:
+    """Go on from START, a prebuilt model or a run, with your own users, items and events."""
+    run = load_run(start) if Path(start).is_dir() else load(start).run
+    made = fine_tune_run(
+        run,
+        read_tables(data, data_dir),
+        out,
+        options=TrainOptions(progress=not as_json, **chosen),
+        command=shlex.join(["python", "-m", "zoo", *sys.argv[1:]]),
+        say=_tell,
+    )
+    if as_json:
+        click.echo(json.dumps({"run": str(out), **made.info}))
+        return
+    print_table([ReportRow(**row) for row in made.info["rows"]], SHOWN_METRICS)
 
 
 def _tell(line: str) -> None:

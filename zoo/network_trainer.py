@@ -19,6 +19,8 @@ from tfrec_fusion.data.knowledge import Knowledge, knowledge_of
 from tfrec_fusion.text.augment import TextAugmentation
 from tfrec_fusion.training.balancing import BalancedModel
 from tfrec_fusion.training.callbacks import Mode
+from tfrec_fusion.training.carry_over import Carried, carry_over
+from tfrec_fusion.training.compilation import compile_model
 from tfrec_fusion.training.distribution import distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
 from zoo.new_items import offer_new_items
@@ -27,7 +29,7 @@ from zoo.ranking import auc_of, ranking_of
 from zoo.recipes import Recipe, recipe_for
 from zoo.review_reader import review_arguments, review_gaps
 from zoo.score_weighing import choose_score_weights
-from zoo.text_vectors import profile_arguments, text_arguments
+from zoo.text_vectors import profile_arguments, text_arguments, text_vectors
 from zoo.train_options import TrainOptions
 
 # What chooses epochs: the recipe's metric of `logits`, or that of the first other output whose loss
@@ -53,6 +55,8 @@ class NetworkTrainer:
         say: Called with one line about each step.
         chosen: What the first pass found, by model.
         score_weights: What the first pass chose of them, where that is wanted.
+        start: A trained model over some of the users and items, which both passes go on from.
+        carried: What the last pass took over of it, a row a weight.
     """
 
     data: IndexedData
@@ -62,6 +66,8 @@ class NetworkTrainer:
     say: Callable[[str], None]
     chosen: dict[str, FitResult] = dataclasses.field(default_factory=dict)
     score_weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    start: Any = None
+    carried: list[Carried] = dataclasses.field(default_factory=list)
 
     @cached_property
     def knowledge(self) -> Knowledge | None:
@@ -86,7 +92,7 @@ class NetworkTrainer:
 
     def _parts(self, name: str) -> tuple[str, ...]:
         """What a model starts from."""
-        if not self.options.pretrain:
+        if not self.options.pretrain or self.start is not None:
             return ()
         if name == "neumf":
             return BRANCHES
@@ -112,19 +118,26 @@ class NetworkTrainer:
             validate = _validator(model, events, validation, lift, monitor)
         batches = recipe.batches(model, events, recipe.batch_size, self.options.seed)
         balanced = self._balanced(model)
+        compiled: dict[str, Any] = {
+            "optimizer": recipe.optimizer(int(batches.cardinality())),
+            "loss": recipe.losses(model, self.options.label_smoothing),
+            "loss_weights": None if balanced else self._loss_weights(model),
+            "jit_compile": recipe.jit_compile if self.options.strategy == "none" else "auto",
+        }
+        if self.start is not None:
+            compile_model(model, **compiled, num_steps=int(batches.cardinality()))
+            self._carry_over(model, events)
+            compiled = {}
         result = fit(
             balanced or model,
             batches,
             # A refit stops where validation was best, on the way down the same learning rates.
             epochs=self.chosen[name].best_epoch if name in self.chosen else recipe.epochs,
-            optimizer=recipe.optimizer(int(batches.cardinality())),
-            loss=recipe.losses(model, self.options.label_smoothing),
-            loss_weights=None if balanced else self._loss_weights(model),
+            **compiled,
             validate=validate,
             validate_every=recipe.validate_every,
             monitor=monitor,
             mode=mode,
-            jit_compile=recipe.jit_compile if self.options.strategy == "none" else "auto",
             adversarial_epsilon=0.0 if balanced else self.options.adversarial_epsilon,
             augment=self._augmentation(model),
             patience=recipe.patience,
@@ -143,6 +156,26 @@ class NetworkTrainer:
                 f"{monitor.replace('ndcg', 'NDCG')} {result.best_value:.4f}, {result.seconds:.0f} s"
             )
         return model
+
+    def _carry_over(self, model: Any, events: Events) -> None:
+        """Begins with what the model to start from knows; new texts go into its space."""
+        pairs = [
+            (getattr(self.start.config, size), getattr(model.config, size))
+            for size in ("num_users", "num_items")
+        ]
+        self.carried[:] = carry_over(self.start, model, pairs)
+        if getattr(model.config, "reads_text", False):
+            language = (self.options.text_preset, self.options.text_length)
+            texts = text_vectors(self.data.item_column("text"), *language)
+            model.get_layer("item_text").place_texts(texts)
+        if hasattr(model, "set_known"):
+            model.set_known(events)
+        kept, new = (sum(getattr(row, name) for row in self.carried) for name in ("kept", "new"))
+        slots = "with" if any(row.slots for row in self.carried) else "without"
+        self.say(
+            f"{model.name}: {kept:,} values carried over {slots} their optimizer slots, {new:,} "
+            f"are new, for {pairs[0][1] - pairs[0][0]} users and {pairs[1][1] - pairs[1][0]} items"
+        )
 
     def _monitor(self, model: Any) -> tuple[str, Mode]:
         """The metric that chooses epochs, and whether it is to be high or low."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import zoo
 from tfrec_fusion.data.indexed import IndexedData, index_data
@@ -26,6 +29,8 @@ from zoo.run import Run, load_run, reads_graph, save_run
 from zoo.train_options import TrainOptions
 from zoo.user_words import user_words
 
+_ASKED = 16  # users whose scores tell one model from another
+
 
 def train(
     name: str,
@@ -36,6 +41,7 @@ def train(
     hyperparameters: Mapping[str, Any] | None = None,
     command: str = "",
     say: Callable[[str], None] = lambda line: None,
+    start: Run | None = None,
 ) -> Run:
     """Trains, measures and saves one model.
 
@@ -51,6 +57,8 @@ def train(
         hyperparameters: The model's own keywords.
         command: What to note in `run.json` as the way to repeat this.
         say: Called with one line about each step.
+        start: A run of the same model over some of the users and items, which is gone on from;
+            see `zoo.fine_tuning`.
 
     Returns:
         The run, read back from its folder.
@@ -70,13 +78,19 @@ def train(
         "options": {k: v for k, v in asdict(options).items() if k != "progress"},
         "checksum": checksum(tables),
     }
-    started, graph = time.perf_counter(), None
+    if start is not None:
+        plan["start"] = checksum_of_run(start)
+    known = None if start is None else (start.users, start.items)
+    started, graph, carried = time.perf_counter(), None, []
     with _claimed(folder, plan):
-        data = index_data(tables, options.split, seed=options.seed)
+        data = index_data(tables, options.split, seed=options.seed, known=known)
         say(f"{tables!r}, {data.description}")
         if name in zoo.NETWORKS:
             trainer = NetworkTrainer(data, hyperparameters or {}, options, folder, say)
+            if start is not None:
+                trainer = replace(trainer, start=start.model)
             model, training = trainer.run(name)
+            carried = [asdict(row) for row in trainer.carried]
             if reads_graph(model) and trainer.knowledge:
                 graph = trainer.knowledge.names
         else:
@@ -99,6 +113,7 @@ def train(
         },
         "versions": versions(),
         "training": {**training, "seconds": round(seconds, 1)},
+        **({"start": start.info["model"], "carried": carried} if start is not None else {}),
         "test": measured.metrics,
         "test_intervals": measured.intervals,
         "rows": [asdict(row) for row in rows],
@@ -121,6 +136,12 @@ def _measured(name: str, model: Any, data: IndexedData) -> ReportRow:
     found = [measure() for measure in measures]
     metrics = {key: value for one in found for key, value in one.metrics.items()}
     return ReportRow(name, metrics, {k: v for one in found for k, v in one.intervals.items()})
+
+
+def checksum_of_run(run: Run) -> str:
+    """sha256 over a run's scores for its first users: another model, another sum."""
+    users = np.arange(1, min(len(run.users), 1 + _ASKED))
+    return hashlib.sha256(np.round(run.recommender.score(users), 4).tobytes()).hexdigest()
 
 
 def versions() -> dict[str, str]:

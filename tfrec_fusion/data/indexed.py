@@ -60,13 +60,21 @@ class IndexedData:
         return np.arange(len(self.items)) > 0
 
 
-def index_data(data: RecData, split: str | Split = "temporal", *, seed: int = 0) -> IndexedData:
+def index_data(
+    data: RecData,
+    split: str | Split = "temporal",
+    *,
+    seed: int = 0,
+    known: tuple[Vocabulary, Vocabulary] | None = None,
+) -> IndexedData:
     """Builds vocabularies and splits the interactions.
 
     Args:
         data: Validated tables.
         split: `"temporal"`, `"leave_one_out"`, `"cold_item"`, or a ready `Split`.
         seed: For the splits that draw.
+        known: Vocabularies of users and items whose ids keep their indices; what is new comes
+            after them. All their items must be in the catalogue.
 
     Raises:
         ValueError: When `split` names none of these.
@@ -82,8 +90,9 @@ def index_data(data: RecData, split: str | Split = "temporal", *, seed: int = 0)
         if split not in SPLITS:
             raise ValueError(f"`split` must be one of {sorted(SPLITS)}. Received: {split!r}.")
         split = SPLITS[split](data, seed=seed)
-    users = Vocabulary.from_ids(data.interactions["user_id"])
-    items = Vocabulary.from_ids(data.items["item_id"])
+    users, items = known or (Vocabulary([]), Vocabulary([]))
+    users = users.grown(data.interactions["user_id"])
+    items = items.grown(data.items["item_id"])
     table = data.items.set_index("item_id").loc[items.ids[1:]].reset_index()
     people = None
     if data.users is not None:

@@ -71,6 +71,16 @@ class Vocabulary:
         """The distinct `ids` in natural order (see `natural_order`)."""
         return cls(natural_order(ids))
 
+    def grown(self, ids: Iterable[object]) -> Vocabulary:
+        """These ids at their indices, then those of `ids` that are new, in natural order.
+
+        Example:
+        >>> Vocabulary(["heat", "alien"]).grown(["zorro", "alien", "brazil"]).ids.tolist()
+        ['', 'heat', 'alien', 'brazil', 'zorro']
+        """
+        more = [one for one in natural_order(ids) if one not in self]
+        return Vocabulary([*self.ids[1:], *more])
+
     def __len__(self) -> int:
         return len(self._index)
 

@@ -93,6 +93,17 @@ class TextTable(keras.layers.Layer):
         projection[:, :number] = axes[:number].T / np.sqrt(deviations[:number])
         self.mean.assign(mean)
         self.projection.assign(projection)
+        self.place_texts(rows)
+
+    def place_texts(self, texts: np.ndarray) -> None:
+        """Sets the rows and leaves the space as it is, such as that of a model that goes on.
+
+        Args:
+            texts: `(num_rows, text_dim)` vectors; a row of zeros, and row 0, is no text.
+        """
+        rows = np.asarray(texts, np.float64)
+        there = np.any(rows != 0, axis=1)
+        there[0] = False
         vectors = ops.convert_to_numpy(self.vectors_of_text(rows.astype(np.float32)))
         self.vectors.assign(np.where(there[:, None], vectors, 0))
 
