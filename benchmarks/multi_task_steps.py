@@ -33,6 +33,7 @@ from review_tables import MUSICAL_INSTRUMENTS, benchmark_tables
 
 import zoo
 from tfrec_fusion.data.indexed import IndexedData, index_data
+from tfrec_fusion.data.pipeline import prefetched
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.layers.multitask import BALANCES
 from tfrec_fusion.training.balancing import BalancedModel
@@ -83,7 +84,7 @@ def turn_of(
         jit_compile=recipe.jit_compile,
         num_steps=steps,
     )
-    in_memory = batches.prefetch(tf.data.AUTOTUNE)
+    in_memory = prefetched(batches)
 
     def turn() -> float:
         start = clock()

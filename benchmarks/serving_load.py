@@ -35,10 +35,12 @@ from quality import RESULTS
 
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.serving.client import Client, Retries
+from tfrec_fusion.serving.kit import promote
 
 USERS, ITEMS = 1000, 2000
 ONCE = Retries(attempts=1)  # a request that fails counts as failed
 MODEL = "load"
+LONGEST = 60.0  # seconds that a swap may take
 
 EXPORT = """
 import sys
@@ -181,14 +183,24 @@ def held_with_swaps(
 
 
 def swap_versions(address: str, folder: Path, prepared: list[Path], every: float) -> list[float]:
-    """Moves prepared versions into the served folder; seconds until each one answers alone."""
+    """Moves prepared versions into the served folder and promotes them, as an export does.
+
+    Returns:
+        Seconds until each one answers alone.
+
+    Raises:
+        TimeoutError: When one does not within `LONGEST` seconds.
+    """
     took = []
     with Client(address, MODEL, timeout=30) as client:
         for path in prepared:
             time.sleep(every)
             path.rename(folder / MODEL / path.name)
+            promote(folder / MODEL)
             began = time.perf_counter()
-            while client.status()[0].version != int(path.name) or len(answering(client)) != 1:
+            while answering(client) != [int(path.name)]:
+                if time.perf_counter() - began > LONGEST:
+                    raise TimeoutError(f"Version {path.name} is not served: {client.status()}.")
                 time.sleep(0.2)
             took.append(time.perf_counter() - began)
     return took

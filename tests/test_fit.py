@@ -354,3 +354,10 @@ def test_wrong_arguments(wrong, message):
 def test_a_model_not_compiled_needs_an_optimizer():
     with pytest.raises(ValueError, match=r"not compiled\. Pass `optimizer` and `loss`"):
         fit(linear_model(), linear_batches(), epochs=1)
+
+
+def test_no_epoch_waits_for_the_autotuner(monkeypatch):
+    given = []
+    monkeypatch.setattr(keras.Model, "fit", lambda self, dataset, **_: given.append(dataset))
+    train()
+    assert [one.options().autotune.enabled for one in given] == [False]

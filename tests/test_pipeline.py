@@ -4,8 +4,10 @@ from event_tables import NUM_ITEMS, events_of, some_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfrec_fusion.data.candidates import candidates
 from tfrec_fusion.data.events import Events
-from tfrec_fusion.data.pipeline import pairs, pointwise
+from tfrec_fusion.data.pipeline import pairs, pointwise, prefetched
+from tfrec_fusion.data.sequences import sequences
 
 
 def collect(dataset):
@@ -110,3 +112,16 @@ def test_no_events_and_a_user_who_knows_everything_are_refused():
     everything = events_of([(1, 1, 0), (1, 2, 0)], num_items=3)
     with pytest.raises(ValueError, match=r"1 users know all 2 items.*first user index 1"):
         pointwise(everything)
+
+
+def test_batches_come_without_the_autotuner():
+    events = events_of([(1, item, 0) for item in (1, 2, 5, 11)])
+    batches = pointwise(events, negatives=1, batch_size=2)
+    made = (
+        batches,
+        pairs(events, history_length=2, batch_size=2),
+        sequences(events, history_length=2, batch_size=2),
+        candidates(events, negatives=1, history_length=2, batch_size=2),
+    )
+    assert [one.options().autotune.enabled for one in made] == [False] * 4
+    assert len(list(batches)) == len(list(prefetched(batches))) == 4

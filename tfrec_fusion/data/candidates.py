@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfrec_fusion.data.events import Events
-from tfrec_fusion.data.pipeline import Batch, pairs, unknown_item_sampler
+from tfrec_fusion.data.pipeline import Batch, pairs, prefetched, unknown_item_sampler
 
 
 def candidates(
@@ -59,4 +59,4 @@ def candidates(
 
     draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
     made = tf.data.Dataset.zip(positives, draws).map(beside, tf.data.AUTOTUNE)
-    return made.prefetch(tf.data.AUTOTUNE)
+    return prefetched(made)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.data.pipeline import prefetched
 from tfrec_fusion.data.sequences import sequences
 
 
@@ -110,7 +111,7 @@ def pair_tasks(
 
     draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
     made = tf.data.Dataset.zip(windows, draws).map(with_pairs, tf.data.AUTOTUNE)
-    return made.prefetch(tf.data.AUTOTUNE)
+    return prefetched(made)
 
 
 def _drawn(

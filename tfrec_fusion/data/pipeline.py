@@ -158,7 +158,18 @@ def fresh_each_epoch(
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
     batches = seeds.take(1).flat_map(epoch)
     counted = batches.apply(tf.data.experimental.assert_cardinality(num_batches))
-    return counted.prefetch(tf.data.AUTOTUNE)
+    return prefetched(counted)
+
+
+def prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Batches made ahead, without tf.data's autotuner.
+
+    The end of an iteration waits for the tuner's next look at the pipeline, and these come after
+    10, 20, 40, … milliseconds: an epoch of 0.7 s takes 1.27 s with it (TensorFlow 2.20).
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def unknown_item_sampler(known: Events) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:

@@ -216,12 +216,16 @@ def _train(
     num_replicas = model.distribute_strategy.num_replicas_in_sync
     if num_replicas > 1:
         dataset = share_evenly(dataset, num_replicas)
+    # With tf.data's autotuner the end of an epoch waits for its next look at the pipeline; it looks
+    # after 10, 20, 40, … milliseconds, so that an epoch may take twice as long.
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
     try:
         with warnings.catch_warnings():
             # Said of data sets that do not know their length, at the end of each epoch.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             model.fit(
-                dataset.prefetch(tf.data.AUTOTUNE),
+                dataset.prefetch(tf.data.AUTOTUNE).with_options(untuned),
                 epochs=epochs,
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps_per_epoch,
