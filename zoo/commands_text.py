@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -71,18 +72,32 @@ def search(
         click.echo(f"{rank:3}. {row.title}  [{row.item_id}]  {row.score:.3f}")
 
 
+def _names_texts(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of a command that learns from texts; `_written_texts` reads them."""
+    for option in (
+        click.option(
+            "--texts",
+            "file",
+            type=click.Path(path_type=Path),
+            help="A UTF-8 file instead, a text a line.",
+        ),
+        click.option(
+            "--column",
+            "columns",
+            multiple=True,
+            help="Where texts are, in items or interactions: `text` by default; may be repeated.",
+        ),
+        click.option(
+            "--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set."
+        ),
+        click.option("--data", help="A public data set, or a folder of tables."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command("pretrain-lm")
-@click.option("--data", help="A public data set, or a folder of tables.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set.")
-@click.option(
-    "--column",
-    "columns",
-    multiple=True,
-    help="Where the texts are, in items or interactions: `text` by default; may be repeated.",
-)
-@click.option(
-    "--texts", "file", type=click.Path(path_type=Path), help="A UTF-8 file instead, a text a line."
-)
+@_names_texts
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Preset folder.")
 @click.option("--vocabulary-size", default=4096, show_default=True, help="Tokens.")
 @click.option("--num-layers", default=4, show_default=True, help="Transformer blocks.")
@@ -143,12 +158,7 @@ def pretrain_lm(
 
 @click.command("distil-lm")
 @click.argument("student")
-@click.option("--data", help="A public data set, or a folder of tables.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set.")
-@click.option("--column", "columns", multiple=True, help="Where the texts are; as of pretrain-lm.")
-@click.option(
-    "--texts", "file", type=click.Path(path_type=Path), help="A UTF-8 file instead, a text a line."
-)
+@_names_texts
 @click.option("--teacher", default="minilm", show_default=True, help=PRESET_HELP)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Preset folder.")
 @click.option("--max-length", default=32, show_default=True, help="Tokens of a text.")
