@@ -127,7 +127,7 @@ def test_the_command_goes_on_from_a_run(bases, tmp_path):
     assert said["test"]["ndcg@10"] >= 0
     assert len(said["carried"]) > 1
     shown = run("fine-tune", "no_such_model", *arguments, code=2)
-    assert "There is no prebuilt model 'no_such_model'" in shown.output
+    assert "There is no run folder no_such_model" in shown.output
 
 
 def test_what_cannot_go_on_is_said(bases, tmp_path):

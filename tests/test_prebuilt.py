@@ -120,6 +120,8 @@ def test_a_changed_byte_and_a_missing_file_are_named(published):
         load("two_tower.toy")
     with pytest.raises(BrokenPackage, match=r"is not the file of two_tower.toy"):
         load("ensemble.toy")  # one of its members
+    shown = run("recommend", "two_tower.toy", "--user-id", "1", code=2)
+    assert "is not the file of two_tower.toy" in shown.output
     path.unlink()
     with pytest.raises(BrokenPackage, match=r"needs .*two_tower.safetensors, which is missing"):
         load("two_tower.toy")
@@ -137,6 +139,17 @@ def test_a_wish_is_read_and_ordered_by_taste(published, monkeypatch):
     monkeypatch.setitem(model.__dict__, "_search", Reader())
     assert model.recommend(text="1", k=2)["user"].isna().all()
     assert (model.recommend("3", text="1", k=2)["user"] == "3").all()
+
+
+def test_commands_take_a_name_for_a_run(published, runs):
+    model = load("ease.toy")
+    user, item = model.users[0], model.items["item_id"].iloc[0]
+    for given in ("ease.toy", runs / "ease-0"):
+        said = answer("recommend", given, "--history", item, "-k", 3)
+        assert len(said["items"]) == 3
+    assert answer("explain", "ease.toy", "--user-id", user, "--item-id", item)["history"]
+    shown = run("recommend", "eases.toy", "--user-id", user, code=2)
+    assert "prebuilt model of `list --pretrained`" in shown.output
 
 
 def test_what_cannot_be_asked_is_said(published):
@@ -165,6 +178,8 @@ def test_a_title_of_several_items_is_not_guessed(published):
 
 
 def test_runs_that_do_not_belong_together_are_refused(published, runs):
+    with pytest.raises(ValueError, match=r"a dot and a tag.*Received: '../two_tower'"):
+        publish("../two_tower", [runs / "two_tower-0"], [], text="no")
     with pytest.raises(ValueError, match="must have the same model"):
         publish("two_tower.toy", [runs / "two_tower-0", runs / "ease-0"], [], text="no")
     (published / "weights" / "toy" / "users.json").write_text("[]")

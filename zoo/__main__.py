@@ -34,14 +34,15 @@ from zoo.commands_text import PRESET_HELP, distil_lm, pretrain_lm, search
 from zoo.comparison import SHOWN_METRICS, shown_metrics
 from zoo.demo import run_demo
 from zoo.model_options import Weight, model_options
+from zoo.prebuilt import BrokenPackage, open_run
 from zoo.ranking import ranking_of
-from zoo.run import BrokenRun, load_run
+from zoo.run import BrokenRun
 from zoo.train import train
 from zoo.train_options import TrainOptions
 
 _EXPECTED = (
     *(ValueError, OSError, DataUnavailable, PresetUnavailable),
-    *(BrokenRun, ExportMismatch, TrainingDiverged),
+    *(BrokenPackage, BrokenRun, ExportMismatch, TrainingDiverged),
 )
 
 
@@ -217,7 +218,7 @@ for _name in zoo.list_models():
 @as_json
 def evaluate(run: Path, as_json: bool) -> None:
     """Measure a run on its test part again."""
-    loaded = load_run(run)
+    loaded = open_run(run)
     result = ranking_of(loaded.model, loaded.known_at_test, loaded.parts["test"])()
     if as_json:
         answer = {"model": loaded.info["model"], "test": result.metrics}
@@ -239,7 +240,7 @@ def recommend(
     """Items for a user, or for a history, none that they know already."""
     if (user_id is None) == (history is None) or (why and history):
         raise click.UsageError("Give --user-id, with or without --why, or --history.")
-    recommender = load_run(run).recommender
+    recommender = open_run(run).recommender
     if history is not None:
         table = recommender.recommend_from_history(history.split(","), k)
         _print_items(table, {"history": history}, as_json)
@@ -261,7 +262,7 @@ def recommend(
 @as_json
 def similar(run: Path, item_id: str, k: int, as_json: bool) -> None:
     """Items like an item."""
-    _print_items(load_run(run).recommender.similar(item_id, k), {"item_id": item_id}, as_json)
+    _print_items(open_run(run).recommender.similar(item_id, k), {"item_id": item_id}, as_json)
 
 
 def _print_items(table: Any, asked: dict[str, str], as_json: bool) -> None:

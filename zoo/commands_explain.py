@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from tfrec_fusion.files.whole import write_text
-from zoo.run import load_run, reads_text
+from zoo.prebuilt import open_run
+from zoo.run import reads_text
 
 
 @click.command()
@@ -35,7 +36,7 @@ def explain(
     from tfrec_fusion.text.encoder import TextEncoder
     from zoo.explanation import Explainer
 
-    loaded = load_run(run)
+    loaded = open_run(run)
     recommender = loaded.recommender
     if item_id is None:
         item_id = str(recommender.recommend(user_id, 1)["item_id"].iloc[0])

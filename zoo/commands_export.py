@@ -17,7 +17,7 @@ from tfrec_fusion.serving.folder_check import verify_folder
 from tfrec_fusion.serving.inverted_file import Precision
 from tfrec_fusion.serving.kit import promote as promote_version
 from tfrec_fusion.serving.recommenders_index import PACKAGES, PROCESS, Kind, has_its_keras
-from zoo.run import load_run
+from zoo.prebuilt import open_run
 
 _LOGGED = re.compile(r"[IW]0000 |WARNING: All log messages before")  # what ScaNN tells about itself
 
@@ -66,7 +66,7 @@ def export(
     from zoo.exporting import export_run
 
     report = export_run(
-        load_run(run),
+        open_run(run),
         folder,
         page_sizes=page_sizes,
         version=version,

@@ -14,10 +14,9 @@ from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.evaluation.report import ReportRow, print_table
 from zoo.comparison import SHOWN_METRICS
 from zoo.fine_tuning import fine_tune as fine_tune_run
-from zoo.prebuilt import load
+from zoo.prebuilt import open_run
 from zoo.publishing import publish as publish_runs
 from zoo.reproducing import reproduce as reproduce_card
-from zoo.run import load_run
 from zoo.train_options import TrainOptions
 
 
@@ -78,9 +77,8 @@ def fine_tune(
     start: str, data: str, data_dir: Path | None, out: Path, as_json: bool, **chosen: Any
 ) -> None:
     """Go on from START, a prebuilt model or a run, with your own users, items and events."""
-    run = load_run(start) if Path(start).is_dir() else load(start).run
     made = fine_tune_run(
-        run,
+        open_run(start),
         read_tables(data, data_dir),
         out,
         options=TrainOptions(progress=not as_json, **chosen),

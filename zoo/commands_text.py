@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data.reading import read_tables
-from zoo.run import load_run
+from zoo.prebuilt import open_run
 
 TEXT_COLUMN = "text"
 PRESET_HELP = "Language model: minilm, a KerasHub preset, hf://owner/name, or a folder."
@@ -53,7 +53,7 @@ def search(
         raise click.UsageError("QUERY is empty. Say in a few words what is looked for.")
     recommender = None
     if run is not None:
-        loaded = load_run(run)
+        loaded = open_run(run)
         recommender = loaded.recommender if user_id is not None else None
         ids, titles, texts = loaded.items.ids, loaded.titles, loaded.texts
     else:

@@ -17,7 +17,7 @@ import pandas as pd
 from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half
-from zoo.run import Run, assemble
+from zoo.run import Run, assemble, load_run
 
 WEIGHTS = Path(__file__).parent / "weights"
 READER, READER_LENGTH = "minilm", 64  # of wishes
@@ -172,6 +172,17 @@ def load(name: str) -> Prebuilt:
         "versions": dict(card.versions),
     }
     return Prebuilt(card, assemble(WEIGHTS / card.folder, model, info))
+
+
+def open_run(run: str | Path) -> Run:
+    """A run folder, or the run of a prebuilt model by its name.
+
+    Raises:
+        BrokenRun: When there is neither a folder nor a model of that name.
+        BrokenPackage: As of `load`.
+    """
+    name = str(run)
+    return load(name).run if not Path(run).exists() and name in cards() else load_run(run)
 
 
 def card_of(name: str) -> Card:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -63,6 +64,11 @@ def publish(
         ValueError: When runs do not fit together, or the weights lose more than a thousandth of
             NDCG@10 in half precision.
     """
+    if not re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", name):
+        raise ValueError(
+            "`name` must be an architecture, a dot and a tag, of small letters, digits and "
+            f"underscores, such as ease.my_films. Received: {name!r}."
+        )
     loaded = [load_run(run) for run in runs]
     first = loaded[0]
     for run in loaded[1:]:

@@ -156,7 +156,10 @@ def load_run(folder: str | Path) -> Run:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise BrokenRun(f"There is no run folder {folder}. Make one with `train MODEL --out RUN`.")
+        raise BrokenRun(
+            f"There is no run folder {folder}. Make one with `train MODEL --out RUN`, or take a "
+            "prebuilt model of `list --pretrained`."
+        )
     if not (folder / "run.json").exists():
         raise BrokenRun(
             f"{folder} is not a finished run: run.json is missing. Train again with --out {folder}."
