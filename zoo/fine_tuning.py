@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-import zoo
 from tfrec_fusion.data.tables import RecData
+from zoo.baselines import BASELINES
 from zoo.run import Run
 from zoo.train import train
 from zoo.train_options import TrainOptions
@@ -57,7 +57,7 @@ def fine_tune(
     """
     name = start.info["model"]
     config = getattr(start.model, "config", None)
-    if name not in (*FOR_NETWORKS, *zoo.SUMMARIES.keys() - zoo.NETWORKS.keys()):
+    if name not in (*FOR_NETWORKS, *BASELINES):
         raise ValueError(
             f"{name} cannot grow. Classics can, and {', '.join(FOR_NETWORKS)}. Received: "
             f"{start.folder}."

@@ -21,11 +21,12 @@ import numpy as np
 
 import zoo
 from tfrec_fusion.evaluation.report import ReportRow
+from tfrec_fusion.text.presets import load_language_model
 from zoo.card import CARDS, Card
 from zoo.half_precision import load_half, save_half
 from zoo.prebuilt import WEIGHTS, card_of, weights_file
 from zoo.ranking import ranking_of
-from zoo.run import SHARED, Run, load_run
+from zoo.run import SHARED, Run, load_run, reads_text
 from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
@@ -191,10 +192,10 @@ def _check_half(run: Run, half: Any, say: Callable[[str], None]) -> None:
 
 
 def _language_model(run: Run) -> str:
-    if not getattr(getattr(run.model, "config", None), "reads_text", False):
+    if not reads_text(run.model):
         return ""
     preset = run.info["options"]["text_preset"]
-    return f"{preset}: Apache-2.0"
+    return f"{preset}: {load_language_model(preset).licence}"
 
 
 def _parameters(model: Any) -> int:

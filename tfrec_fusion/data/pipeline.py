@@ -165,7 +165,7 @@ def prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Batches made ahead, without tf.data's autotuner.
 
     The end of an iteration waits for the tuner's next look at the pipeline, and these come after
-    10, 20, 40, … milliseconds: an epoch of 0.7 s takes 1.27 s with it (TensorFlow 2.20).
+    10, 20, 40, … milliseconds, so that an epoch may take twice as long (TensorFlow 2.20).
     """
     options = tf.data.Options()
     options.autotune.enabled = False
