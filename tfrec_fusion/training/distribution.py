@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 from typing import Any, Literal, get_args
 
 import tensorflow as tf
 
-StrategyName = Literal["none", "mirrored"]
+from tfrec_fusion.training.multi_worker import repair_keras
+
+StrategyName = Literal["none", "mirrored", "multi_worker", "tpu"]
+CLUSTER = "TF_CONFIG"  # the variable that tells a worker of the others
 
 
 def distribution_strategy(name: StrategyName) -> tf.distribute.Strategy:
@@ -14,15 +19,18 @@ def distribution_strategy(name: StrategyName) -> tf.distribute.Strategy:
 
     Args:
         name: "none" for TensorFlow's default (one device), "mirrored" for a copy of the model on
-            every GPU of this machine, or on every logical CPU device where there is no GPU.
-            Each batch is then shared among the copies.
+            every GPU of this machine, or on every logical CPU device where there is no GPU,
+            "multi_worker" for a copy on every device of several machines, each of which runs the
+            same program with the variable TF_CONFIG set, "tpu" for the cores of a TPU. Each batch
+            is then shared among the copies; what a worker writes, it writes to folders of its own.
 
     Returns:
         A `tf.distribute.Strategy`. Build the model inside `strategy.scope()`; `fit` finds the
         strategy again through the model.
 
     Raises:
-        ValueError: If `name` is not one of the two.
+        ValueError: If `name` is none of these, or TF_CONFIG does not name the workers.
+        RuntimeError: If no TPU can be found, or TensorFlow was used before "multi_worker".
 
     Example:
 
@@ -37,11 +45,50 @@ def distribution_strategy(name: StrategyName) -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy(
             [device.name for device in tf.config.list_logical_devices(kind)]
         )
+    if name == "multi_worker":
+        _check_cluster()
+        repair_keras()
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "tpu":
+        return tf.distribute.TPUStrategy(_tpu())
     raise ValueError(
         f"`name` must be one of {', '.join(get_args(StrategyName))}. Received: {name!r}. "
-        "Parameter servers are not supported by Keras 3, and training on several machines "
-        "is not offered yet."
+        "Parameter servers are not supported by Keras 3."
     )
+
+
+def _check_cluster() -> None:
+    """Refuses what would otherwise wait for ever, or train alone without a word."""
+    said = os.environ.get(CLUSTER, "")
+    example = (
+        '{"cluster": {"worker": ["10.0.0.1:12345", "10.0.0.2:12345"]}, '
+        '"task": {"type": "worker", "index": 0}}'
+    )
+    try:
+        config = json.loads(said)
+        workers, task = config["cluster"]["worker"], config["task"]
+        valid = task["type"] == "worker" and 0 <= task["index"] < len(workers)
+    except (ValueError, KeyError, TypeError):
+        valid = False
+    if not valid:
+        raise ValueError(
+            f"{CLUSTER} must name all workers, the same on each, and which of them this is, e.g. "
+            f"{example}. Received: {said!r}."
+        )
+
+
+def _tpu() -> tf.distribute.cluster_resolver.TPUClusterResolver:
+    """The TPU of this machine, made ready."""
+    try:
+        tpu = tf.distribute.cluster_resolver.TPUClusterResolver()
+        tf.config.experimental_connect_to_cluster(tpu)
+        tf.tpu.experimental.initialize_tpu_system(tpu)
+    except (ValueError, tf.errors.OpError) as error:
+        raise RuntimeError(
+            "No TPU can be found. In Colab choose Runtime > Change runtime type > TPU; elsewhere "
+            f"set TPU_NAME. TensorFlow says: {' '.join(str(error).split())[:200]}"
+        ) from error
+    return tpu
 
 
 def share_evenly(dataset: tf.data.Dataset, num_replicas: int) -> tf.data.Dataset:

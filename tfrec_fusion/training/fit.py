@@ -24,6 +24,7 @@ from tfrec_fusion.training.callbacks import (
 from tfrec_fusion.training.checkpoint import Record, load_checkpoint
 from tfrec_fusion.training.compilation import compile_model
 from tfrec_fusion.training.distribution import share_evenly
+from tfrec_fusion.training.multi_worker import of_this_worker, spans_workers
 
 __all__ = ["FitResult", "TrainingDiverged", "fit"]
 
@@ -213,19 +214,22 @@ def _train(
     steps_per_epoch: int | None,
 ) -> None:
     """Runs `model.fit`, sharing the batches where there are several replicas."""
-    num_replicas = model.distribute_strategy.num_replicas_in_sync
-    if num_replicas > 1:
-        dataset = share_evenly(dataset, num_replicas)
+    strategy = model.distribute_strategy
+    if strategy.num_replicas_in_sync > 1:
+        dataset = share_evenly(dataset, strategy.num_replicas_in_sync)
     # With tf.data's autotuner the end of an epoch waits for its next look at the pipeline; it looks
     # after 10, 20, 40, … milliseconds, so that an epoch may take twice as long.
     untuned = tf.data.Options()
     untuned.autotune.enabled = False
+    dataset = dataset.prefetch(tf.data.AUTOTUNE).with_options(untuned)
+    if spans_workers(strategy):
+        dataset = of_this_worker(dataset, strategy)
     try:
         with warnings.catch_warnings():
             # Said of data sets that do not know their length, at the end of each epoch.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             model.fit(
-                dataset.prefetch(tf.data.AUTOTUNE).with_options(untuned),
+                dataset,
                 epochs=epochs,
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps_per_epoch,
