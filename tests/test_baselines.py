@@ -160,9 +160,11 @@ def test_fitting_again_forgets_the_first_fit():
 
 
 def test_both_graphs_share_the_item_weights():
-    model = EASE().fit(random_events())
+    events = random_events()
+    model = EASE().fit(events)
     weights = model.similarity_model().get_layer("weights")
     assert model.score_model().get_layer("weights") is weights
+    assert model.score_model(events).get_layer("weights") is weights
 
 
 def test_unseen_rows_of_the_events_are_left_out():
@@ -313,6 +315,17 @@ def test_layers_pick_rows_and_multiply(kind):
     assert again.get_config() == layer.get_config()
     assert [w.shape for w in again.weights] == [w.shape for w in layer.weights]
     assert layer.compute_output_shape((7,)) == (7, 3)
+
+
+@pytest.mark.parametrize(("value", "kept"), [(0.5, "float16"), (0.1, "float32"), (1e6, "float32")])
+def test_cells_take_half_the_room_where_that_loses_nothing(value, kept):
+    for width, columns in ((40_000, "int32"), (30_000, "int16")):
+        matrix = sp.csr_matrix(([np.float32(value)], ([1], [width - 1])), shape=(2, width))
+        layer = SparseMatrix.of(matrix)
+        assert (layer.cells.dtype, layer.columns.dtype) == (kept, columns)
+        assert layer(np.array([1], np.int32)).numpy()[0, -1] == np.float32(value)
+        again = SparseMatrix.from_config(layer.get_config())
+        assert again.cells.dtype == kept
 
 
 def test_a_matrix_without_cells_gives_zeros():

@@ -61,6 +61,7 @@ def test_other_scores_are_no_products():
 @pytest.mark.parametrize("name", ["attention", "hybrid"])
 def test_models_of_the_same_vectors_share_one_table(name):
     model = built(CASES[name])
-    asked = [model.score_model(DATA.train, frozen=True), model.history_model()]
-    towers = {id(layer) for one in asked for layer in one.layers if layer.name.endswith("items")}
+    scores = [model.score_model(DATA.train, frozen=True), model.history_model()]
+    asked = [*scores, model.similarity_model()]
+    towers = {id(layer) for one in asked for layer in one.layers if layer.name == "frozen_items"}
     assert len(towers) == 1

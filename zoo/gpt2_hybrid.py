@@ -205,7 +205,7 @@ class GPT2Hybrid(keras.Model):
     def _layers_by_name(self, frozen: bool) -> dict[str, Any]:
         layers = {layer.name: layer for layer in self.layers}
         if frozen:
-            layers["frozen_items"] = ItemTower.of(self.item_vectors(), name="frozen_items")
+            layers["frozen_items"] = ItemTower.of(self.item_vectors())
         return layers
 
     def _query(self, layers: dict[str, Any], inputs: dict[str, Any]) -> Any:

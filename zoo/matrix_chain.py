@@ -118,6 +118,8 @@ class MatrixChain:
         if known is not None and "known" in self._matrices:
             now = histories(known, self._half_life)
             chain = replace(self)._keep(**(self._matrices | {"known": now}))
+            # What is the same is one layer, so that an export holds it once.
+            chain._layers = {name: self._layer(name) for name in self._matrices if name != "known"}
         return chain._graph(chain.score_chain, "user_id", "scores_of_users")
 
     def history_model(self) -> keras.Model | None:

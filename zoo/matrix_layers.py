@@ -66,7 +66,9 @@ class DenseMatrix(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class SparseMatrix(keras.layers.Layer):
-    """`inputs @ matrix` for a sparse constant matrix, kept as CSR arrays (8 bytes a cell).
+    """`inputs @ matrix` for a sparse constant matrix, kept as CSR arrays.
+
+    A cell takes 4 to 8 bytes: columns and values have 16 bits where that loses nothing.
 
     Inputs are row numbers `(batch,)` of an integer type, or floats `(batch, num_rows)`, whose
     zeros cost nothing: only the rows under non-zero inputs are read, one input vector at a time,
@@ -76,19 +78,29 @@ class SparseMatrix(keras.layers.Layer):
         num_rows: Rows of the matrix.
         num_columns: Columns of the matrix.
         num_cells: Cells that are kept.
+        cell_dtype: What they are kept as: `float32` or `float16`.
         **kwargs: Of `keras.layers.Layer`.
     """
 
-    def __init__(self, num_rows: int, num_columns: int, num_cells: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        num_rows: int,
+        num_columns: int,
+        num_cells: int,
+        cell_dtype: str = "float32",
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(trainable=False, **kwargs)
         self.supports_jit = False  # the number of cells read differs from input to input
         self.num_rows = num_rows
         self.num_columns = num_columns
         self.num_cells = num_cells
+        self.cell_dtype = cell_dtype
         self.row_splits = self._constant("row_splits", num_rows + 1, "int64")
-        self.columns = self._constant("columns", num_cells, "int32")
-        self.cells = self._constant("cells", num_cells, "float32")
+        narrow = num_columns <= np.iinfo(np.int16).max
+        self.columns = self._constant("columns", num_cells, "int16" if narrow else "int32")
+        self.cells = self._constant("cells", num_cells, cell_dtype)
 
     def _constant(self, name: str, length: int, dtype: str) -> Any:
         return self.add_weight(
@@ -99,10 +111,13 @@ class SparseMatrix(keras.layers.Layer):
     def of(cls, matrix: sp.csr_matrix, **kwargs: Any) -> SparseMatrix:
         """The layer of a given `(num_rows, num_columns)` CSR matrix."""
         num_rows, num_columns = matrix.shape
-        layer = cls(num_rows, num_columns, matrix.nnz, **kwargs)
+        with np.errstate(over="ignore"):
+            half = matrix.data.astype(np.float16)
+        cells = half if np.array_equal(half, matrix.data) else matrix.data.astype(np.float32)
+        layer = cls(num_rows, num_columns, matrix.nnz, cells.dtype.name, **kwargs)
         layer.row_splits.assign(matrix.indptr.astype(np.int64))
-        layer.columns.assign(matrix.indices.astype(np.int32))
-        layer.cells.assign(matrix.data.astype(np.float32))
+        layer.columns.assign(matrix.indices.astype(layer.columns.dtype))
+        layer.cells.assign(cells)
         return layer
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -132,16 +147,17 @@ class SparseMatrix(keras.layers.Layer):
         cell = tf.ragged.range(tf.gather(splits, rows), tf.gather(splits, rows + 1))
         columns = tf.gather(tf.convert_to_tensor(self.columns), cell.flat_values)
         cells = tf.gather(tf.convert_to_tensor(self.cells), cell.flat_values)
-        return columns, cells, cell.value_rowids()
+        return tf.cast(columns, tf.int32), tf.cast(cells, tf.float32), cell.value_rowids()
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, int]:
         """`(batch, num_columns)`."""
         return input_shape[0], self.num_columns
 
     def get_config(self) -> dict[str, Any]:
-        """The three sizes; the cells themselves are weights."""
+        """The arguments; the cells themselves are weights."""
         sizes = {"num_rows": self.num_rows, "num_columns": self.num_columns}
-        return _config(self, **sizes, num_cells=self.num_cells)
+        config = _config(self, **sizes, num_cells=self.num_cells)
+        return {**config, "cell_dtype": self.cell_dtype}
 
 
 @keras.saving.register_keras_serializable("zoo")

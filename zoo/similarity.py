@@ -2,14 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
+from keras import ops
 
-from zoo.matrix_layers import DenseMatrix
+from tfrec_fusion.layers.embedding import ItemTower
+
+
+@keras.saving.register_keras_serializable("zoo")
+class InverseLengths(keras.layers.Layer):
+    """Divides products of vectors by the vectors' lengths, which are constants: cosines.
+
+    Args:
+        num_items: Vectors.
+        **kwargs: Of `keras.layers.Layer`.
+
+    Call arguments:
+        products: `(batch, num_items)` float32.
+        item_id: `(batch,)` the vectors they are products with.
+
+    Returns:
+        `(batch, num_items)`; 0 with a vector of length 0.
+    """
+
+    def __init__(self, num_items: int, **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(trainable=False, **kwargs)
+        self.num_items = num_items
+        self.inverse = self.add_weight(
+            shape=(num_items,), initializer="ones", trainable=False, name="inverse"
+        )
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, **kwargs: Any) -> InverseLengths:
+        """The layer of given vectors, `(num_items, dim)`."""
+        length = np.linalg.norm(vectors, axis=1)
+        layer = cls(len(vectors), **kwargs)
+        layer.inverse.assign(np.where(length > 0, 1 / np.where(length > 0, length, 1), 0))
+        return layer
+
+    def build(self, *shapes: Any) -> None:
+        """Nothing to make: the lengths have their number from the arguments."""
+        self.built = True
+
+    def call(self, products: Any, item_id: Any) -> Any:
+        """Computes what the class describes."""
+        return products * self.inverse * ops.take(self.inverse, item_id)[:, None]
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments to build it again."""
+        config = super().get_config()
+        config.pop("trainable", None)
+        return {**config, "num_items": self.num_items}
 
 
 def cosine_model(vectors: np.ndarray) -> keras.Model:
     """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines between item vectors.
+
+    Exported beside scores that are products with the same vectors, it needs no copy of them.
 
     Args:
         vectors: `(num_items, dim)`; a vector of length 0 has cosine 0 with all.
@@ -20,9 +72,8 @@ def cosine_model(vectors: np.ndarray) -> keras.Model:
     >>> [round(float(cosine), 2) for cosine in model({"item_id": np.array([1])})["scores"][0]]
     [0.0, 1.0, 0.71]
     """
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = (vectors / np.where(length > 0, length, 1)).astype(np.float32)
     item_id = keras.Input((), dtype="int32", name="item_id")
-    chosen = DenseMatrix.of(unit, name="unit_vectors")(item_id)  # (batch, dim)
-    scores = DenseMatrix.of(np.ascontiguousarray(unit.T), name="unit_vectors_transposed")(chosen)
+    tower = ItemTower.of(vectors)
+    products = ops.matmul(tower(item_id), ops.transpose(tower(item_id, catalogue=True)))
+    scores = InverseLengths.of(vectors, name="inverse_lengths")(products, item_id)
     return keras.Model({"item_id": item_id}, {"scores": scores}, name="cosines_of_items")

@@ -5,8 +5,9 @@
     logit(u, i)  = query · v_i / temperature + b_i
 
 With `negatives="catalogue"` the model reads whole histories and predicts the next item at every
-position by softmax over all items (SASRec: Kang and McAuley 2018, with the full softmax of
-GRU4Rec: Hidasi et al. 2016): best where the catalogue is small enough, up to some ten thousands.
+position (SASRec: Kang and McAuley 2018, https://arxiv.org/abs/1808.09781; with a GRU Hidasi et al.
+2016, https://arxiv.org/abs/1511.06939), by softmax over all items in place of drawn negatives: best
+where the catalogue is small enough, up to some ten thousands.
 With `"in_batch"` a batch's candidates are each other's negatives, corrected for how often they
 are drawn (Yi et al. 2019, https://doi.org/10.1145/3298689.3346996): for catalogues of any size.
 """
@@ -225,7 +226,7 @@ class TwoTower(keras.Model):
     def _layers_by_name(self, frozen: bool) -> dict[str, Any]:
         layers = {layer.name: layer for layer in self.layers}
         if frozen:
-            layers["items"] = ItemTower.of(self.item_vectors(), name="items")
+            layers["items"] = ItemTower.of(self.item_vectors())
         return layers
 
     def _asking(self, known: Any) -> tuple[Any, dict[str, Any]]:

@@ -94,6 +94,7 @@ class ItemTower(keras.layers.Layer):
         Models made of the same vectors share one tower, so that they are exported with one table.
         """
         rows = np.ascontiguousarray(rows, np.float32)
+        kwargs.setdefault("name", "frozen_items")
         key = (hashlib.sha256(rows.tobytes()).hexdigest(), rows.shape, repr(sorted(kwargs.items())))
         tower = _FROZEN.get(key)
         if tower is None:
