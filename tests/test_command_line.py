@@ -61,6 +61,17 @@ def test_classics_train_through_the_same_command(name, folder, tmp_path):
     assert again["test"]["ndcg@10"] == pytest.approx(trained["test"]["ndcg@10"], abs=1e-9)
 
 
+@pytest.mark.slow
+def test_parts_may_train_longer_than_what_starts_from_them(folder, tmp_path):
+    epochs = ["--epochs", 1, "--part-epochs", 2, "--no-refit"]
+    out = tmp_path / "run"
+    run("train", "neumf", "--data", folder, "--out", out, "--mlp-units", "16,8", *epochs)
+    logs = (out / "training").glob("*/training.csv")
+    trained = {log.parent.name: len(log.read_text().splitlines()) - 1 for log in logs}
+    parts = {"choose_epochs-gmf": 2, "choose_epochs-mlp": 2}
+    assert trained == {**parts, "choose_epochs-neumf": 1}
+
+
 @pytest.mark.parametrize("name", [pytest.param("neumf", marks=pytest.mark.slow), "two_tower"])
 def test_networks_train_answer_and_export(name, folder, tables, tmp_path):
     out = tmp_path / "run"

@@ -229,3 +229,18 @@ def test_a_curve_goes_on_past_epochs_that_were_not_validated():
     drawn = plots.learning_curves({"run": history})
     line = re.search(r'id="curve-run-val_ndcg@10">.*?<path d="(.*?)"', drawn, re.DOTALL)[1]
     assert line.count("M") == 1 and line.count("L") == 1  # two points, joined
+
+
+def test_panels_of_curves_share_the_epochs():
+    history = {"loss": [30.0, 20.0], "val_ndcg@10": [float("nan"), 0.2]}
+    drawn = plots.learning_curves({"run": history})
+    assert re.findall(r">(1\.\d+)<", drawn) == []  # no ticks between epochs around a lone point
+
+
+def test_bars_of_effects_are_as_wide_in_every_panel():
+    few, many = [("one", 1.0)], [(str(n), n - 3.5) for n in range(8)]
+    drawn = plots.effect_bars({"few": few, "many": many}, "why")
+    bars = re.findall(r'<path d="([^"]*?)z[^>]*opacity: 0.75', drawn)
+    edges = [{float(y) for y in re.findall(r"[ML] \S+ (\S+)", bar)} for bar in bars]
+    widths = [max(one) - min(one) for one in edges]
+    assert len(widths) == 9 and max(widths) - min(widths) < 0.1

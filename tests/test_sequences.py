@@ -87,6 +87,17 @@ def test_the_seed_repeats_the_series():
             assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+def test_histories_may_come_alone():
+    events = events_of([(1, item, item) for item in range(1, 6)])
+    with_user, alone = (
+        next(iter(sequences(events, history_length=4, seed=3, user_ids=asked)))
+        for asked in (True, False)
+    )
+    assert set(with_user[0]) == {"history", "user_id"} and set(alone[0]) == {"history"}
+    for one, other in zip(with_user[1:], alone[1:], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_sizes_out_of_range_and_lonely_events_are_refused():
     events = events_of([(1, 1, 0), (1, 2, 1)])
     with pytest.raises(ValueError, match=r"`history_length` is too small\. Received: history_len"):

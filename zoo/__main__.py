@@ -151,6 +151,13 @@ def _add_train_command(name: str) -> None:
         training.append(
             click.option("--pretrain/--no-pretrain", default=True, help=f"Start from {start}.")
         )
+        training.append(
+            click.option(
+                "--part-epochs",
+                type=click.IntRange(1),
+                help="At most this many for what --pretrain trains; those of --epochs by default.",
+            )
+        )
     if name in zoo.READS_TEXT:
         training += [
             click.option("--text-preset", default="minilm", show_default=True, help=PRESET_HELP),

@@ -68,10 +68,7 @@ def write_report(
     write_csv(folder / "metrics.csv", rows)
     shown = shown_metrics(rows, rows[-1].model)
     plotted = [name for name in shown if rows[0].intervals.get(name)]
-    kept = {
-        run: {name: _numbers(curve[name]) for name in curve if _is_plotted(name)}
-        for run, curve in (curves or {}).items()
-    }
+    kept = {run: plotted_curves(history) for run, history in (curves or {}).items()}
     write_html(
         folder / "report.html",
         rows,
@@ -81,6 +78,29 @@ def write_report(
         curves=kept or None,
         notes=notes,
     )
+
+
+def plotted_curves(history: Mapping[str, Sequence[float | None]]) -> dict[str, list[float]]:
+    """What of a training's history is worth a picture, as `learning_curves` draws it.
+
+    Args:
+        history: Values by epoch, None where an epoch was not validated: `training.history` of a
+            `run.json`.
+
+    Returns:
+        What chooses epochs, the loss, the losses of tasks and their weights, in this order; NaN
+        for None.
+
+    Example:
+
+    >>> plotted_curves({"loss": [2.0, 1.0], "val_ndcg@10": [None, 0.1], "val_hr@20": [0.2, 0.3]})
+    {'val_ndcg@10': [nan, 0.1], 'loss': [2.0, 1.0]}
+    """
+    shown = [name for name in history if _is_plotted(name)]
+    in_order = [name for name in shown if name.startswith("val_")]
+    for ending in ("loss", "_weight"):
+        in_order += sorted((one for one in shown if one.endswith(ending)), key="loss".__ne__)
+    return {name: _numbers(history[name]) for name in in_order}
 
 
 def _is_plotted(name: str) -> bool:

@@ -101,16 +101,21 @@ class NetworkTrainer:
         return (f"{name}{FROZEN}",) if tunes else ()
 
     def _pass(
-        self, name: str, phase: str, events: Events, validation: Events | None
+        self,
+        name: str,
+        phase: str,
+        events: Events,
+        validation: Events | None,
+        is_part: bool = False,
     ) -> keras.Model:
         parts = self._parts(name)
-        starts = [self._pass(part, phase, events, validation) for part in parts]
+        starts = [self._pass(part, phase, events, validation, is_part=True) for part in parts]
         keras.utils.set_random_seed(self.options.seed)
         with distribution_strategy(self.options.strategy).scope():
             model = self._build(name, events)
         if starts:
             model.start_from(*starts)
-        recipe = self._recipe(name, model, from_branches=bool(starts))
+        recipe = self._recipe(model, from_branches=bool(starts), is_part=is_part)
         lift = self._lift(model, events)
         monitor, mode = self._monitor(model)
         validate = None
@@ -283,9 +288,11 @@ class NetworkTrainer:
                 self.say(gap)
         return model
 
-    def _recipe(self, name: str, model: Any, *, from_branches: bool) -> Recipe:
+    def _recipe(self, model: Any, *, from_branches: bool, is_part: bool) -> Recipe:
         names = ("epochs", "batch_size", "learning_rate", "weight_decay")
         given = {one: getattr(self.options, one) for one in names}
+        if is_part and self.options.part_epochs is not None:
+            given["epochs"] = self.options.part_epochs
         changed = {one: value for one, value in given.items() if value is not None}
         return dataclasses.replace(
             recipe_for(model.name, model.config, from_branches=from_branches), **changed

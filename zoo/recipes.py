@@ -77,13 +77,14 @@ def _clicks(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.D
 
 
 def _next_items(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:
-    length = model.config.history_length
-    windows = sequences(
-        events, history_length=length, jitter=ORDER_JITTER, batch_size=batch_size, seed=seed
+    return sequences(
+        events,
+        history_length=model.config.history_length,
+        jitter=ORDER_JITTER,
+        batch_size=batch_size,
+        seed=seed,
+        user_ids=model.config.reads_user_id,
     )
-    if model.config.reads_user_id:
-        return windows
-    return windows.map(lambda x, y, weight: ({"history": x["history"]}, y, weight))
 
 
 def _pair_tasks(model: Any, events: Events, batch_size: int, seed: int) -> tf.data.Dataset:

@@ -17,6 +17,7 @@ class TrainOptions:
         split: `temporal`, `leave_one_out` or `cold_item`.
         seed: Start of weights, order of batches, and splits that draw.
         epochs: At most this many; the recipe's number by default.
+        part_epochs: At most this many for the parts that `pretrain` trains; `epochs` by default.
         batch_size: The recipe's by default.
         learning_rate: The recipe's by default.
         weight_decay: Of AdamW, the decoupled L2; the recipe's by default.
@@ -51,6 +52,7 @@ class TrainOptions:
     split: str = "temporal"
     seed: int = 0
     epochs: int | None = None
+    part_epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
     weight_decay: float | None = None

@@ -21,6 +21,7 @@ def sequences(
     jitter: int = 0,
     batch_size: int = 32,
     seed: int = 0,
+    user_ids: bool = True,
     target_rows: bool = False,
 ) -> tf.data.Dataset:
     """Windows of each user's events: the items read, and the item that follows each of them.
@@ -38,12 +39,15 @@ def sequences(
             away, so that the exact order within a sitting is not learned by heart. 0: off.
         batch_size: Windows of full length a batch; batches of shorter windows hold more.
         seed: Same seed, same batches.
+        user_ids: Whether the inputs also say whose the history is; a model that reads histories
+            alone is given them alone.
         target_rows: Whether the inputs also say which event each target is, so that more can be
             asked of it than its item: `"target_row" (batch, steps)` int64, -1 where there is none.
 
     Returns:
         Batches `({"history": (batch, steps), "user_id": (batch,)}, target (batch, steps),
-        weight (batch, steps))`, int32 but for the float32 weights.
+        weight (batch, steps))`, int32 but for the float32 weights; without `user_ids` the
+        histories are the only input.
 
     Raises:
         ValueError: For sizes out of range, or when no user has two events.
@@ -81,7 +85,7 @@ def sequences(
         parts = []
         for chosen, rows, steps in buckets:
             weight = rows * steps / targets_per_batch
-            cut = windows.cutter(order, item, rows, steps, weight, target_rows)
+            cut = windows.cutter(order, item, rows, steps, weight, user_ids, target_rows)
             shuffled = tf.random.experimental.stateless_shuffle(tf.constant(chosen), both)
             batches = tf.data.Dataset.from_tensor_slices(shuffled).batch(rows, drop_remainder=True)
             parts.append(batches.map(cut, num_parallel_calls=tf.data.AUTOTUNE))
@@ -123,6 +127,7 @@ class _Windows:
         rows: int,
         steps: int,
         weight: float,
+        user_ids: bool,
         target_rows: bool,
     ) -> Callable[[tf.Tensor], tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]]:
         """A graph function from window numbers `(rows,)`, -1 for none, to a batch."""
@@ -142,7 +147,9 @@ class _Windows:
             row = tf.gather(order, tf.where(valid, at + 1, 0))
             history = tf.where(valid, tf.gather(item, tf.gather(order, at)), 0)
             target = tf.where(valid, tf.gather(item, row), 0)
-            inputs = {"history": history, "user_id": tf.gather(user, number)}
+            inputs = {"history": history}
+            if user_ids:
+                inputs["user_id"] = tf.gather(user, number)
             if target_rows:
                 inputs["target_row"] = tf.where(valid, tf.cast(row, tf.int64), -1)
             return inputs, target, tf.cast(valid, tf.float32) * weight

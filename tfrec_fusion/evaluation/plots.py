@@ -63,6 +63,8 @@ def learning_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     from matplotlib.ticker import MaxNLocator
 
     names = list(dict.fromkeys(n.removeprefix("val_") for run in curves.values() for n in run))
+    longest = max((len(values) for run in curves.values() for values in run.values()), default=1)
+    margin = max(0.05 * (longest - 1), 0.1)
     figure, panels = _panels(len(names), 2.6)
     for axes, name in zip(panels, names, strict=True):
         for place, (run, history) in enumerate(curves.items()):
@@ -71,6 +73,7 @@ def learning_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
                     _curve(axes, history[key], line, COLOURS[place % len(COLOURS)], run, key)
         axes.set_title(metric_label(name), parse_math=False, loc="left", fontsize=10)
         axes.set_xlabel("epoch")
+        axes.set_xlim(1 - margin, longest + margin)
         axes.grid(color=_INK, alpha=0.12, linewidth=0.6)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(figure, panels, list(curves))
@@ -87,8 +90,9 @@ def effect_bars(panels: Mapping[str, Sequence[tuple[str, float]]], label: str) -
     Returns:
         An `<svg>` element without references to anything outside it.
     """
-    most = max(len(effects) for effects in panels.values())
-    figure, axes_of_panels = _panels(len(panels), 0.6 + 0.3 * most, columns=1)
+    spans = [len(effects) + 0.2 for effects in panels.values()]  # bars are as wide everywhere
+    height = 0.54 + 0.3 * sum(spans) / len(spans)
+    figure, axes_of_panels = _panels(len(panels), height, columns=1, ratios=spans)
     for axes, (title, effects) in zip(axes_of_panels, panels.items(), strict=True):
         names, values = zip(*effects, strict=True)
         labels = [shorten(str(name), _WIDEST, placeholder="…") for name in names]
@@ -154,8 +158,10 @@ def _legend(figure: Figure, panels: Sequence[Axes], runs: list[str]) -> None:
         text.set_parse_math(False)
 
 
-def _panels(count: int, height: float, columns: int = _COLUMNS) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels, at most `columns` in a row, each `height` inches."""
+def _panels(
+    count: int, height: float, columns: int = _COLUMNS, ratios: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels, at most `columns` in a row, on average `height` inches each."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -164,7 +170,7 @@ def _panels(count: int, height: float, columns: int = _COLUMNS) -> tuple[Figure,
     width = 9.6 if columns > 1 else 6.4
     layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.06)
     figure = Figure(figsize=(width, height * lines + 0.3), layout=layout)
-    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
+    panels = list(figure.subplots(lines, columns, squeeze=False, height_ratios=ratios).flat)
     for axes in panels[count:]:
         axes.remove()
     for axes in panels[:count]:
