@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfrec_fusion.losses import BatchSimilarity, SmoothedSoftmax
+from tfrec_fusion.losses import SmoothedSoftmax
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(size=(4, 3, 6)).astype(np.float32)
@@ -31,25 +31,3 @@ def test_it_is_built_again_from_its_config_and_refuses_what_is_out_of_range():
     assert again.label_smoothing == 0.25
     with pytest.raises(ValueError, match=r"below 1. Received: 1"):
         SmoothedSoftmax(1.0)
-
-
-def test_batch_similarity_is_the_divergence_of_two_views():
-    target, found = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 7))
-
-    def chances(rows):
-        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        weight = np.exp(unit @ unit.T / 0.2)
-        np.fill_diagonal(weight, 0)
-        return weight / weight.sum(1, keepdims=True)
-
-    p, q = chances(target) + np.eye(5), chances(found) + np.eye(5)
-    expected = (p * np.log(p / q)).sum(1)
-    loss = BatchSimilarity(0.2, reduction=None)
-    np.testing.assert_allclose(loss(target, found), expected, rtol=1e-4)
-    assert float(BatchSimilarity(0.2)(target, target @ np.eye(3)[::-1])) == pytest.approx(
-        0, abs=1e-6
-    )
-    again = keras.losses.deserialize(keras.losses.serialize(BatchSimilarity(0.3)))
-    assert again.temperature == 0.3
-    with pytest.raises(ValueError, match=r"above 0. Received: 0"):
-        BatchSimilarity(0)

@@ -128,17 +128,31 @@ def test_a_changed_byte_and_a_missing_file_are_named(published):
     assert len(load("ease.toy").recommend("nobody"))
 
 
-def test_a_wish_is_read_and_ordered_by_taste(published, monkeypatch):
+def test_a_wish_is_read_and_ordered_by_taste(published):
     model = load("ease.toy")
+    third = model.items.iloc[2]
+    found = model.recommend(text=third["text"], k=4)
+    assert found["item_id"].iloc[0] == third["item_id"]
+    assert found["score"].iloc[0] == pytest.approx(1, abs=1e-3)
+    found, by_taste = (
+        model.recommend(user, text=third["text"], k=19) for user in (None, model.users[0])
+    )
+    assert sorted(by_taste["item_id"]) == sorted(found["item_id"])
+    assert by_taste["score"].tolist() != sorted(by_taste["score"], reverse=True)
 
-    class Reader:
-        def search(self, query, k, recommender=None, user_id=None):
-            found = model.items[model.items["title"].str.contains(query)][["item_id", "title"]]
-            return found.assign(score=1.0, user=user_id)[:k]
 
-    monkeypatch.setitem(model.__dict__, "_search", Reader())
-    assert model.recommend(text="1", k=2)["user"].isna().all()
-    assert (model.recommend("3", text="1", k=2)["user"] == "3").all()
+def test_it_says_why(published):
+    model = load("two_tower.toy")
+    known = model.run.recommender.known.user
+    user, sated = (model.users[one - 1] for one in np.bincount(known)[1:].argsort()[[0, -1]] + 1)
+    best = model.recommend(user, k=1).iloc[0]
+    for why in (model.explain(user), model.explain(user, best["title"])):
+        assert why.item_id == best["item_id"] and len(why.history)
+    with pytest.raises(ValueError, match="'nobody' is not known"):
+        model.explain("nobody")
+    assert model.recommend(sated).empty
+    with pytest.raises(ValueError, match=r"knows every item. Name the one"):
+        model.explain(sated)
 
 
 def test_commands_take_a_name_for_a_run(published, runs):

@@ -22,6 +22,8 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from tfrec_fusion.files.download import Wheel, sha256
 from tfrec_fusion.text import hubs, presets
+from tfrec_fusion.text.encoder import TextEncoder
+from tfrec_fusion.text.folders import pooling_of, write_pooling
 from tfrec_fusion.text.presets import PresetUnavailable, load_language_model
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -403,7 +405,8 @@ def test_an_unknown_name_lists_what_there_is():
         load_language_model("minlm")
     with pytest.raises(ValueError, match=r"Did you mean gpt2_base_en .*hf://owner/name; or an ex"):
         load_language_model("gpt2_base")
-    with pytest.raises(ValueError, match=r"no language model './nowhere/at/all'. Choose `minilm`"):
+    message = r"no language model './nowhere/at/all'. Choose `tiny_gpt2` or `minilm`"
+    with pytest.raises(ValueError, match=message):
         load_language_model("./nowhere/at/all")
 
 
@@ -522,3 +525,37 @@ def test_the_real_minilm():
     assert eating @ vector("a man eats a meal") > 0.7
     assert eating @ vector("the stock market fell") < 0.2
     np.testing.assert_allclose(vector("Ångström café"), vector("angstrom cafe"), atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first", "last", None])
+def test_a_folder_may_say_how_tokens_become_a_text(tmp_path, pooling):
+    if pooling:
+        write_pooling(tmp_path, pooling, 8)
+    assert pooling_of(tmp_path) == pooling
+
+
+def test_another_pooling_than_is_known_is_refused(tmp_path):
+    write_pooling(tmp_path, "mean", 8)
+    path = tmp_path / "1_Pooling" / "config.json"
+    said = json.loads(path.read_text())
+    for wrong in ({"pooling_mode_max_tokens": True}, {"pooling_mode_mean_tokens": False}):
+        path.write_text(json.dumps(said | wrong))
+        with pytest.raises(ValueError, match=r"must name one of pooling_mode_mean_tokens, .*Rec"):
+            pooling_of(tmp_path)
+
+
+def test_the_packaged_model_needs_no_network_and_knows_what_is_alike(monkeypatch):
+    def refuse(*_):
+        raise OSError("no network here")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    encoder = TextEncoder(presets.TINY_GPT2, max_length=32)
+    assert encoder.language_model.causal
+    assert encoder.language_model.backbone.weights[0].dtype == "float32"
+    assert "WordNet" in encoder.language_model.licence
+    near = ["soldiers in a battle", "a film about war"]
+    far = ["high school romance", "a cartoon for children"]
+    vectors = encoder.encode([*near, *far])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine = vectors @ vectors.T
+    assert cosine[0, 1] > max(cosine[0, 2], cosine[0, 3])

@@ -8,7 +8,6 @@ import click
 
 from tfrec_fusion.files.whole import write_text
 from zoo.prebuilt import open_run
-from zoo.run import reads_text
 
 
 @click.command()
@@ -33,18 +32,10 @@ def explain(
     or the entity in the graph. Words also have integrated gradients in the JSON answer.
     """
     # TF Text and KerasHub take seconds to import: other commands need not wait for them.
-    from tfrec_fusion.text.encoder import TextEncoder
-    from zoo.explanation import Explainer
+    from zoo.explanation import explainer_of
 
     loaded = open_run(run)
-    recommender = loaded.recommender
-    if item_id is None:
-        item_id = str(recommender.recommend(user_id, 1)["item_id"].iloc[0])
-    encoder = None
-    if reads_text(loaded.model):
-        options = loaded.info["options"]
-        encoder = TextEncoder(options["text_preset"], max_length=options["text_length"])
-    found = Explainer(recommender, encoder).explain(user_id, item_id)
+    found = explainer_of(loaded).explain(user_id, item_id)
     if picture is not None:
         write_text(picture, found.as_svg(k) + "\n")
     click.echo(found.as_json(k) if as_json else found.as_text(k))

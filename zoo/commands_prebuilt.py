@@ -28,18 +28,20 @@ from zoo.train_options import TrainOptions
 )
 @click.option("--summary", "text", required=True, help="What the model is, a sentence.")
 @click.option("--limit", "limits", multiple=True, help="What is to be known of it; repeat.")
+@click.option("--folder", help="Of zoo/weights, shared with models of the same data; the tag.")
 def publish(
     name: str,
     runs: tuple[Path, ...],
     beside: tuple[Path, ...],
     text: str,
     limits: tuple[str, ...],
+    folder: str | None,
 ) -> None:
     """Make RUNS, which differ in their seeds, the prebuilt model NAME, such as ease.my_films.
 
     The weights of the first run are kept in half precision, beside a card with the numbers of all.
     """
-    publish_runs(name, runs, beside, text=text, limits=limits, say=_tell)
+    publish_runs(name, runs, beside, text=text, limits=limits, folder=folder, say=_tell)
 
 
 @click.command()

@@ -163,8 +163,8 @@ def pretrain_lm(
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Preset folder.")
 @click.option("--max-length", default=32, show_default=True, help="Tokens of a text.")
 @click.option("--epochs", default=4, show_default=True)
-@click.option("--batch-size", default=256, show_default=True, help="Texts compared at a time.")
-@click.option("--learning-rate", default=1e-3, show_default=True, help="At its highest.")
+@click.option("--batch-size", default=64, show_default=True, help="Texts a step.")
+@click.option("--learning-rate", default=2e-3, show_default=True, help="At its highest.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything drawn.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def distil_lm(

@@ -20,7 +20,7 @@ from zoo.graph_paths import beside_a_bar, graph_paths, on_a_line
 from zoo.pair_scores import scores_of_texts
 from zoo.profile_semantics_behaviour import ProfileSemanticsBehaviour
 from zoo.recommender import Recommender
-from zoo.run import reads_graph
+from zoo.run import Run, reads_graph, reads_text
 
 _HISTORIES_AT_ONCE = 64
 
@@ -127,17 +127,23 @@ class Explainer:
             tower = table.tower if model.config.tunes_text else encoder.tower
             self._effects = WordEffects(tower, encoder.tokens)
 
-    def explain(self, user_id: str, item_id: str) -> Explanation:
+    def explain(self, user_id: str, item_id: str | None = None) -> Explanation:
         """What carried an item's score for a user.
 
         Args:
             user_id: A user of the model.
-            item_id: An item of the catalogue.
+            item_id: An item of the catalogue; by default what is recommended first.
 
         Raises:
-            ValueError: When the user or the item is unknown, or the user has no history.
+            ValueError: When the user or the item is unknown, the user has no history, or there is
+                nothing left to recommend.
         """
         one = self.recommender
+        if item_id is None:
+            best = one.recommend(user_id, 1)["item_id"].tolist()
+            if not best:
+                raise ValueError(f"User {user_id!r} knows every item. Name the one to explain.")
+            item_id = str(best[0])
         user, item = int(one.users.index([user_id])[0]), int(one.items.index([item_id])[0])
         for asked, index, ids in (
             (f"User {user_id!r}", user, one.users.ids),
@@ -212,6 +218,25 @@ class Explainer:
                 inputs["user_id"] = tf.fill([len(inputs["history"])], user)
             answers.append(self._scores(inputs))
         return np.concatenate(answers)
+
+
+def explainer_of(run: Run, *, words: bool = True) -> Explainer:
+    """Explains what a run recommends.
+
+    Args:
+        run: A trained run, whose model reads histories.
+        words: Whether words are explained, too, where the model reads texts; its language model
+            may have to be fetched.
+
+    Raises:
+        ValueError: When the model reads no history.
+        PresetUnavailable: When the language model cannot be had.
+    """
+    encoder = None
+    if words and reads_text(run.model):
+        options = run.info["options"]
+        encoder = TextEncoder(options["text_preset"], max_length=options["text_length"])
+    return Explainer(run.recommender, encoder)
 
 
 def _bare(word: str) -> str:

@@ -8,19 +8,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file
 
 from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half
+from zoo.recommender import Recommender
 from zoo.run import Run, assemble, load_run
 
+if TYPE_CHECKING:
+    from zoo.explanation import Explanation
+
 WEIGHTS = Path(__file__).parent / "weights"
-READER, READER_LENGTH = "minilm", 64  # of wishes
+READER, READER_LENGTH = "tiny_gpt2", 32  # the language model of wishes, and its tokens
+TEXTS_FILE = "texts.safetensors"  # the catalogue's texts as READER sees them
 
 
 class BrokenPackage(RuntimeError):
@@ -45,7 +51,12 @@ class Prebuilt:
         model: Any = self.run.model
         if isinstance(model, keras.Model):
             return model
-        return model.score_model(self.run.recommender.known)
+        return model.score_model(self.recommender.known)
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """Answers given everything users did; its graphs are made once."""
+        return self.run.recommender
 
     @property
     def users(self) -> list[str]:
@@ -73,7 +84,7 @@ class Prebuilt:
             user_id: A user; one never seen is offered what is popular.
             history: Instead, item ids or titles that somebody took, oldest first.
             text: Instead, a wish in any words; with `user_id` what fits it is ordered by taste. It
-                is read by MiniLM, which is fetched through pip the first time.
+                is read by `tiny_gpt2`, the language model of the package.
             k: How many.
 
         Returns:
@@ -82,7 +93,6 @@ class Prebuilt:
         Raises:
             ValueError: When not one of the three is given, an item or title is unknown, or the
                 model reads no history.
-            PresetUnavailable: When MiniLM has to be fetched and cannot be.
 
         Example:
 
@@ -95,18 +105,37 @@ class Prebuilt:
                 "Give `user_id`, or `history`, or `text` with or without `user_id`. "
                 f"Received: user_id={user_id!r}, history={history!r}, text={text!r}."
             )
-        recommender = self.run.recommender
         if history is not None:
-            return recommender.recommend_from_history([self._item_id(one) for one in history], k)
+            taken = [self._item_id(one) for one in history]
+            return self.recommender.recommend_from_history(taken, k)
         if text is None:
-            return recommender.recommend(str(user_id), k)
+            return self.recommender.recommend(str(user_id), k)
         if user_id is None:
             return self._search.search(text, k)
-        return self._search.search(text, k, recommender, str(user_id))
+        return self._search.search(text, k, self.recommender, str(user_id))
+
+    def explain(self, user_id: str, item: str | None = None, *, words: bool = False) -> Explanation:
+        """What carried an item's score for a user; printed as text, drawn by `as_svg`.
+
+        Args:
+            user_id: A user it knows.
+            item: Id or title; by default what is recommended first.
+            words: Whether the effects of the words of the item's text are measured, too, for a
+                model that reads texts. Its language model may have to be fetched.
+
+        Raises:
+            ValueError: When the user or item is unknown, or the model reads no history.
+            PresetUnavailable: When the language model cannot be had.
+        """
+        # TF Text and KerasHub take seconds to import: who asks no reason need not wait for them.
+        from zoo.explanation import explainer_of
+
+        item_id = None if item is None else self._item_id(item)
+        return explainer_of(self.run, words=words).explain(user_id, item_id)
 
     def similar(self, item: str, k: int = 10) -> pd.DataFrame:
         """The items most like one, given by id or title; see `Recommender.similar`."""
-        return self.run.recommender.similar(self._item_id(item), k)
+        return self.recommender.similar(self._item_id(item), k)
 
     def __repr__(self) -> str:
         ndcg = self.card.metrics["ndcg@10"][0]
@@ -139,8 +168,9 @@ class Prebuilt:
         from tfrec_fusion.text.encoder import TextEncoder
         from zoo.semantic_search import SemanticSearch
 
-        rows = (np.asarray(self.run.items.ids), self.run.titles, self.run.texts.tolist())
-        return SemanticSearch.over(*rows, TextEncoder(READER, max_length=READER_LENGTH))
+        vectors = load_file(WEIGHTS / self.card.folder / TEXTS_FILE)["vectors"].astype(np.float32)
+        encoder = TextEncoder(READER, max_length=READER_LENGTH)
+        return SemanticSearch(self.run.items.ids, self.run.titles, vectors, encoder)
 
 
 def load(name: str) -> Prebuilt:
@@ -232,7 +262,7 @@ def _model(card: Card) -> Any:
 
 def weights_file(name: str, folder: str) -> Path:
     """Where the weights of a prebuilt model are."""
-    return WEIGHTS / folder / f"{name.split('.')[0]}.safetensors"
+    return WEIGHTS / folder / f"{name.removesuffix('.' + folder)}.safetensors"
 
 
 def _check(card: Card, path: Path, digest: str) -> None:

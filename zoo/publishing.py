@@ -18,13 +18,15 @@ from typing import Any
 
 import keras
 import numpy as np
+from safetensors.numpy import save
 
 import zoo
 from tfrec_fusion.evaluation.report import ReportRow
+from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.text.presets import load_language_model
 from zoo.card import CARDS, Card
 from zoo.half_precision import load_half, save_half
-from zoo.prebuilt import WEIGHTS, card_of, weights_file
+from zoo.prebuilt import READER, READER_LENGTH, TEXTS_FILE, WEIGHTS, card_of, weights_file
 from zoo.ranking import ranking_of
 from zoo.run import SHARED, Run, load_run, reads_text
 from zoo.seeds import summary
@@ -45,17 +47,20 @@ def publish(
     *,
     text: str,
     limits: Sequence[str] = (),
+    folder: str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Card:
     """Writes the weights and the card of a model.
 
     Args:
-        name: `architecture.tag`; its part after the dot is the folder of `zoo/weights`.
+        name: `architecture.tag`.
         runs: Run folders that differ in their seeds; the first one's weights are kept. An
             ensemble's members must be prebuilt models of the same folder already.
         beside: Runs of classics over the same data, whose numbers are put beside.
         text: What the model is, a sentence.
         limits: What is to be known beside what holds for every model of the data.
+        folder: Folder of `zoo/weights` that holds what it shares with others of the same data;
+            by default the tag.
         say: Called with a line about what was written.
 
     Returns:
@@ -77,7 +82,7 @@ def publish(
     classics = {run.info["model"]: run for run in map(load_run, beside)}
     for run in classics.values():
         _check_alike(first, run, ("data",))
-    folder = name.split(".", 1)[1]
+    folder = folder or name.split(".", 1)[1]
     shared = _share(first, WEIGHTS / folder)
     members = _members(first, folder)
     path = weights_file(name, folder)
@@ -144,7 +149,22 @@ def _share(run: Run, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         kept.append(target)
-    return kept
+    texts = folder / TEXTS_FILE
+    if not texts.exists():
+        _save_texts(run, texts)
+    return [*kept, texts]
+
+
+def _save_texts(run: Run, path: Path) -> None:
+    """The catalogue's texts as the package's language model sees them, for wishes."""
+    # TF Text and KerasHub take seconds to import: other commands need not wait for them.
+    from tfrec_fusion.text.encoder import TextEncoder
+    from zoo.semantic_search import SemanticSearch
+
+    encoder = TextEncoder(READER, max_length=READER_LENGTH)
+    search = SemanticSearch.over(run.items.ids, run.titles, run.texts, encoder)
+    with whole_file(path) as file:
+        file.write(save({"vectors": search.vectors.astype(np.float16)}, {"preset": READER}))
 
 
 def _members(run: Run, folder: str) -> dict[str, float]:

@@ -1,7 +1,9 @@
 """A small language model learns from a large one which texts are alike.
 
-What it learns is a space, not the vectors: for each text of a batch, which others are near it and
-how near (`losses.BatchSimilarity`), so that student and teacher may differ in everything.
+It learns to give the teacher's vectors, turned and shortened to its own size so that as much as can
+be of their products is kept (the first singular vectors of the training texts), after Reimers and
+Gurevych 2020, https://arxiv.org/abs/2004.09813. A text's vector is the mean of its tokens' vectors,
+which the folder says in the way of sentence-transformers.
 """
 
 from __future__ import annotations
@@ -21,16 +23,16 @@ import scipy.stats
 import tensorflow as tf
 
 from tfrec_fusion.files.whole import write_text
-from tfrec_fusion.losses import BatchSimilarity
 from tfrec_fusion.text.causal import Schedule
 from tfrec_fusion.text.encoder import TextEncoder
+from tfrec_fusion.text.folders import write_pooling
 from tfrec_fusion.text.pretrain import TextParts
 from tfrec_fusion.text.store import TextStore
 
 RESULT_FILE = "distillation.json"
 NEAREST = 10  # texts among which the nearest are compared
 MEASURED = 2000  # texts at most, each compared with each
-_SCHEDULE = Schedule(epochs=4, batch_size=256, learning_rate=1e-3, weight_decay=0.01)
+_SCHEDULE = Schedule(epochs=4, batch_size=64, learning_rate=2e-3, weight_decay=0.01)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,6 @@ def distil(
     teacher: str = "minilm",
     max_length: int = 32,
     schedule: Schedule = _SCHEDULE,
-    temperature: float = 0.05,
     seed: int = 0,
     store: TextStore | None = None,
 ) -> Distilled:
@@ -85,8 +86,7 @@ def distil(
         folder: The trained preset's, which must not exist. It appears whole or not at all.
         teacher: The preset to learn from.
         max_length: Most tokens of a text that either reads.
-        schedule: How it is trained; a batch is what is compared with each other.
-        temperature: Of `losses.BatchSimilarity`.
+        schedule: How it is trained; a batch is of texts.
         seed: Seeds Python, NumPy and TensorFlow.
         store: Where the teacher's vectors are kept; the default store's folder by default.
 
@@ -107,11 +107,13 @@ def distil(
                 f"Received: {len(getattr(parts, name))}."
             )
     keras.utils.set_random_seed(seed)
-    encoder = TextEncoder(student, max_length=max_length, mode="full")
+    encoder = TextEncoder(student, max_length=max_length, mode="full", pooling="mean")
     master, store = TextEncoder(teacher, max_length=max_length), store or TextStore()
+    wanted = [np.array(store.encode(master, texts)) for texts in (parts.train, parts.validation)]
+    turn = _projection(wanted[0], encoder.dim)
     train, validation = (
-        _batches(encoder, texts, np.array(store.encode(master, texts)), schedule.batch_size)
-        for texts in (parts.train, parts.validation)
+        _batches(encoder, texts, vectors @ turn, schedule.batch_size)
+        for texts, vectors in zip((parts.train, parts.validation), wanted, strict=True)
     )
     test = parts.test[:MEASURED]
     aims = np.array(store.encode(master, test))
@@ -121,7 +123,7 @@ def distil(
     model = keras.Model([token_ids, num_tokens], encoder.tower(token_ids, num_tokens))
     model.compile(
         optimizer=schedule.optimizer(int(train.cardinality())),
-        loss=BatchSimilarity(temperature),
+        loss=keras.losses.CosineSimilarity(),
         jit_compile=False,
     )
     began = time.monotonic()
@@ -146,6 +148,7 @@ def distil(
         whole = Path(staging) / "preset"
         encoder.language_model.backbone.save_to_preset(str(whole))
         encoder.language_model.tokenizer.save_to_preset(str(whole))
+        write_pooling(whole, "mean", encoder.dim)
         said = {"teacher": teacher, "seed": seed, **dataclasses.asdict(schedule)}
         write_text(whole / RESULT_FILE, json.dumps(dataclasses.asdict(result) | said, indent=1))
         os.rename(whole, target)
@@ -168,6 +171,13 @@ def likeness(aims: np.ndarray, found: np.ndarray) -> Likeness:
     near = [np.argpartition(-one, number - 1, axis=1)[:, :number] for one in cosines]
     shared = [len(np.intersect1d(*rows)) / number for rows in zip(*near, strict=True)]
     return Likeness(float(correlation), float(np.mean(shared)))
+
+
+def _projection(vectors: np.ndarray, dim: int) -> np.ndarray:
+    """`(target_dim, dim)`: keeps what it can of products; columns too many are empty."""
+    _, directions = np.linalg.eigh(vectors.T @ vectors)  # the largest come last
+    chosen = directions[:, ::-1][:, :dim]
+    return np.pad(chosen, ((0, 0), (0, dim - chosen.shape[1])))
 
 
 def _batches(

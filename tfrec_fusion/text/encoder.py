@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import keras
 import numpy as np
@@ -31,8 +31,9 @@ class TextEncoder:
 
     Args:
         preset: Which language model, see `tfrec_fusion.text.presets.load_language_model`.
-        pooling: `mean`, `last`, `first`, or `auto`: `last` for a causal model such as GPT-2, whose
-            last token alone has seen the whole text, else `mean`.
+        pooling: `mean`, `last`, `first`, or `auto`: what the model's folder says, as
+            sentence-transformers write it; else `last` for a causal model such as GPT-2, whose last
+            token alone has seen the whole text, and `mean` for others.
         max_length: The most tokens of a text, start and end tokens included; what is longer is
             truncated, counted, and said in the log.
         mode: What is trained: `frozen`, `lora` or `full`.
@@ -80,7 +81,8 @@ class TextEncoder:
                 f"{preset} has positions. Received: max_length={max_length}."
             )
         if pooling == "auto":
-            pooling = "last" if language_model.causal else "mean"
+            usual = "last" if language_model.causal else "mean"
+            pooling = cast(Pooling, language_model.pooling or usual)
         self.language_model = language_model
         self.pooling = pooling
         self.max_length = max_length

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from tfrec_fusion.files.whole import write_text
+
 # What KerasHub takes for granted of these models; a checkpoint that says otherwise would load
 # without a word and compute something else than it was trained for.
 ASSUMED: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -25,6 +27,12 @@ ASSUMED: dict[str, dict[str, tuple[Any, ...]]] = {
         "scale_attn_weights": (True,),
         "scale_attn_by_inverse_layer_idx": (False,),
     },
+}
+POOLING_FILE = "1_Pooling/config.json"  # of sentence-transformers
+POOLINGS = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "first",
+    "pooling_mode_lasttoken": "last",
 }
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 CONVERT = (
@@ -178,3 +186,30 @@ def _check_assumptions(folder: Path, config: dict[str, Any]) -> None:
 
 def _has(folder: Path, name: str) -> bool:
     return (folder / name).is_file()
+
+
+def pooling_of(folder: Path) -> str | None:
+    """How a folder of sentence-transformers makes a text's vector of its tokens'; None: unsaid.
+
+    Raises:
+        ValueError: When it says something else than the mean, the first or the last token.
+    """
+    if not (folder / POOLING_FILE).exists():
+        return None
+    said = read_config(folder, POOLING_FILE)
+    chosen = [mode for mode, on in said.items() if mode.startswith("pooling_mode_") and on is True]
+    if len(chosen) != 1 or chosen[0] not in POOLINGS:
+        raise ValueError(
+            f"{folder / POOLING_FILE} must name one of {', '.join(POOLINGS)}. "
+            f"Received: {', '.join(chosen) or 'none'}. Give `pooling` yourself, without the file."
+        )
+    return POOLINGS[chosen[0]]
+
+
+def write_pooling(folder: Path, pooling: str, dim: int) -> None:
+    """Says in a folder how a text's vector is made, as `pooling_of` reads it."""
+    said: dict[str, Any] = {"word_embedding_dimension": dim}
+    said |= {mode: name == pooling for mode, name in POOLINGS.items()}
+    path = folder / POOLING_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(said, indent=1) + "\n")

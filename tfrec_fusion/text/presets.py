@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from tfrec_fusion.files.cache import cache_folder
-from tfrec_fusion.text.folders import check_folder, licence_of, one_line, read_config
+from tfrec_fusion.text.folders import check_folder, licence_of, one_line, pooling_of, read_config
 from tfrec_fusion.text.hubs import (
     PresetUnavailable,
     hub_advice,
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LanguageModel", "PresetUnavailable", "load_language_model"]
 
-MINILM = "minilm"
+MINILM, TINY_GPT2 = "minilm", "tiny_gpt2"
+TINY_GPT2_LICENCE = (
+    "Apache-2.0; learned from WordNet 3.1 (Princeton University, WordNet licence), the film texts "
+    "of ml-latest-small (GroupLens' terms) and all-MiniLM-L6-v2 (Apache-2.0)"
+)
 INPUTS = {"token_ids", "padding_mask", "segment_ids"}
 
 
@@ -52,6 +56,8 @@ class LanguageModel:
             the whole text; otherwise all see all (BERT).
         max_length: The most tokens it has positions for; `sys.maxsize` where there is no limit.
         licence: The terms of the weights, as far as they are stated.
+        pooling: How a text's vector is made of its tokens', where the model's folder says it:
+            `mean`, `first` or `last`.
     """
 
     name: str
@@ -61,6 +67,7 @@ class LanguageModel:
     causal: bool
     max_length: int
     licence: str
+    pooling: str | None = None
 
 
 def load_language_model(
@@ -70,6 +77,8 @@ def load_language_model(
 
     Args:
         preset: One of, in this order:
+            - `tiny_gpt2`: in the package; a GPT-2 of four layers that all-MiniLM-L6-v2 taught which
+              English texts are alike, see `benchmarks/tiny_gpt2.py`;
             - `minilm`: all-MiniLM-L6-v2 (https://arxiv.org/abs/2002.10957), through pip;
             - a preset of KerasHub, such as `gpt2_base_en` or `bert_base_en_uncased`;
             - `kaggle://owner/model/keras/variant` or `hf://owner/name`;
@@ -90,6 +99,8 @@ def load_language_model(
     preset = os.fspath(preset)
     _check_dtype(dtype)
     with _standard_output_left_alone():
+        if preset == TINY_GPT2:
+            return _from_folder(preset, packaged_folder(preset), dtype, TINY_GPT2_LICENCE)
         if preset == MINILM:
             return _from_folder(preset, minilm_folder(cache_folder(cache_dir)), dtype, "Apache-2.0")
         if preset.startswith("hf://"):
@@ -100,6 +111,11 @@ def load_language_model(
         if folder.exists():
             return _from_folder(preset, folder, dtype)
         raise ValueError(_unknown(preset))
+
+
+def packaged_folder(preset: str) -> Path:
+    """Where a language model that comes with the package is."""
+    return Path(__file__).parent / "packaged" / preset
 
 
 def _from_folder(name: str, folder: Path, dtype: str, licence: str | None = None) -> LanguageModel:
@@ -118,7 +134,8 @@ def _from_folder(name: str, folder: Path, dtype: str, licence: str | None = None
             f"{one_line(error).rstrip('.')}. The folder must have the weights and tokenizer files "
             "of one of the language models that KerasHub knows, such as BERT or GPT-2."
         ) from error
-    return _language_model(name, backbone, tokenizer, licence or licence_of(folder))
+    said = licence or licence_of(folder), pooling_of(folder)
+    return _language_model(name, backbone, tokenizer, *said)
 
 
 def _tokenizer_options(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
@@ -157,6 +174,7 @@ def _language_model(
     backbone: keras_hub.models.Backbone,
     tokenizer: keras_hub.models.Tokenizer,
     licence: str,
+    pooling: str | None = None,
 ) -> LanguageModel:
     inputs = {tensor.name for tensor in backbone.inputs}
     if not {"token_ids", "padding_mask"} <= inputs <= INPUTS:
@@ -179,6 +197,7 @@ def _language_model(
         _is_causal(backbone),
         getattr(backbone, "max_sequence_length", None) or sys.maxsize,
         licence,
+        pooling,
     )
 
 
@@ -224,11 +243,11 @@ def _known_presets() -> list[str]:
 
 
 def _unknown(preset: str) -> str:
-    close = difflib.get_close_matches(preset, [MINILM, *_known_presets()], n=3)
+    close = difflib.get_close_matches(preset, [MINILM, TINY_GPT2, *_known_presets()], n=3)
     meant = f" Did you mean {' or '.join(close)}?" if close else ""
     return (
-        f"There is no language model {preset!r}.{meant} Choose `minilm`; a KerasHub preset that "
-        "reads text, such as gpt2_base_en or bert_base_en_uncased; "
+        f"There is no language model {preset!r}.{meant} Choose `tiny_gpt2` or `minilm`; a KerasHub "
+        "preset that reads text, such as gpt2_base_en or bert_base_en_uncased; "
         "kaggle://owner/model/keras/variant; hf://owner/name; or an existing folder with a model."
     )
 
