@@ -10,7 +10,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-all lint format lock clean
+.PHONY: demo test test-all docs lint format lock clean
 
 demo: $(READY)
 	@$(BIN)/python -m zoo demo
@@ -20,6 +20,10 @@ test: $(READY)
 
 test-all: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 --cov --cov-fail-under=90 -m ""
+
+docs: $(READY)
+	@$(BIN)/python zoo/pages/build_site.py build/docs
+	@echo "build/docs/index.html"
 
 lint: $(READY)
 	@$(BIN)/ruff check --quiet .
@@ -49,5 +53,5 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@echo "Installing into $(VENV), once: a few minutes."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python $(PIP) install -c constraints.txt setuptools wheel
-	@$(BIN)/python $(PIP) install --no-build-isolation -c constraints.txt -e ".[dev,serving,scann]"
+	@$(BIN)/python $(PIP) install --no-build-isolation -c constraints.txt -e ".[dev,serving,scann,notebooks]"
 	@touch $(READY)

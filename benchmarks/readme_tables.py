@@ -1,10 +1,12 @@
-"""Writes the tables of README.md and benchmarks/README.md from measurements and cards.
+"""Writes the tables of README.md and of the other written pages from measurements and cards.
 
     python benchmarks/readme_tables.py            # rewrite them
     python benchmarks/readme_tables.py --check    # exit 1 when they differ
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`, NAME being that of a CSV in
-`benchmarks/results`, or `cards`: the prebuilt models beside the classics that their cards name.
+`benchmarks/results`, or `cards`: the prebuilt models beside the classics that their cards name, or
+`exports`: those that are exported in `savedmodels`.
+`<!-- table NAME: popularity, ease -->` keeps the rows whose first cell is one of these.
 """
 
 from __future__ import annotations
@@ -20,11 +22,17 @@ from zoo.card import cards
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
-MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "benchmarks" / "README.md",
+    ROOT / "savedmodels" / "README.md",
+    *sorted((ROOT / "zoo" / "pages").glob("*.md")),
+)
+MARKED = re.compile(
+    r"(?P<mark><!-- table (?P<name>[\w-]+)(: (?P<rows>.+?))? -->\n).*?(?P<end><!-- end -->)",
+    re.DOTALL,
+)
 
-
-CARDS = "cards"
 OF_CARDS = ("ndcg@10", "recall@20", "coverage@10")
 
 
@@ -42,6 +50,18 @@ def cards_table() -> str:
     return "".join(f"| {line} |\n" for line in lines)
 
 
+def exports_table() -> str:
+    """The exported versions of prebuilt models, as a Markdown table."""
+    lines = [" | ".join(("model", "what it is", "ndcg@10", "MB")), " | ".join(["---"] * 4)]
+    for name, card in sorted(cards().items()):
+        folder = ROOT / "savedmodels" / name
+        if folder.is_dir():
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            cells = (f"`{name}`", card.summary, _numbers(card.metrics)[0], f"{size / 1e6:.1f}")
+            lines.append(" | ".join(cells))
+    return "".join(f"| {line} |\n" for line in lines)
+
+
 def _numbers(metrics: Mapping[str, list[float]]) -> list[str]:
     cells = []
     for name in OF_CARDS:
@@ -52,8 +72,8 @@ def _numbers(metrics: Mapping[str, list[float]]) -> list[str]:
 
 def markdown(name: str) -> str:
     """One CSV as a Markdown table; a mean and its interval become one cell."""
-    if name == CARDS:
-        return cards_table()
+    if name in FROM_CARDS:
+        return FROM_CARDS[name]()
     table = pd.read_csv(RESULTS / f"{name}.csv")
     shown = pd.DataFrame(index=table.index)
     for column in table:
@@ -74,9 +94,37 @@ def markdown(name: str) -> str:
     return "".join(f"| {line} |\n" for line in lines)
 
 
+FROM_CARDS = {"cards": cards_table, "exports": exports_table}
+
+
+def only(table: str, rows: str) -> str:
+    """The head of a Markdown table and the rows whose first cells are named.
+
+    Args:
+        table: As of `markdown`.
+        rows: Names joined by commas.
+
+    Raises:
+        ValueError: When the table has no row of a name.
+    """
+    wanted = [name.strip() for name in rows.split(",")]
+    head, line, *others = table.splitlines(keepends=True)
+    by_name = {one.split(" | ")[0].strip("|` "): one for one in others}
+    if unknown := [name for name in wanted if name not in by_name]:
+        raise ValueError(f"No row {', '.join(unknown)}; there are {', '.join(by_name)}.")
+    return head + line + "".join(row for name, row in by_name.items() if name in wanted)
+
+
 def with_tables(page: str) -> str:
     """The text with every marked table made anew."""
-    return MARKED.sub(lambda found: found[1] + markdown(found[2]) + found[3], page)
+
+    def anew(found: re.Match[str]) -> str:
+        table = markdown(found["name"])
+        return (
+            found["mark"] + (only(table, found["rows"]) if found["rows"] else table) + found["end"]
+        )
+
+    return MARKED.sub(anew, page)
 
 
 def _is_whole(value: object) -> bool:

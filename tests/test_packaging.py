@@ -49,7 +49,7 @@ def test_the_version_is_read_from_the_package(setup):
 def test_extras_keep_the_core_light(setup):
     core = {Requirement(line).name for line in setup["options"]["install_requires"].split("\n")[1:]}
     extras = set(setup["options.extras_require"])
-    assert extras == {"serving", "scann", "notebooks", "dev"}
+    assert extras == {"serving", "scann", "notebooks", "docs", "dev"}
     assert not core & {"scann", "fastapi", "uvicorn", "pytest"}
 
 

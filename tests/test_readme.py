@@ -1,21 +1,20 @@
 """The README keeps its word: its tables are the measured ones, its code and commands run."""
 
-import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import readme_tables
+from written_pages import blocks, name_of
 
 from tfrec_fusion.data.synthetic import generate
-from zoo.__main__ import cli
 from zoo.registry import list_models
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("page", readme_tables.PAGES, ids=lambda page: page.parent.name)
+@pytest.mark.parametrize("page", readme_tables.PAGES, ids=name_of)
 def test_tables_are_those_of_the_measurements(page):
     text = page.read_text("utf-8")
     assert readme_tables.with_tables(text) == text, "run benchmarks/readme_tables.py"
@@ -23,28 +22,24 @@ def test_tables_are_those_of_the_measurements(page):
 
 def test_every_measurement_is_shown_and_has_rows():
     shown = {
-        name
+        found["name"]
         for page in readme_tables.PAGES
-        for name in re.findall(r"<!-- table (\S+) -->", page.read_text("utf-8"))
+        for found in readme_tables.MARKED.finditer(page.read_text("utf-8"))
+        if not found["rows"]
     }
-    shown.remove(readme_tables.CARDS)
+    shown -= set(readme_tables.FROM_CARDS)
     assert shown == {path.stem for path in readme_tables.RESULTS.glob("*.csv")}
     for name in shown:
         assert len(pd.read_csv(readme_tables.RESULTS / f"{name}.csv")) > 1
 
 
 def block_with(words):
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    return next(block for block in blocks if words in block)
+    return next(block for block in blocks(README, "python") if words in block)
 
 
-@pytest.mark.parametrize("wishes", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_prebuilt_models_answer(wishes):
-    lines = block_with("zoo.load(").splitlines()
+def test_prebuilt_models_answer():
     scope = {}
-    for line in lines:  # a wish needs MiniLM, which reads the whole catalogue first
-        if wishes or "text=" not in line:
-            exec(compile(line, "README.md", "exec"), scope)
+    exec(compile(block_with("zoo.load("), "README.md", "exec"), scope)
     assert scope["model"].recommend("1").shape == (10, 3)
 
 
@@ -59,9 +54,7 @@ def test_the_example_trains_on_a_table_of_that_layout(tmp_path, monkeypatch):
     assert scope["model"].built and len(scope["data"].train) > 100
 
 
-def test_every_command_and_model_is_named():
-    for command in set(re.findall(r"python -m zoo ([\w-]+)", README)):
-        assert command in cli.commands
+def test_every_model_is_named():
     for name in list_models():
         assert f"`{name}`" in README
 

@@ -1,0 +1,110 @@
+"""How long a newcomer waits for prebuilt models' first answers: from a wheel, without a network.
+
+    python benchmarks/first_answers.py
+
+builds the wheel, installs it with its dependencies into an empty virtual environment (the only step
+that needs a package index), and there asks each prebuilt model, in processes of their own that can
+reach no network (`unshare --net`, where the system allows it; otherwise every connection is
+refused): ten recommendations for a known user, for three films and for a sentence. Writes the
+seconds of each step, imports included, to `benchmarks/results/first_answers.csv`: the median of
+--times processes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+import click
+import numpy as np
+from quality import RESULTS
+
+from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
+from zoo.card import cards
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = ("imports", "load", "known user", "three films", "sentence")
+ASK = """
+import json, socket, sys, time
+
+def refuse(*_):
+    raise OSError("no network here")
+
+socket.socket.connect = refuse
+seconds, began = [], time.perf_counter()
+
+def lap():
+    global began
+    seconds.append(time.perf_counter() - began)
+    began = time.perf_counter()
+
+import zoo
+zoo.load
+lap()
+model = zoo.load(sys.argv[1])
+lap()
+answers = []
+for asked in (
+    {"user_id": "1"},
+    {"history": ["Toy Story", "Finding Nemo", "Ratatouille"]},
+    {"text": "a western with gunfighters"},
+):
+    try:
+        answers.append(model.recommend(**asked))
+        assert answers[-1].shape == (10, 3)
+    except ValueError as error:  # it reads no histories, which it says
+        assert "history" in asked and "reads no" in str(error), error
+    lap()
+print(json.dumps(seconds))
+"""
+
+
+def environment(folder: Path) -> Path:
+    """A new virtual environment with the wheel; gives its Python."""
+    source, wheels = folder / "source", folder / "wheels"  # building leaves files behind
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info"))
+    build = ["-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", str(wheels), str(source)]
+    subprocess.run([sys.executable, *build], check=True)
+    (wheel,) = wheels.glob("*.whl")
+    click.echo(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB", err=True)
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    install = ["-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel)]
+    subprocess.run([python, *install], check=True)
+    return python
+
+
+def asked(python: Path, name: str, folder: Path) -> list[float]:
+    """Seconds of each step, and of the whole process, in a process of its own."""
+    alone = ["unshare", "--net", "--map-root-user"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], check=False).returncode:
+        alone = []
+    command = [*alone, str(python), "-c", ASK, name]
+    done = subprocess.run(command, check=True, cwd=folder, stdout=subprocess.PIPE, text=True)
+    seconds = json.loads(done.stdout.splitlines()[-1])
+    return [*seconds, sum(seconds)]
+
+
+@click.command()
+@click.option("--times", default=3, show_default=True, help="Processes a model.")
+def main(times: int) -> None:
+    """Installs, asks, prints the table and writes the CSV."""
+    rows = []
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        python = environment(folder)
+        for name in cards():
+            found = np.median([asked(python, name, folder) for _ in range(times)], axis=0)
+            rows.append(ReportRow(name, dict(zip((*STEPS, "all"), map(float, found), strict=True))))
+    RESULTS.mkdir(exist_ok=True)
+    write_csv(RESULTS / "first_answers.csv", rows)
+    print_table(rows, title="seconds")
+
+
+if __name__ == "__main__":
+    main()
