@@ -33,8 +33,9 @@ __all__ = ["LanguageModel", "PresetUnavailable", "load_language_model"]
 
 MINILM, TINY_GPT2 = "minilm", "tiny_gpt2"
 TINY_GPT2_LICENCE = (
-    "Apache-2.0; learned from WordNet 3.1 (Princeton University, WordNet licence), the film texts "
-    "of ml-latest-small (GroupLens' terms) and all-MiniLM-L6-v2 (Apache-2.0)"
+    "the terms of what it learned from: WordNet 3.1 (Princeton University's licence), the film "
+    "texts of ml-latest-small (GroupLens: no commercial use without permission) and "
+    "all-MiniLM-L6-v2 (Apache-2.0)"
 )
 INPUTS = {"token_ids", "padding_mask", "segment_ids"}
 
