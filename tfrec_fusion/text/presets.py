@@ -29,7 +29,7 @@ from tfrec_fusion.text.hubs import (
 if TYPE_CHECKING:
     import keras_hub
 
-__all__ = ["LanguageModel", "PresetUnavailable", "load_language_model"]
+__all__ = ["LanguageModel", "PresetUnavailable", "load_language_model", "packaged_folder"]
 
 MINILM, TINY_GPT2 = "minilm", "tiny_gpt2"
 TINY_GPT2_LICENCE = (
