@@ -79,6 +79,10 @@ CASES = {
         lambda **k: ItemTower(6, 4, feature_dim=3, **k),
         lambda: (np.array([[1, 5], [0, 2]]),),
     ),
+    "ItemTower in 16 bits": (
+        lambda **k: ItemTower(6, 4, embeddings_dtype="float16", **k),
+        lambda: (np.array([[1, 5], [0, 2]]),),
+    ),
     "HistoryTable": (lambda **k: HistoryTable(4, 3, **k), lambda: (np.array([1, 3]),)),
     "CausalAttention": (
         lambda **k: CausalAttention(8, num_heads=2, max_distance=3, **k),

@@ -48,6 +48,7 @@ _LOGGED = re.compile(r"[IW]0000 |WARNING: All log messages before")  # what ScaN
     "TensorFlow Recommenders, scann for servers built with it; by default all.",
 )
 @click.option("--recall-floor", default=0.95, show_default=True, help="Least recall of an index.")
+@click.option("--half", is_flag=True, help="Keep item tables in 16 bits: a smaller export.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def export(
     run: Path,
@@ -57,6 +58,7 @@ def export(
     with_texts: bool | None,
     index: Precision | Kind | None,
     recall_floor: float,
+    half: bool,
     as_json: bool,
 ) -> None:
     """Write a SavedModel for TensorFlow Serving and check it in a clean process."""
@@ -73,6 +75,7 @@ def export(
         with_texts=with_texts,
         index=index,
         recall_floor=recall_floor,
+        half=half,
         say=lambda line: click.echo(line, err=True),
     )
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -15,8 +16,10 @@ from tfrec_fusion.serving.recommenders_index import Kind
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.text.encoder import TextEncoder
 from zoo.gpt2_hybrid import GPT2Hybrid
+from zoo.half_tables import with_half_tables
 from zoo.indexing import ItemIndex, item_index, ndcg_beside_exact
-from zoo.recommender import Recommender
+from zoo.ranking import ranking_of
+from zoo.recommender import Recommender, compiled_scores
 from zoo.run import Run, reads_text
 from zoo.text_models import item_of_text_model, meaning_model, score_of_text_model
 from zoo.text_vectors import text_vectors
@@ -33,6 +36,7 @@ def export_run(
     with_texts: bool | None = None,
     index: Precision | Kind | None = None,
     recall_floor: float = 0.95,
+    half: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> ExportReport:
     """Exports a run with every signature its model can answer.
@@ -49,7 +53,8 @@ def export_run(
             that keeps their vectors as `float32`, `bfloat16` or `int8`, or `scann` or `brute_force`
             of TensorFlow Recommenders; by default all are looked through.
         recall_floor: The least share of the ten best items that an index must find.
-        say: Told what an index costs.
+        half: Whether item tables are kept in 16 bits, for a smaller export; see `zoo.half_tables`.
+        say: Told what an index, or `half`, costs.
 
     Returns:
         What was written.
@@ -68,6 +73,9 @@ def export_run(
             f"recall@10 {found.recall:.4f} of the exact search, NDCG@10 {ndcg:.4f} on the test "
             f"part instead of {exact:.4f}"
         )
+    if half:
+        before, after = (_ndcg(run, in_half) for in_half in (False, True))
+        say(f"item tables in 16 bits: NDCG@10 {after:.4f} on the test part instead of {before:.4f}")
     options = run.info.get("options", {})
     language_model = None
     if reads_text(run.model) if with_texts is None else with_texts:
@@ -79,6 +87,7 @@ def export_run(
         version=version,
         language_model=language_model,
         index=found,
+        half=half,
     )
 
 
@@ -90,6 +99,7 @@ def export_recommender(
     version: int | None = None,
     language_model: tuple[str, int] | None = None,
     index: ItemIndex | None = None,
+    half: bool = False,
 ) -> ExportReport:
     """Exports a trained model and what it answers about.
 
@@ -101,22 +111,20 @@ def export_recommender(
         language_model: A preset (`text.presets`) and the most tokens of a text; for a model that
             reads texts those it was trained with. None leaves texts out.
         index: Finds items for users and histories, instead of scores of all.
+        half: As of `export_run`.
     """
     model: Any = recommender.model
     texts = {} if language_model is None else _text_models(recommender, *language_model)
+    ranking = {"score": None, "history": None, "similarity": model.similarity_model()}
     if index is None:
-        ranking = {
-            "score": model.score_model(recommender.known, frozen=True),
-            "history": model.history_model(),
-        }
+        ranking["score"] = model.score_model(recommender.known, frozen=True)
+        ranking["history"] = model.history_model()
     else:
-        ranking = {"score": index.of_users, "history": index.of_histories, "index": index.index}
+        ranking |= {"score": index.of_users, "history": index.of_histories}
+    if half:
+        ranking = with_half_tables(ranking)
     return export(
-        ServedModels(
-            **ranking,
-            similarity=model.similarity_model(),
-            **texts,
-        ),
+        ServedModels(**ranking, index=None if index is None else index.index, **texts),
         directory,
         user_ids=recommender.users.ids,
         item_ids=recommender.items.ids,
@@ -126,6 +134,16 @@ def export_recommender(
         page_sizes=page_sizes,
         version=version,
     )
+
+
+def _ndcg(run: Run, half: bool) -> float:
+    """NDCG@10 on the test part, as an export answers."""
+    model: Any = run.model
+    scores = {"score": model.score_model(run.known_at_test, frozen=True)}
+    found: Any = with_half_tables(scores) if half else scores
+    answering = SimpleNamespace(score=compiled_scores(found["score"]))
+    measure = ranking_of(answering, run.known_at_test, run.parts["test"], num_bootstrap=0)
+    return measure().metrics["ndcg@10"]
 
 
 def _text_models(recommender: Recommender, preset: str, length: int) -> dict[str, Any]:

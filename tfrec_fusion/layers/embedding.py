@@ -27,6 +27,8 @@ class ItemTower(keras.layers.Layer):
         use_id: Whether there is an id embedding; a tower without one needs features.
         embeddings_initializer: Start of the id embedding; normal with deviation `dim ** -0.5` by
             default.
+        embeddings_dtype: What the id embedding is kept as, such as `"float16"` for a small export;
+            the layer's own type by default, in which it is computed with whatever it is kept as.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -54,6 +56,7 @@ class ItemTower(keras.layers.Layer):
         feature_dim: int = 0,
         use_id: bool = True,
         embeddings_initializer: Any = None,
+        embeddings_dtype: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -69,6 +72,7 @@ class ItemTower(keras.layers.Layer):
         self.embeddings_initializer = keras.initializers.get(
             embeddings_initializer or keras.initializers.RandomNormal(stddev=dim**-0.5)
         )
+        self.embeddings_dtype = embeddings_dtype
 
     def build(self, item_shape: Any) -> None:
         """Makes the weights."""
@@ -76,7 +80,9 @@ class ItemTower(keras.layers.Layer):
             self.embeddings = self.add_weight(
                 name="embeddings",
                 shape=(self.num_items, self.dim),
+                dtype=self.embeddings_dtype,
                 initializer=self.embeddings_initializer,
+                autocast=self.embeddings_dtype is None,  # rows are cast, once they are taken
             )
         if self.feature_dim:
             self.features = self.add_weight(
@@ -128,8 +134,9 @@ class ItemTower(keras.layers.Layer):
         """Computes what the class describes."""
         parts = []
         if self.use_id:
-            table = ops.convert_to_tensor(self.embeddings)
-            parts.append(table if catalogue else ops.take(table, item_id, axis=0))
+            rows = ops.convert_to_tensor(self.embeddings)
+            rows = rows if catalogue else ops.take(rows, item_id, axis=0)
+            parts.append(ops.cast(rows, self.compute_dtype) if self.embeddings_dtype else rows)
         if self.feature_dim:
             known = ops.convert_to_tensor(self.features)
             known = known if catalogue else ops.take(known, item_id, axis=0)
@@ -145,6 +152,7 @@ class ItemTower(keras.layers.Layer):
             "feature_dim": self.feature_dim,
             "use_id": self.use_id,
             "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
+            "embeddings_dtype": self.embeddings_dtype,
         }
 
 
