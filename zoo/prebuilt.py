@@ -53,9 +53,9 @@ class Prebuilt:
             return model
         return model.score_model(self.recommender.known)
 
-    @cached_property
+    @property
     def recommender(self) -> Recommender:
-        """Answers given everything users did; its graphs are made once."""
+        """Answers given everything users did."""
         return self.run.recommender
 
     @property

@@ -19,6 +19,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,9 @@ class Run:
         """Train and validation: what is known when the test part is predicted."""
         return merge(self.parts["train"], self.parts["validation"])
 
-    @property
+    @cached_property
     def recommender(self) -> Recommender:
-        """Answers given everything users did."""
+        """Answers given everything users did; its graphs are made once."""
         known = merge(*self.parts.values())
         rows = (self.users, self.items, self.titles)
         return Recommender(self.model, *rows, known, self.texts, self.interests, self.graph)
