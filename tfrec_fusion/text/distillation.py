@@ -1,9 +1,10 @@
 """A small language model learns from a large one which texts are alike.
 
-It learns to give the teacher's vectors, turned and shortened to its own size so that as much as can
-be of their products is kept (the first singular vectors of the training texts), after Reimers and
-Gurevych 2020, https://arxiv.org/abs/2004.09813. A text's vector is the mean of its tokens' vectors,
-which the folder says in the way of sentence-transformers.
+It learns to give the teacher's vectors, without what all texts have in common (their mean, which
+would make a text that says little resemble every other), turned and shortened to its own size so
+that as much as can be of their differences is kept (the principal directions of the training
+texts), after Reimers and Gurevych 2020, https://arxiv.org/abs/2004.09813. A text's vector is the
+mean of its tokens' vectors, which the folder says in the way of sentence-transformers.
 """
 
 from __future__ import annotations
@@ -110,9 +111,10 @@ def distil(
     encoder = TextEncoder(student, max_length=max_length, mode="full", pooling="mean")
     master, store = TextEncoder(teacher, max_length=max_length), store or TextStore()
     wanted = [np.array(store.encode(master, texts)) for texts in (parts.train, parts.validation)]
-    turn = _projection(wanted[0], encoder.dim)
+    middle = wanted[0].mean(axis=0)
+    turn = _projection(wanted[0] - middle, encoder.dim)
     train, validation = (
-        _batches(encoder, texts, vectors @ turn, schedule.batch_size)
+        _batches(encoder, texts, (vectors - middle) @ turn, schedule.batch_size)
         for texts, vectors in zip((parts.train, parts.validation), wanted, strict=True)
     )
     test = parts.test[:MEASURED]
@@ -174,7 +176,7 @@ def likeness(aims: np.ndarray, found: np.ndarray) -> Likeness:
 
 
 def _projection(vectors: np.ndarray, dim: int) -> np.ndarray:
-    """`(target_dim, dim)`: keeps what it can of products; columns too many are empty."""
+    """`(target_dim, dim)`: the principal directions; columns too many are empty."""
     _, directions = np.linalg.eigh(vectors.T @ vectors)  # the largest come last
     chosen = directions[:, ::-1][:, :dim]
     return np.pad(chosen, ((0, 0), (0, dim - chosen.shape[1])))
