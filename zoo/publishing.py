@@ -41,7 +41,7 @@ from zoo.run import SHARED, Run, load_run, reads_text
 from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
-METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10", "auc")
+METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10", "auc", "rmse")
 TOLERANCE = 1e-3  # of NDCG@10, between the model that was measured and the file that is kept
 INTENDED_USE = (
     "To try the library, to teach, and to start from on one's own data. Whether it helps people of "
