@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tfrec_fusion.files.whole import write_text
 
 CARDS = Path(__file__).parent / "cards"
@@ -117,3 +119,23 @@ def cards() -> dict[str, Card]:
         if stem != card.name:
             raise ValueError(f"{CARDS / stem}.json must be the card of {stem}. Got: {card.name}.")
     return found
+
+
+def table_of_cards() -> pd.DataFrame:
+    """Every prebuilt model with its numbers.
+
+    Returns:
+        Columns `name`, `summary`, `data`, `ndcg@10`, `recall@20`, `parameters`, `megabytes`.
+    """
+    rows = [
+        {
+            "name": card.name,
+            "summary": card.summary,
+            "data": card.data["name"],
+            **{metric: card.metrics[metric][0] for metric in ("ndcg@10", "recall@20")},
+            "parameters": card.parameters,
+            "megabytes": round(card.size / 1e6, 2),
+        }
+        for card in cards().values()
+    ]
+    return pd.DataFrame(rows)

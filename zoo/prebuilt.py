@@ -231,26 +231,6 @@ def card_of(name: str) -> Card:
     return known[name]
 
 
-def list_prebuilt() -> pd.DataFrame:
-    """Every prebuilt model with its numbers.
-
-    Returns:
-        Columns `name`, `summary`, `data`, `ndcg@10`, `recall@20`, `parameters`, `megabytes`.
-    """
-    rows = [
-        {
-            "name": card.name,
-            "summary": card.summary,
-            "data": card.data["name"],
-            **{metric: card.metrics[metric][0] for metric in ("ndcg@10", "recall@20")},
-            "parameters": card.parameters,
-            "megabytes": round(card.size / 1e6, 2),
-        }
-        for card in cards().values()
-    ]
-    return pd.DataFrame(rows)
-
-
 def _model(card: Card) -> Any:
     for path, digest in card.files.items():
         _check(card, WEIGHTS / path, digest)

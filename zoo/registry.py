@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
+
+import pandas as pd
 
 from zoo.baselines import BASELINES
+from zoo.card import table_of_cards
 from zoo.gpt2_hybrid import gpt2_hybrid
 from zoo.hybrid_config import GPT2HybridConfig
 from zoo.knowledge_hybrid import KnowledgeHybridConfig, knowledge_hybrid
@@ -16,9 +19,6 @@ from zoo.ncf import NCFConfig, gmf, mlp, neumf
 from zoo.profile_semantics_behaviour import profile_semantics_behaviour
 from zoo.profile_semantics_behaviour_config import ProfileSemanticsBehaviourConfig
 from zoo.two_tower import TwoTowerConfig, two_tower
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 NETWORKS: dict[str, Callable[..., Any]] = {
     "gmf": gmf,
@@ -83,11 +83,7 @@ def list_models(pretrained: bool = False) -> Any:
     Args:
         pretrained: Instead, a table of the trained models that `load` takes, with their numbers.
     """
-    if pretrained:
-        from zoo.prebuilt import list_prebuilt  # which is read with the models named here
-
-        return list_prebuilt()
-    return list(MODELS)
+    return table_of_cards() if pretrained else list(MODELS)
 
 
 def build(name: str, **arguments: Any) -> Any:
