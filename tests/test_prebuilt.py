@@ -1,6 +1,7 @@
 """Prebuilt models: published from runs, loaded and asked, refused where a file is not whole."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -34,22 +35,32 @@ def runs(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
+def use(folder, patch):
+    """Prebuilt models are those of a folder, instead of the package's."""
     for name in ("card", "publishing"):
-        monkeypatch.setattr(f"zoo.{name}.CARDS", tmp_path / "cards")
+        patch.setattr(f"zoo.{name}.CARDS", folder / "cards")
     for name in ("prebuilt", "publishing"):
-        monkeypatch.setattr(f"zoo.{name}.WEIGHTS", tmp_path / "weights")
-    return tmp_path
+        patch.setattr(f"zoo.{name}.WEIGHTS", folder / "weights")
+
+
+@pytest.fixture(scope="module")
+def publications(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published")
+    beside = [runs / "popularity-0", runs / "ease-0"]
+    with pytest.MonkeyPatch.context() as patch:
+        use(folder, patch)
+        for name, seeds in (("ease", (0,)), ("two_tower", (0, 1)), ("ensemble", (0, 1))):
+            parts = [runs / f"{name}-{seed}" for seed in seeds]
+            publish(f"{name}.toy", parts, beside, text=f"{name} of a toy", limits=["A toy."])
+    return folder
 
 
 @pytest.fixture
-def published(runs, package):
-    beside = [runs / "popularity-0", runs / "ease-0"]
-    for name, seeds in (("ease", (0,)), ("two_tower", (0, 1)), ("ensemble", (0, 1))):
-        parts = [runs / f"{name}-{seed}" for seed in seeds]
-        publish(f"{name}.toy", parts, beside, text=f"{name} of a toy", limits=["A toy."])
-    return package
+def published(publications, tmp_path, monkeypatch):
+    """A copy that a test may break."""
+    shutil.copytree(publications, tmp_path / "package")
+    use(tmp_path / "package", monkeypatch)
+    return tmp_path / "package"
 
 
 @pytest.mark.parametrize("name", ["ease", "two_tower", "ensemble"])
@@ -210,6 +221,16 @@ def test_an_ensemble_of_other_members_than_are_published_is_refused(published, r
     publish("popularity.toy", [runs / "popularity-0"], [], text="what most took")
     with pytest.raises(ValueError, match=r"Publish the members it was made of first"):
         publish("both.toy", [tmp_path / "both"], [], text="no")  # the published one is of seed 0
+
+
+def test_weights_that_lose_too_much_replace_nothing(published, runs, monkeypatch):
+    folder = published / "weights" / "toy"
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr("zoo.publishing.TOLERANCE", -1.0)
+    with pytest.raises(ValueError, match=r"must keep the NDCG@10 of .*two_tower-1 within -1.0"):
+        publish("two_tower.toy", [runs / "two_tower-1"], [], text="no")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert len(load("two_tower.toy").recommend("nobody"))
 
 
 def test_catalogues_are_read_anew_for_another_language_model(published, monkeypatch):

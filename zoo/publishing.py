@@ -94,15 +94,7 @@ def publish(
     folder = folder or name.split(".", 1)[1]
     shared = _share(first, WEIGHTS / folder)
     members = _members(first, folder)
-    path = weights_file(name, folder)
-    if members:
-        files, size = {}, sum(card_of(member).size for member in members)
-        published = {member: load(member).run.model for member in members}
-        _check_kept(first, Ensemble(published, members, first.info["scale"]), say)
-    else:
-        save_half(path, first.info["model"], first.model)
-        _check_kept(first, load_half(path), say)
-        files, size = {str(path.relative_to(WEIGHTS)): _sha256(path)}, path.stat().st_size
+    files, size = _save_weights(first, members, weights_file(name, folder), say)
     language_model = _language_model(first)
     card = Card(
         name=name,
@@ -227,6 +219,24 @@ def _command(name: str, run: Run, members: Mapping[str, float]) -> str:
                 ",".join(map(str, value)) if isinstance(value, list) else str(value),
             ]
     return shlex.join([*words, "--out", out])
+
+
+def _save_weights(
+    run: Run, members: Mapping[str, float], path: Path, say: Callable[[str], None]
+) -> tuple[dict[str, str], int]:
+    """Checksums by path of what is kept for this model alone, and the bytes of its weights."""
+    if members:
+        published = {member: load(member).run.model for member in members}
+        _check_kept(run, Ensemble(published, members, run.info["scale"]), say)
+        return {}, sum(card_of(member).size for member in members)
+    unchecked = path.with_suffix(".part")
+    try:
+        save_half(unchecked, run.info["model"], run.model)
+        _check_kept(run, load_half(unchecked), say)
+        unchecked.replace(path)
+    finally:
+        unchecked.unlink(missing_ok=True)
+    return {str(path.relative_to(WEIGHTS)): _sha256(path)}, path.stat().st_size
 
 
 def _check_kept(run: Run, kept: Any, say: Callable[[str], None]) -> None:
