@@ -212,15 +212,27 @@ def test_runs_that_do_not_belong_together_are_refused(published, runs):
         publish("ease.toy", [runs / "ease-0"], [], text="no")
 
 
-def test_an_ensemble_of_other_members_than_are_published_is_refused(published, runs, tmp_path):
-    run("ensemble", runs / "popularity-0", runs / "two_tower-1", "--out", tmp_path / "both")
-    path = tmp_path / "both" / "run.json"
-    said = json.loads(path.read_text())
+def both(runs, other, folder):
+    """An ensemble of what most people took and, nearly alone, of another run."""
+    run("ensemble", runs / "popularity-0", other, "--scale", "scores", "--out", folder)
+    said = json.loads((folder / "run.json").read_text())
     said["weights"] = {"popularity": 0.001, "two_tower": 0.999}
-    path.write_text(json.dumps(said))
+    (folder / "run.json").write_text(json.dumps(said))
+    return folder
+
+
+def test_members_are_prebuilt_models_by_the_names_of_their_runs(published, runs, tmp_path):
     publish("popularity.toy", [runs / "popularity-0"], [], text="what most took")
+    unnamed = both(runs, runs / "two_tower-1", tmp_path / "unnamed")
     with pytest.raises(ValueError, match=r"Publish the members it was made of first"):
-        publish("both.toy", [tmp_path / "both"], [], text="no")  # the published one is of seed 0
+        publish("both.toy", [unnamed], [], text="no")  # two_tower.toy is of seed 0
+    shutil.copytree(runs / "two_tower-1", tmp_path / "two_tower.toy_too-0")
+    publish("two_tower.toy_too", [runs / "two_tower-1"], [], text="another seed", folder="toy")
+    named = both(runs, tmp_path / "two_tower.toy_too-0", tmp_path / "named")
+    card = publish("both.toy", [named], [], text="both")
+    assert dict(card.members) == {"popularity.toy": 0.001, "two_tower.toy_too": 0.999}
+    assert "runs/two_tower.toy_too-0 --scale scores --out runs/both.toy-0" in card.command
+    assert len(load("both.toy").recommend("nobody", k=3)) == 3
 
 
 def test_weights_that_lose_too_much_replace_nothing(published, runs, monkeypatch):

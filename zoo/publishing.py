@@ -193,7 +193,14 @@ def _members(run: Run, folder: str) -> dict[str, float]:
     if run.info["model"] != "ensemble":
         return {}
     weights: Mapping[str, float] = run.info["weights"]
-    return {f"{name}.{folder}": weight for name, weight in weights.items() if weight}
+    prebuilt = {name: _prebuilt_of(name, run, folder) for name in weights}
+    return {prebuilt[name]: weight for name, weight in weights.items() if weight}
+
+
+def _prebuilt_of(member: str, run: Run, folder: str) -> str:
+    """The prebuilt model of a member: that of its run's name, as cards' commands name runs."""
+    made_of = Path(run.info["members"][member]["run"]).name.rsplit("-", 1)[0]
+    return made_of if made_of in cards() else f"{member}.{folder}"
 
 
 def _command(name: str, run: Run, members: Mapping[str, float]) -> str:
@@ -201,7 +208,8 @@ def _command(name: str, run: Run, members: Mapping[str, float]) -> str:
     out = f"runs/{name}-0"
     if members:
         folders = [f"runs/{member}-0" for member in members]
-        return shlex.join(["python", "-m", "zoo", "ensemble", *folders, "--out", out])
+        scale = ["--scale", run.info["scale"]]
+        return shlex.join(["python", "-m", "zoo", "ensemble", *folders, *scale, "--out", out])
     model = run.info["model"]
     defaults = {one.name: one.default for one in zoo.hyperparameters(model)}
     defaults |= asdict(TrainOptions(progress=run.info["options"].get("progress", True)))

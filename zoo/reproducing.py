@@ -94,7 +94,7 @@ def _run(
     if card.members:
         members = [_run(card_of(one), out, data_dir, seed, say) for one in card.members]
         folders = [member.folder for member in members]
-        return train_ensemble(folders, folder, command=card.command, say=say)
+        return train_ensemble(folders, folder, scale=card.scale, command=card.command, say=say)
     tables = read_tables(card.data["name"], data_dir)
     said = {key: value for key, value in card.options.items() if key != "progress"}
     options = replace(
