@@ -17,7 +17,8 @@ from tfrec_fusion.serving.local.failures import ServingError, graph_message
 from tfrec_fusion.serving.local.limits import Desk, Limits
 from tfrec_fusion.serving.local.server import LocalServer
 
-SLOW = {"signature_name": "slow", "inputs": [60_000]}  # about a second of counting
+STEPS = 300_000  # a second of counting, or several
+SLOW = {"signature_name": "slow", "inputs": [STEPS]}
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_a_busy_server_says_so_over_grpc(strict):
         request.model_spec.name = "wishes"
         request.model_spec.signature_name = "slow"
         steps = request.inputs["steps"]
-        steps.dtype, steps.int_val[:] = 3, [60_000]
+        steps.dtype, steps.int_val[:] = 3, [STEPS]
         steps.tensor_shape.dim.add(size=1)
         calls = [call.future(request.SerializeToString(), timeout=30) for _ in range(4)]
         codes = sorted(one.code().name for one in calls)
@@ -171,7 +172,7 @@ def test_a_request_in_flight_is_answered_before_the_server_stops(served_folder):
     assert not answers
     server.stop()
     asking.join()
-    assert answers == [(200, {"outputs": [60_000]})]
+    assert answers == [(200, {"outputs": [STEPS]})]
     with pytest.raises(ServerUnavailable), Client(server.url, "films", timeout=0.5) as client:
         client.status()
 

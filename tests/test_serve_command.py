@@ -52,7 +52,7 @@ def test_it_says_where_it_listens_and_ends_when_asked(served_folder):
 
     def ask_slowly():
         with Client(told["rest"], "wishes", timeout=30) as client:
-            answers.append(client.predict({"steps": [60_000]}, "slow")["steps"].tolist())
+            answers.append(client.predict({"steps": [300_000]}, "slow")["steps"].tolist())
 
     with Client(f"grpc://{told['grpc']}", "films") as client:
         assert client.score("ann", ["b"]) == [4.0]
@@ -62,7 +62,7 @@ def test_it_says_where_it_listens_and_ends_when_asked(served_folder):
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     asking.join()
-    assert answers == [[60_000]]  # it was in flight
+    assert answers == [[300_000]]  # it was in flight
     assert process.returncode == 0
     assert errors.strip().splitlines()[-1].startswith("Stopping: requests in flight")
     assert "Traceback" not in errors
