@@ -16,9 +16,8 @@ demo: $(READY)
 	@$(BIN)/python -m zoo demo
 
 test: $(READY)
-	@$(BIN)/python -m pytest -q -n 2
+	@$(BIN)/python -m pytest -q -n 2 --cov --cov-fail-under=90
 
-# With what is marked slow, and with coverage, which makes everything take half as long again.
 test-all: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 --cov --cov-fail-under=90 -m ""
 
