@@ -7,6 +7,7 @@ import pytest
 import readme_tables
 from written_pages import blocks, name_of
 
+import zoo
 from tfrec_fusion.data.synthetic import generate
 from zoo.registry import list_models
 
@@ -41,6 +42,11 @@ def test_prebuilt_models_answer():
     scope = {}
     exec(compile(block_with("zoo.load("), "README.md", "exec"), scope)
     assert scope["model"].recommend("1").shape == (10, 3)
+
+
+def test_wishes_find_what_is_said_of_them():
+    found = zoo.load("ease.ml_latest_small").recommend(text="world war two submarine")["title"]
+    assert {"Boot, Das (Boat, The)", "Crimson Tide"} <= set(found)
 
 
 def test_the_example_trains_on_a_table_of_that_layout(tmp_path, monkeypatch):

@@ -39,4 +39,4 @@ def test_they_answer_as_the_package_does(name):
     for answer in recommend_in_clean_process(FOLDER / name / "1", users):
         expected = model.recommend(answer["user_id"])
         scores = [item["score"] for item in answer["items"]]
-        assert scores == pytest.approx(expected["score"].tolist(), rel=1e-3, abs=5e-3)  # 16 bits
+        assert scores == pytest.approx(expected["score"].tolist(), rel=1e-3, abs=1e-3)
