@@ -51,12 +51,11 @@ def with_half_tables(models: Mapping[str, keras.Model | None]) -> dict[str, kera
 def _in_half(tower: ItemTower) -> ItemTower:
     half = ItemTower.from_config({**tower.get_config(), "embeddings_dtype": HALF})
     half(np.zeros(1, np.int32))  # makes the weights
-    weights = [keras.ops.convert_to_numpy(weight) for weight in tower.weights]
-    largest = max(float(np.abs(weight).max()) for weight in weights)
+    largest = float(np.abs(keras.ops.convert_to_numpy(tower.embeddings)).max())
     if not largest <= float(np.finfo(HALF).max):
         raise ValueError(
             f"The item table of {tower.name} holds {largest:g}, which 16 bits do not; the largest "
             f"number they hold is {np.finfo(HALF).max:g}. Export it without `half`."
         )
-    half.set_weights(weights)
+    half.set_weights(tower.get_weights())
     return half
