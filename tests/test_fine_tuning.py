@@ -56,20 +56,17 @@ def test_known_ids_keep_their_rows_and_new_ones_come_after(bases):
     assert data.item_column("title")[: len(start.items)].tolist() == start.titles.tolist()
 
 
-def test_weights_and_slots_are_carried_over_row_by_row():
+@pytest.mark.parametrize("compiled", [True, False])
+def test_weights_are_carried_over_row_by_row(compiled):
     keras.utils.set_random_seed(0)
     small, large = (
         zoo.build("two_tower", num_users=users, num_items=items, dim=4, query="user_id")
         for users, items in ((5, 7), (8, 7))
     )
-    grown = [(5, 8), (7, 7)]
-    for model in (small, large):
-        model.compile("adam", "mse")
-        model.optimizer.build(model.trainable_variables)
-    for number, slot in enumerate(small.optimizer.variables[2:]):
-        slot.assign(np.full(slot.shape, number + 1.0))
+    if compiled:
+        large.compile("adam", "mse")
     before = [ops.convert_to_numpy(one) for one in large.weights]
-    rows = carry_over(small, large, grown)
+    rows = carry_over(small, large, [(5, 8), (7, 7)])
     assert [row.weight for row in rows] == [one.path for one in large.weights]
     for old, was, now, row in zip(small.weights, before, large.weights, rows, strict=True):
         kept = tuple(slice(0, size) for size in old.shape)
@@ -77,16 +74,8 @@ def test_weights_and_slots_are_carried_over_row_by_row():
         rest = np.ones(now.shape, bool)
         rest[kept] = False
         np.testing.assert_array_equal(ops.convert_to_numpy(now)[rest], was[rest])
-        assert (row.kept, row.new) == (np.size(old), rest.sum())
-    table = next(row for row in rows if row.new)
-    assert table.slots and table.shape[0] == 8
-    for number, slot in enumerate(large.optimizer.variables[2:]):
-        values = ops.convert_to_numpy(slot)
-        assert (
-            values.reshape(-1)[: small.optimizer.variables[number + 2].shape.num_elements()]
-            == number + 1
-        ).all()
-    assert int(large.optimizer.iterations) == 0
+        assert (row.kept, row.new, row.shape) == (np.size(old), rest.sum(), tuple(now.shape))
+    assert [row.new for row in rows if row.new] == [3 * 4]
 
 
 def test_models_that_differ_by_more_are_refused():
@@ -103,7 +92,7 @@ def test_models_that_differ_by_more_are_refused():
 def test_it_serves_old_and_new_users(bases, tmp_path):
     said = []
     made = fine_tune(bases["two_tower"], MINE, tmp_path / "run", options=QUICK, say=said.append)
-    assert any("carried over with their optimizer slots" in line for line in said)
+    assert any("values carried over" in line for line in said)
     assert sum(row["new"] for row in made.info["carried"]) > 0
     assert made.info["start"] == "two_tower"
     assert made.info["data"]["name"] == "base and mine"
