@@ -289,7 +289,7 @@ def test_tfidf_by_hand():
     # Items 1 and 2 share one of two words; item 3 shares none; each word's weight is equal.
     texts = ["ignored", "space ship", "ship love", "war robot"]
     model = TFIDF().fit(events_of([(1, 1), (2, 1), (2, 2)], 3, 4), texts)
-    rare, common = math.log(5 / 2) + 1, math.log(5 / 3) + 1  # idf over four texts, one empty
+    rare, common = math.log(4 / 2) + 1, math.log(4 / 3) + 1  # idf over three texts, no OOV item
     cosine = common**2 / (rare**2 + common**2)
     assert model.similar(np.array([1]))[0] == pytest.approx([0, 1, cosine, 0], abs=1e-6)
     assert model.score(np.array([1]))[0] == pytest.approx([0, 1, cosine, 0], abs=1e-6)

@@ -158,6 +158,30 @@ def test_plain_keras_compiles_fits_and_overfits_one_batch(named):
     assert losses[-1] < 0.75 * losses[0]  # several positives a user: not every loss can reach 0
 
 
+def test_no_output_carries_a_mask(named):
+    model = built(named)
+    _, batch = one_batch(named, model)
+    for output in model(next(iter(batch))[0]).values():
+        assert getattr(output, "_keras_mask", None) is None
+
+
+@pytest.mark.parametrize("case", ["attention", "gru", "hybrid"])
+def test_the_loss_of_every_encoder_is_that_of_numpy(case):
+    model = built(CASES[case])
+    # Short windows are padded on the left: a mask that reaches the loss would raise their weight.
+    history = np.array([[0, 0, 0, 0, 0, 3], [0, 0, 0, 5, 2, 7], [4, 1, 8, 2, 6, 9]])
+    target = np.array([[0, 0, 0, 0, 0, 8], [0, 0, 0, 2, 7, 1], [1, 8, 2, 6, 9, 3]])
+    x, weight = {"history": history}, (target > 0) * np.float32(1.5)
+    model.compile("sgd", recipe_for(model.name, model.config).losses(model))
+    logits = model(x)["logits"].numpy().astype(np.float64)
+    likelihood = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    loss = -np.take_along_axis(likelihood, target[..., None], axis=-1)[..., 0]
+    states = model.get_layer("encoder")(np.ones((*history.shape, 8), np.float32), history > 0)
+    assert getattr(states, "_keras_mask", None) is None
+    received = model.test_on_batch(x, target, weight)
+    assert received == pytest.approx((loss * weight).mean(), rel=1e-5)
+
+
 def test_keras_file_round_trip(named, tmp_path):
     model = built(named)
     _, batch = one_batch(named, model)

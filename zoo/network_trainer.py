@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tfrec_fusion.training.callbacks import Mode
 from tfrec_fusion.training.carry_over import Carried, carry_over
 from tfrec_fusion.training.distribution import distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
-from zoo.new_items import offer_new_items
+from zoo.after_fit import set_after_fit
 from zoo.pair_metrics import pair_metrics
 from zoo.ranking import auc_of, ranking_of
 from zoo.recipes import Recipe, recipe_for
@@ -132,11 +132,11 @@ class NetworkTrainer:
         if self.start is not None:
             self._carry_over(self.start.model, model, events)
         recipe = self._recipe(model, from_branches=bool(starts), is_part=is_part)
-        lift = self._lift(model, events)
+        settings = partial(set_after_fit, model, events, new_items=self.options.offer_new_items)
         monitor, mode = self._monitor(model)
         validate = None
         if validation is not None:
-            validate = _validator(model, events, validation, lift, monitor)
+            validate = _validator(model, events, validation, settings, monitor)
         batches = recipe.batches(model, events, recipe.batch_size, self.options.seed)
         balanced = self._balanced(model)
         result = fit(
@@ -159,8 +159,9 @@ class NetworkTrainer:
             seed=self.options.seed,
             progress=self.options.progress,
         )
-        self._weigh_scores(model, events, validation)
-        lift()
+        if not is_part:
+            self._choose_score_weights(model, events, validation)
+            settings(self.score_weights)
         if validate is None:
             self.chosen.setdefault(name, result)
             self.say(f"{name}: refitted on train and validation, {result.seconds:.0f} s")
@@ -248,27 +249,14 @@ class NetworkTrainer:
             )
         return TextAugmentation(("review",), unknown_id=model.config.vocabulary_size - 1, **rates)
 
-    def _weigh_scores(self, model: Any, events: Events, validation: Events | None) -> None:
-        """Chooses the weights of behaviour and language on validation, or takes those chosen."""
-        if not self.options.weigh_scores:
+    def _choose_score_weights(self, model: Any, events: Events, validation: Events | None) -> None:
+        """Chooses the weights of behavior and language on validation, where that is wanted."""
+        if not self.options.weigh_scores or validation is None:
             return
         if not hasattr(model, "set_score_weights"):
             raise ValueError(f"{model.name} has no score weights; multi_task has.")
-        if validation is None:
-            model.set_score_weights(**self.score_weights)
-            return
         self.score_weights.update(choose_score_weights(model, events, validation))
         self.say(f"{model.name}: weights of the score on validation {self.score_weights}")
-
-    def _lift(self, model: Any, events: Events) -> Callable[[], None]:
-        """Lifts new items by what the weights of the moment ask for, where that is wanted."""
-        if not self.options.offer_new_items:
-            return lambda: None
-
-        def lift() -> None:
-            offer_new_items(model, events)
-
-        return lift
 
     def _build(self, name: str, events: Events) -> Any:
         valid = {one.name for one in zoo.hyperparameters(name.removesuffix(FROZEN))}
@@ -308,7 +296,11 @@ class NetworkTrainer:
 
 
 def _validator(
-    model: Any, known: Events, heldout: Events, before: Callable[[], None], monitor: str
+    model: Any,
+    known: Events,
+    heldout: Events,
+    settings: Callable[[Mapping[str, float]], None],
+    monitor: str,
 ) -> Callable[[], Mapping[str, float]]:
     measures: list[Callable[[], Any]] = [ranking_of(model, known, heldout, num_bootstrap=0)]
     if monitor == "auc":
@@ -317,7 +309,7 @@ def _validator(
         measures.append(pair_metrics(model, known, heldout, num_bootstrap=0))
 
     def validate() -> Mapping[str, float]:
-        before()
+        settings({})
         return {name: value for one in measures for name, value in one().metrics.items()}
 
     return validate
