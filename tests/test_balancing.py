@@ -56,6 +56,25 @@ def trained(balance, epochs=4, run_dir=None, **choices):
 
 
 @pytest.mark.parametrize("balance", BALANCES)
+def test_a_scaled_loss_gives_the_same_steps(balance):
+    """The scale that `mixed_float16` brings is a power of two: nothing may depend on it."""
+    weights, histories = [], []
+    for scale in (None, 2.0**15):
+        model = two_tasks()
+        balanced = BalancedModel(model, balance, loss_weights={"click": 0.5})
+        optimizer = keras.optimizers.SGD(0.1)
+        if scale is not None:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=scale)
+        balanced.compile(optimizer, losses(), jit_compile=False)
+        histories.append(balanced.fit(batches(), epochs=3, shuffle=False, verbose=0).history)
+        weights.append([*model.get_weights(), np.array(list(balanced.weights_now.values()))])
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    for name, values in histories[0].items():
+        assert histories[1][name] == pytest.approx(values, rel=1e-5), name
+
+
+@pytest.mark.parametrize("balance", BALANCES)
 def test_each_balance_trains_and_logs_losses_and_weights(balance):
     model, history = trained(balance, epochs=30)
     assert set(history) == {"loss", *(f"{n}_{w}" for n in Y for w in ("loss", "weight"))}

@@ -264,6 +264,11 @@ def test_a_history_is_scored_like_the_user_who_has_it(named):
     histories = DATA.train.histories(6)
     received = np.asarray(graph({"history": histories[3:5]})["scores"])
     assert received.shape == (2, SIZES["num_items"]) and np.isfinite(received).all()
+    older = np.array([[7, 2, 9], [1, 1, 8]], np.int32)  # before the six that training reads
+    longer = np.concatenate([older, histories[3:5]], axis=1)
+    np.testing.assert_allclose(
+        np.asarray(graph({"history": longer})["scores"]), received, atol=1e-6
+    )
     if "user_id" not in model.input:
         np.testing.assert_allclose(received, scores(model, [3, 4]), rtol=1e-4, atol=1e-5)
 

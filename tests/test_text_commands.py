@@ -10,6 +10,7 @@ from command_line import answer, run
 
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.tables import from_frames
+from tfrec_fusion.data.vocabulary import Vocabulary
 from zoo.run import BrokenRun, load_run
 from zoo.semantic_search import SemanticSearch
 from zoo.user_words import user_words
@@ -192,6 +193,26 @@ def test_search_orders_by_cosine_and_leaves_out_what_has_no_text():
     found = index.search("a", k=3)
     assert found["item_id"].tolist()[:2] == ["y", "x"]
     assert found["score"].tolist()[:2] == pytest.approx([2 / 5**0.5, 0.5**0.5])
+
+
+def test_meaning_and_taste_are_fused_by_reciprocal_ranks_from_one():
+    ids = np.array(["", "x", "z", "y", "w"], object)
+    texts = ["", "aaaa", "aaab", "aabb", "abbb"]
+    index = SemanticSearch.over(ids, ids, texts, _Letters())
+    taste = {"x": 1.0, "z": 3.0, "y": 4.0, "w": 2.0}
+
+    class Taste:
+        items, users = Vocabulary(ids[1:]), Vocabulary(["u"])
+
+        def score(self, user):
+            return np.array([[0.0, *(taste[one] for one in ids[1:])]], np.float32)
+
+    found = index.search("a", k=4, recommender=Taste(), user_id="u")
+    by_meaning, by_taste = {"x": 1, "z": 2, "y": 3, "w": 4}, {"y": 1, "z": 2, "w": 3, "x": 4}
+    fused = {one: 1 / (60 + by_meaning[one]) + 1 / (60 + by_taste[one]) for one in by_meaning}
+    assert found["item_id"].tolist() == sorted(fused, key=fused.get, reverse=True)
+    scores = index._fused(np.array([1, 2, 3, 4]), Taste(), "u")
+    assert scores == pytest.approx([fused[one] for one in ids[1:]], abs=1e-12)
 
 
 def test_interests_come_from_what_is_liked_where_nothing_was_written(tables):

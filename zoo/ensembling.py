@@ -67,7 +67,7 @@ def train_ensemble(
     train, validation, test = (first.parts[name] for name in ("train", "validation", "test"))
     users = np.flatnonzero(np.bincount(validation.user, minlength=validation.num_users))
     users = users[:: max(1, len(users) // MOST_USERS)]
-    scores = np.stack([_before_refit(run, train)(users) for run in runs.values()])
+    scores = np.stack([before_refit(run, train)(users) for run in runs.values()])
     found = {}
     for one in SCALES if scale is None else (scale,):
         weights, value = _chosen_weights(scores, users, train, validation, one)
@@ -137,8 +137,16 @@ def _equal_events(one: Events, other: Events) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in COLUMNS)
 
 
-def _before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
-    """What scores users knowing the train part only."""
+def before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
+    """Scores of a run's model as it was before its refit, for users by their index.
+
+    Args:
+        run: A member of an ensemble.
+        train: The training part, all that the model knows.
+
+    Raises:
+        ValueError: When the run keeps no such model.
+    """
     name = run.info["model"]
     if name in BASELINES:
         texts = run.texts.tolist()
