@@ -7,9 +7,8 @@ from reference_protocol import reference_ranking, reference_split
 from zoo.run import load_run
 
 
-def metrics_of_run(folder, interactions):
+def metrics_of_run(run, interactions):
     """Recall, NDCG, HR and MRR on the test part of a run with the temporal split."""
-    run = load_run(folder)
     user, item = run.users.index(interactions["user_id"]), run.items.index(interactions["item_id"])
     is_test = reference_split(user, interactions["timestamp"].to_numpy(), item) == "test"
     known, heldout = np.zeros((2, len(run.users), len(run.items)), bool)
@@ -23,5 +22,5 @@ def metrics_of_run(folder, interactions):
 
 def assert_measured(said, folder, interactions):
     """Compares what a command said of the test part with `metrics_of_run`."""
-    expected = metrics_of_run(folder, interactions)
+    expected = metrics_of_run(load_run(folder), interactions)
     assert {name: said[name] for name in expected} == pytest.approx(expected, abs=1e-9)
