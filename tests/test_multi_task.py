@@ -131,10 +131,12 @@ def test_words_are_explained_by_the_score_as_it_is_weighed():
 
 def test_metrics_of_the_pairs_are_those_of_their_definitions():
     model = model_of()
-    found = pair_metrics(model, EVENTS, EVENTS, num_bootstrap=0)().metrics
+    texts = np.resize(np.array(["a good cable", "bad", ""], object), len(EVENTS))
+    judged = dataclasses.replace(EVENTS, text=texts)
+    found = pair_metrics(model, EVENTS, judged, num_bootstrap=0)().metrics
     biases = np.asarray(model.get_layer("biases")(EVENTS.user, EVENTS.item))
     assert found["rmse"] == pytest.approx(np.sqrt(np.mean((biases - EVENTS.rating) ** 2)), rel=1e-4)
-    inputs = pair_inputs(model, EVENTS.user, EVENTS.item, EVENTS.text)
+    inputs = pair_inputs(model, EVENTS.user, EVENTS.item, texts)
     said = {name: np.asarray(one) for name, one in model.pair_model(EVENTS)(inputs).items()}
     auc = roc_auc_score(EVENTS.rating >= 4, said["sentiment"])
     assert found["sentiment_auc"] == pytest.approx(auc, abs=1e-6)
