@@ -133,7 +133,7 @@ def test_entities_are_moved_by_triples_alone():
     def of_item():
         return tf.reduce_sum(table(np.array([2]))) ** 2
 
-    start = np.array(table.seeds.state)
+    start = keras.ops.convert_to_numpy(table.seeds.state).copy()
 
     def of_triples():
         table.seeds.state.assign(start)  # the same are drawn again

@@ -177,7 +177,7 @@ def test_what_was_finished_stays_when_the_encoder_fails(tmp_path):
         return vectors
 
     texts = ["xxxx", "xxx", "xx", "x"]
-    with pytest.raises(MemoryError):
+    with pytest.raises(MemoryError, match="no more"):
         TextStore(tmp_path, texts_per_segment=2).encode(Encoder(spoil=fail_on_short), texts)
     encoder = Encoder()
     TextStore(tmp_path).encode(encoder, texts)
