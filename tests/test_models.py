@@ -243,13 +243,15 @@ def test_a_history_is_scored_like_the_user_who_has_it(named):
     if graph is None:
         assert "history" not in model.input or "user_id" in model.input
         return
-    histories = DATA.train.histories(6)
-    received = np.asarray(graph({"history": histories[3:5]})["scores"])
     if "user_id" not in model.input:
-        expected = scores(model, [3, 4])
-    else:  # the unseen user
-        inputs = {"history": histories[3:5], "user_id": np.zeros(2, np.int32)}
-        expected = model({name: inputs[name] for name in model.input})["logits"][:, -1]
+        received = np.asarray(graph({"history": DATA.train.histories(6)[3:5]})["scores"])
+        np.testing.assert_allclose(received, scores(model, [3, 4]), rtol=1e-4, atol=1e-5)
+    rows = np.flatnonzero(DATA.train.user == 3)  # the unseen user 0 takes over what user 3 did
+    events = dataclasses.replace(
+        DATA.train, user=0 * rows, **{name: getattr(DATA.train, name)[rows] for name in ROWS[1:]}
+    )
+    received = np.asarray(graph({"history": events.histories(6)[:1]})["scores"])
+    expected = compiled_scores(model.score_model(events))(np.zeros(1, int))
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
 
 
