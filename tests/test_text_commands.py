@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import answer, run
+from reference_run import assert_measured
 
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.tables import from_frames
 from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.text.encoder import TextEncoder
 from zoo.run import BrokenRun, load_run
 from zoo.semantic_search import SemanticSearch
 from zoo.user_words import user_words
@@ -74,8 +76,9 @@ def hybrid(folder, preset, tmp_path_factory):
 
 
 def test_a_hybrid_trains_answers_and_exports(hybrid, tables, tmp_path):
-    again, info = answer("evaluate", hybrid), json.loads((hybrid / "run.json").read_text())
-    assert again["test"]["ndcg@10"] == pytest.approx(info["test"]["ndcg@10"], abs=1e-6)
+    info = json.loads((hybrid / "run.json").read_text())
+    for said in (info, answer("evaluate", hybrid)):
+        assert_measured(said["test"], hybrid, tables.interactions)
     assert load_run(hybrid).model.config.user_text_dim == 16  # users' own words were read
     items = answer("recommend", hybrid, "--user-id", "u1", "-k", 4)["items"]
     known = set(tables.interactions.query("user_id == 'u1'")["item_id"])
@@ -144,22 +147,41 @@ def test_a_recommendation_is_explained(hybrid, tmp_path):
     assert "'-k': 0 is not" in run("explain", hybrid, "--user-id", "u1", "-k", 0, code=2).stderr
 
 
-def test_new_items_are_lifted_on_request(folder, preset, tmp_path):
+def test_new_items_are_lifted_on_request(tables, folder, preset, tmp_path):
     arguments = ["--split", "cold_item", "--offer-new-items", "--text-preset", preset, *SMALL]
     run("train", "gpt2_hybrid", "--data", folder, "--out", tmp_path / "run", *arguments)
-    head = load_run(tmp_path / "run").model.get_layer("logits")
-    assert np.any(head.boost) and 0 < float(np.sum(head.takes_part)) < 24
+    loaded = load_run(tmp_path / "run")
+    events, head = loaded.parts["train"], loaded.model.get_layer("logits")
+    new = ~np.isin(np.arange(25), events.item)
+    assert new[1:].sum() == 24 - 17  # the others are of the train part: 24 less 5 and 2
+    np.testing.assert_array_equal(head.takes_part, ~new)
+    assert np.any(head.boost)
 
 
-def test_search_finds_meaning_and_a_user_orders_it(hybrid, folder, preset):
+def test_search_finds_meaning_and_a_user_orders_it(hybrid, tables, folder, preset):
     asked = ["robot love", "--data", folder, "--text-preset", preset, "-k", 8]
     found = answer("search", *asked)["items"]
     assert [item["score"] for item in found] == sorted((i["score"] for i in found), reverse=True)
-    assert found[0]["title"].startswith("Film i")
-    assert run("search", *asked).stdout.count("Film") == 8
+    encoder = TextEncoder(str(preset), max_length=64)
+    query, *texts = encoder.encode(["robot love", *tables.items["text"]])
+    cosine = np.stack(texts) @ query / np.linalg.norm(texts, axis=1) / np.linalg.norm(query)
+    items = tables.items.assign(score=cosine).sort_values("score", ascending=False)
+    assert [item["score"] for item in found] == pytest.approx(items["score"][:8].tolist(), abs=1e-5)
+    titles = tables.items.set_index("item_id")["title"]
+    assert all(item["title"] == titles[item["item_id"]] for item in found)
+    lines = run("search", *asked).stdout.splitlines()
+    shown = enumerate(found, 1)
+    assert lines == [
+        f"{n:3}. {item['title']}  [{item['item_id']}]  {item['score']:.3f}" for n, item in shown
+    ]
     of_run = ["search", "robot love", "--run", hybrid, "--text-preset", preset, "-k", 24]
     plain, ordered = answer(*of_run)["items"], answer(*of_run, "--user-id", "u1")["items"]
-    assert {i["item_id"] for i in plain} == {i["item_id"] for i in ordered}
+    # Reciprocal ranks by meaning and by the user's scores, 60 added to both, are summed.
+    recommender, rank = load_run(hybrid).recommender, {i["item_id"]: n for n, i in enumerate(plain)}
+    scores = recommender.score(recommender.users.index(["u1"]))[0]
+    liking = sorted(rank, key=lambda one: -scores[recommender.items.index([one])[0]])
+    fused = {one: 1 / (60 + rank[one]) + 1 / (60 + liking.index(one)) for one in rank}
+    assert [i["item_id"] for i in ordered] == sorted(fused, key=lambda one: -fused[one])
     assert [i["item_id"] for i in plain] != [i["item_id"] for i in ordered]
 
 
