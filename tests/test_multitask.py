@@ -35,6 +35,16 @@ def test_dynamic_weights_by_hand():
     np.testing.assert_allclose(received, 2 * parts / parts.sum())
 
 
+@pytest.mark.parametrize("temperature", [0.5, 4.0])
+def test_a_temperature_divides_the_ratios(temperature):
+    # ratios 0.5, 2 and 1
+    received = dynamic_weights(
+        np.array([1.0, 4.0, 3.0]), np.array([2.0, 2.0, 3.0]), temperature=temperature
+    )
+    parts = [np.exp(ratio / temperature) for ratio in (0.5, 2.0, 1.0)]
+    np.testing.assert_allclose(received, [3 * part / sum(parts) for part in parts])
+
+
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=5))
 def test_dynamic_weights_sum_to_the_number_of_tasks(losses):
     last = np.array(losses)
