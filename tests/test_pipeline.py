@@ -56,6 +56,54 @@ def test_epochs_differ_and_the_seed_repeats_the_series():
     assert not all(np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
 
 
+MANY = events_of([(user, item, 3 * item) for user in range(1, 6) for item in range(1, 9)])
+
+
+def rows_of(dataset):
+    """The events of an epoch, in its order; each is given as user and item."""
+    found = []
+    for x, *_ in dataset.as_numpy_iterator():
+        item = x["item_id"].reshape(len(x["user_id"]), -1)[:, 0]
+        found += zip(x["user_id"].tolist(), item.tolist(), strict=True)
+    return found
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: pointwise(MANY, negatives=0, batch_size=7, seed=seed),
+        lambda seed: pairs(MANY, batch_size=7, seed=seed),
+        lambda seed: candidates(MANY, negatives=2, history_length=3, batch_size=7, seed=seed),
+    ],
+    ids=["pointwise", "pairs", "candidates"],
+)
+def test_rows_come_once_an_epoch_in_another_order_each_time(make):
+    dataset, again = make(4), make(4)
+    epochs = [rows_of(dataset) for _ in range(3)]
+    every = sorted(zip(MANY.user.tolist(), MANY.item.tolist(), strict=True))
+    assert all(sorted(epoch) == every for epoch in epochs)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        stay = sum(map(tuple.__eq__, epochs[one], epochs[other]))
+        assert stay <= 6  # of 40 rows one stays on average
+    assert [rows_of(again) for _ in range(3)] == epochs
+    assert rows_of(make(5)) not in epochs
+
+
+def test_candidates_change_their_negatives_each_epoch():
+    def drawn(dataset):
+        batches = [x for x, _ in dataset.as_numpy_iterator()]
+        item = np.concatenate([x["item_id"] for x in batches])
+        user = np.concatenate([x["user_id"] for x in batches])
+        return {(u, own[0]): own[1:].tolist() for u, own in zip(user, item, strict=True)}
+
+    one, same = (candidates(MANY, negatives=6, history_length=3, batch_size=7) for _ in range(2))
+    first, second = drawn(one), drawn(one)
+    assert [drawn(same), drawn(same)] == [first, second]
+    assert sum(first[row] == second[row] for row in first) < 5  # 3 items to draw 6 from
+    known = MANY.matrix().toarray() > 0
+    assert not any(known[user, negative].any() for (user, _), negative in first.items())
+
+
 def test_known_events_beyond_the_positives_are_no_negatives():
     train = events_of([(1, 1, 0)], num_items=4)
     known = events_of([(1, 1, 0), (1, 3, 1)], num_items=4)
