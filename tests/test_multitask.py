@@ -61,6 +61,18 @@ def test_normalized_gradients_by_hand():
     np.testing.assert_allclose(received, moved * 2 / moved.sum(), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("rate", "moved"), [(0.01, [0.2 - 0.04, 1.7 - 0.02, 1.1 + 0.01]), (0.1, [1e-3, 1.5, 1.2])]
+)
+def test_normalized_gradients_weight_the_norms_and_keep_the_sum(rate, moved):
+    # Weighted norms 0.8, 3.4 and 1.1, mean 5.3 / 3; lags 0.5, 1 and 1.5, squared 0.25, 1 and 2.25:
+    # wanted 0.44, 1.77 and 3.98. Without the square, or the weights, a sign would differ.
+    weights, norms = np.array([[0.2, 1.7, 1.1], [4, 2, 1]], np.float32)
+    losses, first = np.array([[1, 4, 3], [1, 2, 1]], np.float32)
+    received = normalized_gradients_step(weights, losses, first, norms, alpha=2.0, rate=rate)
+    np.testing.assert_allclose(received, np.array(moved) * 3 / sum(moved), rtol=1e-5)
+
+
 def test_normalized_gradients_end_with_equal_norms():
     weights, one = np.ones(3, np.float32), np.ones(3, np.float32)
     norms = np.array([1.0, 2.0, 4.0], np.float32)
