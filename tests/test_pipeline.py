@@ -89,19 +89,37 @@ def test_rows_come_once_an_epoch_in_another_order_each_time(make):
     assert rows_of(make(5)) not in epochs
 
 
-def test_candidates_change_their_negatives_each_epoch():
-    def drawn(dataset):
-        batches = [x for x, _ in dataset.as_numpy_iterator()]
-        item = np.concatenate([x["item_id"] for x in batches])
-        user = np.concatenate([x["user_id"] for x in batches])
-        return {(u, own[0]): own[1:].tolist() for u, own in zip(user, item, strict=True)}
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda own: pointwise(own, negatives=6, batch_size=21),
+        lambda own: candidates(own, negatives=6, history_length=3, batch_size=3),
+    ],
+    ids=["pointwise", "candidates"],
+)
+def test_negatives_are_drawn_anew_each_epoch(make):
+    own = events_of([(1, item, item) for item in range(1, 9)])
 
-    one, same = (candidates(MANY, negatives=6, history_length=3, batch_size=7) for _ in range(2))
+    def drawn(dataset):
+        batches = dataset.as_numpy_iterator()
+        return [x["item_id"].ravel()[label.ravel() == 0].tolist() for x, label in batches]
+
+    one, same = make(own), make(own)
     first, second = drawn(one), drawn(one)
     assert [drawn(same), drawn(same)] == [first, second]
-    assert sum(first[row] == second[row] for row in first) < 5  # 3 items to draw 6 from
-    known = MANY.matrix().toarray() > 0
-    assert not any(known[user, negative].any() for (user, _), negative in first.items())
+    assert len(first) == 3 and set().union(*first) == {9, 10, 11}
+    # A user alone has the same items to draw from wherever a row stands: only the draws differ.
+    assert not any(map(list.__eq__, first, second))
+    assert first[0] != first[1]  # nor are they those of the batch before
+
+
+def test_candidates_beside_a_positive_are_unknown_to_its_own_user():
+    events = events_of([(user, item, item) for user in range(1, 6) for item in (user, user + 5)])
+    known = events.matrix().toarray() > 0
+    for x, _ in candidates(events, negatives=20, history_length=3, batch_size=4):
+        user, item = x["user_id"].numpy(), x["item_id"].numpy()
+        assert known[user, item[:, 0]].all()
+        assert not known[user[:, None], item[:, 1:]].any()
 
 
 def test_known_events_beyond_the_positives_are_no_negatives():
