@@ -108,6 +108,15 @@ def test_windows_come_once_an_epoch_in_another_order_each_time():
         assert sum(map(tuple.__eq__, epochs[one], epochs[other])) <= 6  # of 20, one on average
 
 
+def test_batches_of_short_windows_come_among_the_others():
+    rows = [(user, item, item) for user in range(1, 6) for item in range(1, 10)]
+    dataset = sequences(events_of(rows), history_length=6, batch_size=1)
+    orders = [[target.shape[1] for _, target, _ in dataset] for _ in range(4)]
+    # A user's eight targets make windows of six and of two, these padded to three, two a batch.
+    assert all(sorted(order) == [3, 3, 3, 6, 6, 6, 6, 6] for order in orders)
+    assert len(set(map(tuple, orders))) > 1
+
+
 def test_the_seed_repeats_the_series():
     events = events_of([(user, item, 0) for user in (1, 2) for item in range(1, 9)])
     one, two = (sequences(events, history_length=4, batch_size=1, seed=3) for _ in range(2))
