@@ -89,6 +89,26 @@ def test_tables_are_put_back_to_the_bit():
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_whole_table_moves_by_epsilon():
+    model = model_of_ids()
+    table, kernel, bias = (one.astype(np.float64) for one in model.get_weights())
+
+    def gradients(table):
+        error = (table[IDS] @ kernel + bias - TARGETS) / 2  # 2 / 4 rows
+        of_table = np.zeros_like(table)
+        np.add.at(of_table, IDS, error @ kernel.T)  # item 1 comes twice
+        return of_table, table[IDS].T @ error, error.sum(0)
+
+    here = gradients(table)
+    there = gradients(table + 0.7 * here[0] / np.sqrt((here[0] ** 2).sum()))
+    harder = AdversarialModel(model, epsilon=0.7)
+    harder.compile(keras.optimizers.SGD(0.1), {"rating": "mse"})
+    harder.fit({"item": IDS}, {"rating": TARGETS}, batch_size=4, verbose=0)
+    starts = (table, kernel, bias)
+    for weight, start, one, other in zip(model.get_weights(), starts, here, there, strict=True):
+        np.testing.assert_allclose(weight, start - 0.1 * (one + other), atol=1e-5)
+
+
 def test_without_epsilon_it_is_plain_training():
     plain, wrapped = model_of_ids(), model_of_ids()
     for trained in (plain, AdversarialModel(wrapped, 0.0)):

@@ -175,6 +175,32 @@ def test_bfloat16_weights_and_random_states_survive(tmp_path):
         np.testing.assert_array_equal(other, one)
 
 
+def dropout_model(seed):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((2,), name="x")
+    hidden = keras.layers.Dropout(0.4)(keras.layers.Dense(6, "tanh")(inputs))
+    return keras.Model({"x": inputs}, {"y": keras.layers.Dense(1, name="y")(hidden)})
+
+
+def test_dropout_goes_on_where_it_was_interrupted(tmp_path):
+    whole, first, second, third = map(dropout_model, (0, 0, 1, 2))  # each starts otherwise
+    train(whole, epochs=5, optimizer="adam")
+    train(first, epochs=2, optimizer="adam", run_dir=tmp_path)
+    train(third, epochs=2, optimizer="adam", run_dir=tmp_path)  # nothing is left to train
+    train(second, epochs=5, optimizer="adam", run_dir=tmp_path)
+
+    def state(model):
+        return [one.numpy() for one in (*model.variables, *model.optimizer.variables)]
+
+    fresh = dropout_model(0).variables  # two kernels, two biases, the state of dropout
+    assert len(fresh) == 5
+    assert not any(map(np.array_equal, fresh, first.variables))
+    for restored, kept in zip(state(third), state(first), strict=True):
+        np.testing.assert_array_equal(restored, kept)
+    for resumed, through in zip(state(second), state(whole), strict=True):
+        np.testing.assert_allclose(resumed, through, rtol=1e-6, atol=1e-7)
+
+
 KILLED_IN_EPOCH_5 = """
     import os, signal, sys
     from pathlib import Path

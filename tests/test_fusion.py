@@ -234,3 +234,17 @@ def test_the_boost_gives_new_items_their_share_of_the_lists():
     # The boost is the least that reaches the share: without the last item it lifted, it is not.
     assert new[best].mean() == pytest.approx(0.3, abs=1 / best.size)
     assert boost_for_share(scores, np.zeros(50, bool), seen) == 0
+
+
+def test_the_boost_by_hand():
+    # Item 3 becomes first from 5, 3, 8 and 4 on, and is always among two from 1 on.
+    scores = np.array([[9, 5, 1, 0], [9, 1, 3, 0], [9, 9, 2, 1], [9, 4, 0, 0]], float)
+    new, seen = np.array([1, 0, 0, 1], bool), np.zeros((4, 4), bool)
+    assert boost_for_share(scores, new, seen, k=1) == pytest.approx(4)  # a third: two of four
+    assert boost_for_share(scores, new, seen, share=0.25, k=1) == pytest.approx(3)
+    assert boost_for_share(scores, new, seen, share=0.6, k=1) == pytest.approx(5)
+    assert boost_for_share(scores, new, seen, share=1.0, k=1) == pytest.approx(8)
+    assert boost_for_share(scores, new, seen, share=0.5, k=2) == pytest.approx(1)
+    seen[1, 3], seen[0, 1] = True, True  # user 1 is not offered it, user 0 has item 2 left
+    assert boost_for_share(scores, new, seen, share=0.25, k=1) == pytest.approx(1)
+    assert boost_for_share(scores, new, seen, share=0.75, k=1) == pytest.approx(8)

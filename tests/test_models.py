@@ -445,6 +445,42 @@ def test_a_new_item_stands_where_its_neighbours_in_meaning_stand():
     )
 
 
+def test_new_items_score_by_their_formula():
+    keras.utils.set_random_seed(0)
+    model = zoo.build("gpt2_hybrid", **SIZES, **HYBRID)
+    new = np.isin(np.arange(SIZES["num_items"]), [2, 4, 9, 11, 15])
+    kept = ~new[DATA.train.item]
+    events = dataclasses.replace(DATA.train, **{n: getattr(DATA.train, n)[kept] for n in ROWS})
+    model.set_known(events)
+    users, familiar = np.unique(events.user), events.item_counts > 0
+    new = ~familiar & (np.arange(len(familiar)) > 0)
+    rows = model.item_vectors()
+    vectors, texts = rows[:, : SMALL["dim"]], rows[:, SMALL["dim"] :]
+    of_users, _ = model.query_models(events)
+    query = np.asarray(of_users({"user_id": users})["query"]) / model.config.temperature
+    likeness = np.exp(20 * texts[new] @ texts[familiar].T)
+    stand_ins = likeness @ vectors[familiar] / likeness.sum(1, keepdims=True)
+    borrowed = query[:, : SMALL["dim"]] @ stand_ins.T
+    borrowed -= borrowed.mean(axis=0) / 2
+    content = query[:, SMALL["dim"] :] @ texts[new].T
+
+    def spread(scores):
+        return scores.std(axis=1).mean()
+
+    of_familiar = query @ rows[familiar].T
+    summed = spread(content) / spread(borrowed) * borrowed + content
+    slope = spread(of_familiar) / 2 / spread(summed)
+    boost = offer_new_items(model, events, share=0.4, k=5)
+    after = np.asarray(model.score_model(events, frozen=True)({"user_id": users})["scores"])
+    np.testing.assert_allclose(after[:, new], slope * summed + boost, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(after[:, familiar], of_familiar, rtol=1e-4, atol=1e-4)
+    taken = events.matrix()[users].toarray() > 0
+    for moved, enough in ((1e-3, True), (-1e-3, False)):
+        offered = np.where(taken, -np.inf, after + moved * new)
+        first = np.argsort(-offered[:, 1:], axis=1)[:, :5] + 1
+        assert (new[first].mean() >= 0.4) == enough
+
+
 def test_items_without_ids_and_texts_are_told_apart_by_the_graph():
     model = built(CASES["knowledge without ids"])
     model.get_layer("item_text").vectors.assign(np.zeros((SIZES["num_items"], 6)))

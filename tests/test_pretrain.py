@@ -52,6 +52,23 @@ def test_the_tokenizer_is_of_bytes_and_ends_with_the_end_token():
     assert both.detokenize([tokenizer.encode(text).ids for text in texts]) == texts
 
 
+def test_pairs_are_merged_most_frequent_first_by_hand():
+    # a-b occurs 9 times, then ab-c 4 times, then b-c in what is left 3 times, p-q twice.
+    texts = [*["ab"] * 5, *["abc"] * 4, *["bc"] * 3, *["pq"] * 2, "xy"]
+    tokenizer = train_tokenizer(texts, 256 + 4 + 1)
+    assert json.loads(tokenizer.to_str())["model"]["merges"] == [
+        *(["a", "b"], ["ab", "c"]),
+        *(["b", "c"], ["p", "q"]),
+    ]
+    ids = [tokenizer.token_to_id(token) for token in ("ab", "abc", "bc", "pq")]
+    assert ids == [256, 257, 258, 259]
+    with pytest.raises(ValueError, match="at most 261"):  # x-y occurs once
+        train_tokenizer(texts, 262)
+    x, a, b, c = (tokenizer.token_to_id(letter) for letter in "xabc")
+    (found,) = token_sequences(tokenizer, ["abcbcabxacb"])
+    assert found.tolist() == [260, 257, 258, 256, x, a, c, b, 260]
+
+
 def test_sequences_begin_and_end_with_the_end_token():
     tokenizer = train_tokenizer(stories(50), 300)
     first, second = token_sequences(tokenizer, ["a guitar", END])

@@ -176,11 +176,11 @@ def test_search_finds_meaning_and_a_user_orders_it(hybrid, tables, folder, prese
     ]
     of_run = ["search", "robot love", "--run", hybrid, "--text-preset", preset, "-k", 24]
     plain, ordered = answer(*of_run)["items"], answer(*of_run, "--user-id", "u1")["items"]
-    # Reciprocal ranks by meaning and by the user's scores, 60 added to both, are summed.
-    recommender, rank = load_run(hybrid).recommender, {i["item_id"]: n for n, i in enumerate(plain)}
+    # Reciprocal ranks by meaning and by the user's scores, both from 1, with 60 added to both.
+    recommender, meaning = load_run(hybrid).recommender, [item["item_id"] for item in plain]
     scores = recommender.score(recommender.users.index(["u1"]))[0]
-    liking = sorted(rank, key=lambda one: -scores[recommender.items.index([one])[0]])
-    fused = {one: 1 / (60 + rank[one]) + 1 / (60 + liking.index(one)) for one in rank}
+    taste = sorted(meaning, key=lambda one: -scores[recommender.items.index([one])[0]])
+    fused = {one: 1 / (61 + meaning.index(one)) + 1 / (61 + taste.index(one)) for one in meaning}
     assert [i["item_id"] for i in ordered] == sorted(fused, key=lambda one: -fused[one])
     assert [i["item_id"] for i in plain] != [i["item_id"] for i in ordered]
 
