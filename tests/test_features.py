@@ -45,14 +45,3 @@ def test_a_label_that_is_gone_keeps_its_feature():
     old = LabelFeatures.from_table(TABLE, ["genres"])
     rest = LabelFeatures.from_table(TABLE[1:2].assign(genres="War"), ["genres"], old.labels)
     assert rest.multi_hot().tolist() == [[0, 0], [0, 1]]
-
-
-def test_features_are_read_back_as_they_were(tmp_path):
-    old = LabelFeatures.from_table(TABLE, ["genres", "year"])
-    old.save(tmp_path / "features.json")
-    again = LabelFeatures.load(tmp_path / "features.json")
-    assert again.labels == old.labels
-    assert again.multi_hot().tolist() == old.multi_hot().tolist()
-    (tmp_path / "features.json").write_text('{"labels": [1]}')
-    with pytest.raises(ValueError, match=r"features\.json does not hold columns of labels"):
-        LabelFeatures.load(tmp_path / "features.json")

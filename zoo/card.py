@@ -48,6 +48,7 @@ class Card:
         members: Of an ensemble: weights by the names of prebuilt models.
         scale: Of an ensemble: `scores` or `ranks`.
         start: Of a fine-tuned model: the architecture of the model that it continues.
+        item_labels: Column and label of each item feature, in the features' order.
 
     Example:
 
@@ -78,6 +79,7 @@ class Card:
     members: Mapping[str, float] = field(default_factory=dict)
     scale: str = ""
     start: str = ""
+    item_labels: tuple[tuple[str, str], ...] = ()
 
     @property
     def language_model(self) -> tuple[str, int] | None:
@@ -112,7 +114,8 @@ class Card:
             raise ValueError(f"{path} is no card: it lacks {', '.join(missing)}.")
         if unknown := sorted(keys - names):
             raise ValueError(f"{path} says what no card does: {', '.join(unknown)}.")
-        return cls(**{**said, "limits": tuple(said["limits"])})
+        labels = tuple((column, label) for column, label in said.get("item_labels", ()))
+        return cls(**{**said, "limits": tuple(said["limits"]), "item_labels": labels})
 
 
 def cards() -> dict[str, Card]:

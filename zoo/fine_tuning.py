@@ -183,12 +183,14 @@ def _items(start: Run, catalog: pd.DataFrame, name: str) -> pd.DataFrame:
         {"item_id": start.items.ids[1:], "title": start.titles[1:], "text": start.texts[1:]}
     )
     more = catalog[~catalog["item_id"].isin(old["item_id"])]
-    if start.features is not None:
-        missing = [column for column in start.features.table if column not in more]
-        if missing and len(more):
-            raise ValueError(
-                f"The items of {name} lack {', '.join(f'`{one}`' for one in missing)}, which the "
-                f"model reads of {len(more)} new items. They have {', '.join(more.columns)}."
-            )
-        old = pd.concat([old, start.features.table], axis=1)
+    read = () if start.features is None else tuple(start.features.table)
+    if (missing := [column for column in read if column not in more]) and len(more):
+        raise ValueError(
+            f"The items of {name} lack {', '.join(f'`{one}`' for one in missing)}, which the "
+            f"model reads of {len(more)} new items. They have {', '.join(more.columns)}."
+        )
+    if start.item_columns is not None:
+        old = pd.concat([old, start.item_columns], axis=1)
+        same = [column for column in start.item_columns if column in more]
+        more = more.assign(**{column: more[column].fillna("").astype(str) for column in same})
     return pd.concat([old, more], ignore_index=True)

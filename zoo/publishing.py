@@ -33,7 +33,6 @@ from zoo.prebuilt import (
     TEXTS_FILE,
     WEIGHTS,
     card_of,
-    features_file,
     load,
     weights_file,
 )
@@ -124,6 +123,7 @@ def publish(
         members=members,
         scale=first.info.get("scale", ""),
         start=first.info.get("start", ""),
+        item_labels=tuple(map(tuple, first.info.get("item_labels", ()))),
     )
     card.save(CARDS / f"{name}.json")
     say(f"{name}: {card.size / 1e6:.2f} MB, NDCG@10 {card.metrics['ndcg@10'][0]:.4f}")
@@ -248,11 +248,7 @@ def _save_weights(
         unchecked.replace(path)
     finally:
         unchecked.unlink(missing_ok=True)
-    written = [path]
-    if run.features is not None:
-        written.append(features_file(path))
-        run.features.save(written[-1])
-    return {str(one.relative_to(WEIGHTS)): _sha256(one) for one in written}, path.stat().st_size
+    return {str(path.relative_to(WEIGHTS)): _sha256(path)}, path.stat().st_size
 
 
 def _check_kept(run: Run, kept: Any, say: Callable[[str], None]) -> None:

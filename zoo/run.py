@@ -4,10 +4,10 @@ RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain
     members/NAME/model.…         instead: the members of an ensemble
     users.json items.json        vocabularies
     catalogue.csv                item_id, title and text
+    item_columns.csv             the catalog's further columns, where it has some
     events.npz                   what users did, and which part each event was in
     interests.npz                what users care about (models that read text)
     graph.json                   names of entities and relations (models that read a graph)
-    item_features.json           columns of labels and their features (models that read them)
     run.json                     command, versions, data, hyperparameters, metrics
     metrics.csv report.html      the numbers and their picture
     plan.json                    what the folder is for: only the same training goes on in it
@@ -41,9 +41,12 @@ from zoo.recommender import Model, Recommender
 from zoo.registry import READS_TEXT
 
 PARTS = ("train", "validation", "test")
-SHARED = ("users.json", "items.json", "catalogue.csv", "events.npz", "interests.npz")
+FURTHER_COLUMNS = "item_columns.csv"
+SHARED = (
+    *("users.json", "items.json", "catalogue.csv", FURTHER_COLUMNS),
+    *("events.npz", "interests.npz"),
+)
 COLUMNS = ("user", "item", "rating", "timestamp")
-FEATURES = "item_features.json"
 
 
 class BrokenRun(RuntimeError):
@@ -65,7 +68,8 @@ class Run:
         graph: Names of the knowledge graph, where the model reads one.
         parts: The events by part: `train`, `validation`, `test`.
         info: What `run.json` says.
-        features: Labels of the items, where the model reads some.
+        item_columns: The catalog's further columns, such as genres, in index order without the
+            OOV item; None where it has none.
     """
 
     folder: Path
@@ -78,7 +82,16 @@ class Run:
     graph: GraphNames | None
     parts: Mapping[str, Events]
     info: dict[str, Any]
-    features: LabelFeatures | None = None
+    item_columns: pd.DataFrame | None = None
+
+    @property
+    def features(self) -> LabelFeatures | None:
+        """Labels of the items, where the model reads some, in the order of its features."""
+        labels = self.info.get("item_labels")
+        if not labels or self.item_columns is None:
+            return None
+        columns = self.info["options"]["item_features"]
+        return LabelFeatures.from_table(self.item_columns, columns, labels)
 
     @property
     def known_at_test(self) -> Events:
@@ -107,7 +120,6 @@ def save_run(
     info: Mapping[str, Any],
     interests: Interests | None = None,
     graph: GraphNames | None = None,
-    features: LabelFeatures | None = None,
 ) -> None:
     """Writes a run; `run.json` comes last, so that a folder with one is whole.
 
@@ -118,7 +130,6 @@ def save_run(
         info: For `run.json`; must hold `model`, the name in the zoo.
         interests: What users care about, if that was mined.
         graph: Names of the graph that the model reads, if it reads one.
-        features: Labels of the items that the model reads, if it reads some.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
@@ -132,9 +143,11 @@ def save_run(
         interests.save(folder / "interests.npz")
     if graph is not None:
         graph.save(folder / "graph.json")
-    if features is not None:
-        features.save(folder / FEATURES)
-    data.item_table[["item_id", "title", "text"]].to_csv(folder / "catalogue.csv", index=False)
+    main = ["item_id", "title", "text"]
+    data.item_table[main].to_csv(folder / "catalogue.csv", index=False)
+    further = data.item_table.drop(columns=["title", "text"])
+    if len(further.columns) > 1:
+        further.to_csv(folder / FURTHER_COLUMNS, index=False)
     events = {}
     for part in PARTS:
         rows: Events = getattr(data, part)
@@ -194,7 +207,7 @@ def load_run(folder: str | Path) -> Run:
     return assemble(folder, model, info)
 
 
-def assemble(folder: Path, model: Any, info: dict[str, Any], features: str = FEATURES) -> Run:
+def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
     """A model with the vocabularies, catalogue and events of a folder.
 
     Args:
@@ -202,7 +215,6 @@ def assemble(folder: Path, model: Any, info: dict[str, Any], features: str = FEA
             and `graph.json` where the model reads them.
         model: A trained model over them.
         info: What is known of it, as in `run.json`; at least `model`, its name in the zoo.
-        features: Name of the file of labels, which is read where it is present.
 
     Raises:
         BrokenRun: When a file is missing or cannot be read.
@@ -219,10 +231,10 @@ def assemble(folder: Path, model: Any, info: dict[str, Any], features: str = FEA
     graph = None
     if reads_graph(model):
         graph = _read(folder, "graph.json", lambda path: _read_graph(path, model.config))
-    labels = None
-    if (folder / features).exists():
-        labels = _read(folder, features, LabelFeatures.load)
-    return Run(folder, model, users, items, titles, texts, interests, graph, parts, info, labels)
+    columns = None
+    if (folder / FURTHER_COLUMNS).exists():
+        columns = _read(folder, FURTHER_COLUMNS, _read_strings).drop(columns="item_id")
+    return Run(folder, model, users, items, titles, texts, interests, graph, parts, info, columns)
 
 
 def reads_text(model: Any) -> bool:
@@ -278,7 +290,11 @@ def _events(arrays: Mapping[str, np.ndarray], part: str, num_users: int, num_ite
 
 
 def _read_catalogue(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=str, keep_default_na=False, usecols=["item_id", "title", "text"])
+    return _read_strings(path)[["item_id", "title", "text"]]
+
+
+def _read_strings(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -114,6 +114,7 @@ def train(
         "versions": versions(),
         "training": {**training, "seconds": round(seconds, 1)},
         **({"start": start.info["model"], "carried": carried} if start is not None else {}),
+        **({"item_labels": features.labels} if features is not None else {}),
         "test": measured.metrics,
         "test_intervals": measured.intervals,
         "rows": [asdict(row) for row in rows],
@@ -121,7 +122,7 @@ def train(
     words = (
         user_words(data.everything, data.item_column("text")) if name in zoo.READS_TEXT else None
     )
-    save_run(folder, model, data, info, words, graph, features)
+    save_run(folder, model, data, info, words, graph)
     curves = {name: training["history"]} if training else None
     write_report(folder, rows, title=f"{name} on {tables.name}", notes=notes(info), curves=curves)
     return load_run(folder)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-from tfrec_fusion.files.whole import write_text
 
 SEPARATOR = "|"
 
@@ -44,7 +40,7 @@ class LabelFeatures:
 
     @classmethod
     def from_table(
-        cls, table: pd.DataFrame, columns: Sequence[str], labels: Iterable[tuple[str, str]] = ()
+        cls, table: pd.DataFrame, columns: Sequence[str], labels: Iterable[Sequence[str]] = ()
     ) -> LabelFeatures:
         """Names a feature for each label of each column.
 
@@ -54,7 +50,7 @@ class LabelFeatures:
             labels: Features there are already: they keep their positions, those of labels that
                 are new follow.
         """
-        ordered = dict.fromkeys(labels)
+        ordered = dict.fromkeys((str(column), str(label)) for column, label in labels)
         kept = {}
         for column in columns:
             if column not in table:
@@ -78,26 +74,6 @@ class LabelFeatures:
                 for label in filter(None, cell.split(SEPARATOR)):
                     features[row, position[column, label]] = 1
         return features
-
-    def save(self, path: str | Path) -> None:
-        """Writes JSON; the file appears whole or not at all."""
-        columns = {str(name): self.table[name].tolist() for name in self.table}
-        write_text(path, json.dumps({"labels": self.labels, "columns": columns}) + "\n")
-
-    @classmethod
-    def load(cls, path: str | Path) -> LabelFeatures:
-        """Reads what `save` wrote.
-
-        Raises:
-            ValueError: When the file holds something else.
-        """
-        try:
-            stored = json.loads(Path(path).read_text("utf-8"))
-            labels = tuple((str(column), str(label)) for column, label in stored["labels"])
-            table = pd.DataFrame(stored["columns"], dtype=object)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not hold columns of labels: {error!r}.") from None
-        return cls(table, labels)
 
 
 def multi_hot(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
