@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from command_line import answer, run
 from keras import ops
+from tiny_bert import save_tiny_bert
 
 import zoo
 from tfrec_fusion.data.indexed import index_data
@@ -17,6 +18,7 @@ from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.training.carry_over import carry_over
 from zoo.fine_tuning import fine_tune, grown_tables
 from zoo.run import load_run
+from zoo.text_vectors import text_vectors
 from zoo.train import train
 from zoo.train_options import TrainOptions
 
@@ -27,7 +29,7 @@ QUICK = TrainOptions(epochs=2, progress=False)
 
 
 def part(name, users=True):
-    """What the base knows, or what comes later."""
+    """Tables that the base is trained on, or those that come later."""
     events, items = WHOLE.interactions, WHOLE.items
     late = events["user_id"].isin(NEW_USERS) | events["item_id"].isin(NEW_ITEMS)
     if name == "base":
@@ -127,7 +129,7 @@ def frame_pairs(frame):
 
 
 def scenario(name):
-    """What a start is trained on, and what comes later: 40 users, 24 items."""
+    """Tables of a start, and those that come later: 40 users, 24 items."""
     events, items = WHOLE.interactions, WHOLE.items
     by_user = events.groupby("user_id")
     position, size = by_user.cumcount(), by_user["item_id"].transform("size")
@@ -259,7 +261,7 @@ def genres(table):
 
 
 def read_genres(run):
-    """What the model reads of each item, by the labels that are kept with the run."""
+    """Labels of each item as the model reads them, named by those that the run keeps."""
     features = ops.convert_to_numpy(run.model.get_layer("items").features)
     return {
         item: {run.features.labels[number][1] for number in np.flatnonzero(row)}
@@ -372,6 +374,28 @@ def test_what_cannot_go_on_is_said(bases, tmp_path):
         fine_tune(start, MINE, tmp_path / "run")
     start.info["model"] = name
     assert not (tmp_path / "run").exists()
+
+
+def test_a_hybrid_reads_new_texts_in_the_space_of_its_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFREC_FUSION_CACHE", str(tmp_path / "cache"))
+    preset = save_tiny_bert(tmp_path / "tiny_bert", WHOLE.items["text"])
+    options = replace(QUICK, epochs=1, refit=False, text_preset=preset)
+    sizes = {"dim": 4, "history_length": 6, "text_components": 3}
+    start = train("gpt2_hybrid", BASE, tmp_path / "start", options=options, hyperparameters=sizes)
+    tuned = fine_tune(start, MINE, tmp_path / "run", options=replace(QUICK, epochs=1, refit=False))
+    assert tuned.info["options"]["text_preset"] == preset
+    old, new = (run.model.get_layer("item_text") for run in (start, tuned))
+    for name in ("mean", "projection"):
+        np.testing.assert_array_equal(getattr(new, name), getattr(old, name))
+    read = text_vectors(["", *tuned.texts[1:]], preset)
+    expected = ops.convert_to_numpy(old.vectors_of_text(read))
+    received = ops.convert_to_numpy(new.vectors)
+    np.testing.assert_allclose(received[1:], expected[1:], atol=1e-6)
+    np.testing.assert_allclose(received[1 : len(start.items)], old.vectors[1:], atol=1e-6)
+    assert np.linalg.norm(received[len(start.items) :], axis=1) == pytest.approx(1)
+    events = tuned.parts["train"]
+    known = ops.convert_to_numpy(tuned.model.get_layer("items").known)
+    np.testing.assert_array_equal(known[1:] > 0, (events.item_counts > 0)[1:])
 
 
 def test_new_texts_go_into_the_space_of_the_model():

@@ -6,15 +6,14 @@ alone: whatever must not depend on those rows is equal to the bit.
 
 import dataclasses
 import json
-import re
 
 import keras
-import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
 from leak_tables import OTHER_WORDS, WORDS, tables
 from reference_protocol import reference_ranking
+from tiny_bert import save_tiny_bert
 
 import zoo
 from tfrec_fusion.training.checkpoint import best_weights
@@ -55,16 +54,8 @@ every_model = pytest.mark.parametrize("name", zoo.list_models())
 
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory):
-    """A language model that reads texts within milliseconds."""
-    folder = tmp_path_factory.mktemp("preset") / "tiny_bert"
     texts = (*WORDS, OTHER_WORDS, *tables().items["text"])
-    words = dict.fromkeys(re.findall(r"\w+", " ".join(texts).lower()))
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
-    tokenizer = keras_hub.tokenizers.BertTokenizer(vocabulary=vocabulary, lowercase=True)
-    tokenizer.save_to_preset(folder)
-    sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 16}
-    keras_hub.models.BertBackbone(vocabulary_size=len(vocabulary), **sizes).save_to_preset(folder)
-    return str(folder)
+    return save_tiny_bert(tmp_path_factory.mktemp("preset") / "tiny_bert", texts)
 
 
 def eagerly(*arguments, **choices):

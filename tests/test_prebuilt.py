@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -121,6 +122,16 @@ def test_it_is_trained_again_and_compared(published, tmp_path, monkeypatch):
     path.write_text(json.dumps(said))
     shown = run("reproduce", "two_tower.toy", "--out", tmp_path / "again", code=1)
     assert "OUTSIDE" in shown.stdout
+
+
+def test_it_is_not_trained_again_on_other_data(published, tmp_path, monkeypatch):
+    fewer = replace(TABLES, interactions=TABLES.interactions[:-1])
+    monkeypatch.setattr("zoo.reproducing.read_tables", lambda *_: fewer)
+    with pytest.raises(
+        ValueError, match=r"must be the data of ease.toy, with the checksum [0-9a-f]"
+    ):
+        reproduce("ease.toy", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_changed_byte_and_a_missing_file_are_named(published):

@@ -34,7 +34,7 @@ def installed_wheel(folder):
 
 
 def run_installed(installed, code, *arguments):
-    """What a program prints that imports the installed package, in a process of its own."""
+    """Output of a program that imports the installed package, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,

@@ -59,10 +59,10 @@ class LabelFeatures:
                     f"Received: {column!r}."
                 )
             kept[column] = table[column].fillna("").astype(str).reset_index(drop=True)
-            found = sorted(set(kept[column].str.split(SEPARATOR).explode()) - {""})
-            if not found:
+            names = sorted(set(kept[column].str.split(SEPARATOR).explode()) - {""})
+            if not names:
                 raise ValueError(f"Column {column!r} of the catalogue holds no label.")
-            ordered |= dict.fromkeys((column, label) for label in found)
+            ordered |= dict.fromkeys((column, name) for name in names)
         return cls(pd.DataFrame(kept), tuple(ordered))
 
     def multi_hot(self) -> np.ndarray:

@@ -157,7 +157,7 @@ def _check_shares(*, test: float, validation: float) -> None:
 def _in_user_order(
     data: RecData, seed: int, trained: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, str]:
-    """Interactions sorted by (user, time, item) and how that order came about.
+    """Interactions sorted by (user, time, item), and the order in words.
 
     Ties, and so all of a user's events without timestamps, start with the `trained` ones.
     """
