@@ -1,5 +1,6 @@
 """Going on from a trained model with more users, items and events."""
 
+import json
 from dataclasses import replace
 
 import keras
@@ -16,6 +17,7 @@ from tfrec_fusion.data.split import SPLITS
 from tfrec_fusion.data.synthetic import generate
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.training.carry_over import carry_over
+from zoo.ensembling import train_ensemble
 from zoo.fine_tuning import fine_tune, grown_tables
 from zoo.run import load_run
 from zoo.text_vectors import text_vectors
@@ -335,6 +337,32 @@ def test_old_and_new_rows_start_with_steps_of_the_learning_rate():
     steps(small, np.arange(2), 50)
     carry_over(small, large, [(2, 3)])
     assert steps(large, np.arange(3), 8) == pytest.approx(np.ones((8, 3)), rel=1e-3)
+
+
+def test_fine_tuned_runs_of_one_split_become_an_ensemble_and_others_do_not(tmp_path):
+    starts = {name: train(name, BASE, tmp_path / name) for name in ("ease", "popularity")}
+    tuned = {name: fine_tune(run, MINE, tmp_path / f"{name} tuned") for name, run in starts.items()}
+    folders = [run.folder for run in tuned.values()]
+    made = train_ensemble(folders, tmp_path / "ensemble")
+    assert pairs_of(made, "test") == pairs_of(tuned["ease"], "test")
+    # The same events from scratch: other indices of users and items, other parts.
+    union = grown_tables(starts["ease"], MINE)
+    fresh = train("popularity", union, tmp_path / "fresh")
+    info = json.loads((fresh.folder / "run.json").read_text("utf-8"))
+    info["data"] = tuned["ease"].info["data"]
+    (fresh.folder / "run.json").write_text(json.dumps(info), "utf-8")
+    with pytest.raises(ValueError, match=r"must have the same users in the same order"):
+        train_ensemble([folders[0], fresh.folder], tmp_path / "refused")
+    # The same indices, but validation events of one are training events of the other.
+    parts = dict(np.load(folders[1] / "events.npz", allow_pickle=False))
+    for column in ("user", "item", "rating", "timestamp"):
+        parts[f"validation.{column}"], parts[f"test.{column}"] = (
+            parts[f"test.{column}"],
+            parts[f"validation.{column}"],
+        )
+    np.savez(folders[1] / "events.npz", allow_pickle=False, **parts)
+    with pytest.raises(ValueError, match=r"must have the same parts in the same order"):
+        train_ensemble(folders, tmp_path / "refused")
 
 
 def test_what_auto_stood_for_stays_when_the_catalog_grows(bases, tmp_path, monkeypatch):
