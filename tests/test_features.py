@@ -21,3 +21,9 @@ def test_unknown_and_empty_columns_are_refused():
         multi_hot(TABLE, ["x"])
     with pytest.raises(ValueError, match=r"Column 'no' of the catalogue holds no label"):
         multi_hot(TABLE, ["no"])
+
+
+def test_labels_are_separated_by_what_is_given():
+    table = pd.DataFrame({"genres": ["Drama, War", "War", "A|B"]})
+    received = multi_hot(table, ["genres"], separator=", ")
+    assert received.tolist() == [[0, 0, 0], [0, 1, 1], [0, 0, 1], [1, 0, 0]]
