@@ -26,6 +26,14 @@ def test_it_is_scikit_learns_auc_of_each_user():
     assert low < found.metrics["auc"] < high
 
 
+def test_a_user_without_an_item_to_compare_with_does_not_count():
+    scores = np.array([[3.0, 1, 2], [1, 2, 3]])
+    known = sp.csr_matrix(np.array([[1, 1, 0], [0, 0, 0]]))
+    heldout = sp.csr_matrix(np.array([[0, 0, 1], [0, 1, 0]]))
+    found = ranking_auc(lambda users: scores[users], known, heldout)
+    assert found.metrics["auc"] == 0.5 and found.num_events == 1
+
+
 def test_many_users_are_scored_in_parts(monkeypatch):
     whole = ranking_auc(lambda users: SCORES[users], KNOWN, HELDOUT, num_bootstrap=0)
     monkeypatch.setattr("tfrec_fusion.evaluation.ranking_auc._CELLS_AT_ONCE", 100)
