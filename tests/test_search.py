@@ -67,11 +67,11 @@ def test_texts_without_a_word_have_no_vector(monkeypatch):
 
 def events(text=None):
     """ann takes and praises guitars' things, bob drums' things."""
-    texts = ["love this capo", "love my capo", "hate that capo", "fine drum", "good drum", "drum"]
+    texts = ["love this capo", "hate my capo", "love that capo", "fine drum", "good drum", "drum"]
     return Events(
         user=np.array([1, 1, 1, 2, 2, 2], np.int32),
         item=np.array([1, 2, 3, 4, 5, 6], np.int32),
-        rating=np.array([5, 5, 1, 4, 5, 2], np.float32),
+        rating=np.array([5, 1, 5, 4, 5, 2], np.float32),
         timestamp=np.arange(6),
         num_users=4,
         num_items=7,
