@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from types import SimpleNamespace
@@ -211,3 +212,18 @@ def test_sparse_weights_of_a_classic_are_counted():
     model = zoo.build("ease", kept=2).fit(DATA.train)
     assert sp.issparse(model._matrices["weights"])
     assert _parameters(model) < 6 * len(DATA.items) + 3 * len(DATA.train) + 100
+
+
+def test_cards_follow_texts_that_are_read_anew(runs, monkeypatch):
+    published(runs)
+    monkeypatch.setattr(publishing, "_save_texts", lambda run, path: path.write_bytes(b"anew"))
+    path = publishing.WEIGHTS / "toy" / "texts.safetensors"
+    assert publishing.read_texts_again() == [path]
+    said = cards()["ease.toy"].files
+    assert said["toy/texts.safetensors"] == hashlib.sha256(b"anew").hexdigest()
+    assert (
+        said["toy/ease.safetensors"]
+        == hashlib.sha256(
+            (publishing.WEIGHTS / "toy" / "ease.safetensors").read_bytes()
+        ).hexdigest()
+    )
