@@ -11,6 +11,7 @@ import pytest
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.text.profiles import Phrase, reason
 from zoo import semantic_search, text_vectors
 from zoo.semantic_search import SemanticSearch
 from zoo.user_profiles import DEFAULT_PROFILE, profile_texts, spoken_words
@@ -126,3 +127,14 @@ def test_items_and_users_are_spoken_of_with_texts_and_reviews():
 def test_a_shortlist_is_never_shorter_than_what_is_asked_for(shortlist, monkeypatch):
     monkeypatch.setattr(semantic_search, "SHORTLIST", shortlist)
     assert len(SEARCH.search("a wish", k=5)) == 5
+
+
+def test_a_reason_is_first_what_the_user_speaks_well_or_not_ill_of():
+    text = "A leather strap, and a capo in a fine case"
+    phrases = [
+        Phrase("leather strap", 0.5, -0.5, 2),  # occurs as it is, but is disliked
+        Phrase("fine capo", 0.2, 0.5, 1),  # its words occur somewhere
+        Phrase("case", 0.1, None, 1),
+        Phrase("drum", 0.2, 0.9, 3),
+    ]
+    assert [one.text for one in reason(phrases, text)] == ["case", "fine capo", "leather strap"]
