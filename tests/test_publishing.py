@@ -18,7 +18,7 @@ from tfrec_fusion.evaluation.report import ReportRow
 from zoo import publishing
 from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
-from zoo.prebuilt import open_run
+from zoo.prebuilt import BrokenPackage, load, open_run
 from zoo.publishing import _check_kept, _command, _numbers, _parameters, publish
 from zoo.run import load_run
 from zoo.train import train
@@ -227,3 +227,25 @@ def test_cards_follow_texts_that_are_read_anew(runs, monkeypatch):
             (publishing.WEIGHTS / "toy" / "ease.safetensors").read_bytes()
         ).hexdigest()
     )
+
+
+@pytest.mark.parametrize("name", ["users.json", "events.npz", "ease.safetensors"])
+def test_a_byte_more_in_any_file_is_noticed(name, runs):
+    published(runs)
+    load("ease.toy")
+    with (publishing.WEIGHTS / "toy" / name).open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(BrokenPackage, match=rf"{name} is not the file of ease\.toy"):
+        load("ease.toy")
+
+
+def test_wishes_of_a_user_are_ordered_by_taste_and_titles_found_in_any_case(runs):
+    published(runs)
+    model, asked = load("ease.toy"), []
+    model.__dict__["_search"] = SimpleNamespace(search=lambda *given: asked.append(given))
+    model.recommend(text="robots", k=3)
+    model.recommend(model.users[0], text="robots", k=4)
+    assert asked == [("robots", 3), ("robots", 4, model.recommender, model.users[0])]
+    item = model.items.iloc[4]
+    expected = model.similar(item["item_id"], 3)["item_id"].tolist()
+    assert model.similar(item["title"].swapcase(), 3)["item_id"].tolist() == expected
