@@ -133,3 +133,9 @@ def test_a_training_that_was_stopped_is_not_gone_on_with(tmp_path):
     train(fresh, epochs=1)
     for mine, its in zip(model.get_weights(), fresh.get_weights(), strict=True):
         np.testing.assert_allclose(mine, its, rtol=1e-6)  # those of the best epoch, the first
+
+
+def test_patience_begins_anew_with_each_improvement():
+    result = train(epochs=9, validate=values(0.1, 0.05, 0.2, 0.15, 0.1), patience=2)
+    assert result.history["val_ndcg@10"] == [0.1, 0.05, 0.2, 0.15, 0.1]
+    assert result.stopped_early and (result.best_epoch, result.best_value) == (3, 0.2)
