@@ -81,7 +81,7 @@ def test_what_does_not_fit_is_refused():
 
 
 def test_numbers_of_int8_are_rounded_each_by_its_vectors_largest():
-    vectors = np.array([[0, 0], [100, -41.3], [0.013, 0.007], [-3, 2.49], [0, 0]], np.float32)
+    vectors = np.array([[0, 0], [100, -41.7], [0.013, 0.0072], [-3, 2.48], [0, 0]], np.float32)
     query = np.array([[1.0, 0.5], [-2.0, 3.0]], np.float32)
     scales = np.maximum(np.abs(vectors).max(1, keepdims=True) / 127, 1e-30)
     expected = query @ (np.rint(vectors / scales) * scales).T

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import tensorflow as tf
 from serving_models import ITEMS, LOWEST, POPULARITY, SCORES, TITLES, USERS, table_model
 
 from tfrec_fusion.serving.catalogue import Catalogue
 from tfrec_fusion.serving.folder_check import _compare
+from tfrec_fusion.serving.graph import AnswerGraph
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.serving.verification import ExportMismatch, compare_numbers, questions_of
 from tfrec_fusion.serving.warm_up import AnsweredCall
@@ -129,3 +133,21 @@ def test_items_may_change_places_where_scores_tie(items, whole, agrees):
         return
     with pytest.raises(ExportMismatch):
         _compare(CALL, answer, whole)
+
+
+def test_a_text_without_a_word_says_nothing_whatever_the_language_model_makes_of_it():
+    graph = AnswerGraph.__new__(AnswerGraph)
+    graph.models = SimpleNamespace(encoder=lambda text, training: tf.ones((tf.size(text), 2)))
+    vectors, silent = graph._vectors(tf.constant(["a film", " \n", ""]))
+    assert vectors.numpy().tolist() == [[1, 1], [0, 0], [0, 0]]
+    assert silent.numpy().tolist() == [False, True, True]
+
+
+def test_a_place_without_an_item_names_none():
+    catalogue = Catalogue.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
+    graph = AnswerGraph(catalogue, ServedModels(table_model("user_id", SCORES)))
+    nothing = tf.constant([[""]])
+    page = graph.recommend(tf.constant(["ann"]), tf.constant([["b", "d"]]), nothing, 4)
+    assert page["item_id"].numpy().tolist() == [[b"c", b"", b"", b""]]
+    assert page["title"].numpy().tolist() == [[b"Casino", b"", b"", b""]]
+    assert page["score"].numpy()[0, 1:].tolist() == [LOWEST] * 3
