@@ -325,6 +325,15 @@ def test_tfidf_by_hand():
     assert model.score(np.array([2]))[0] == pytest.approx([0, half, half, 0], abs=1e-6)
 
 
+@pytest.mark.parametrize(("sublinear", "count"), [(False, 3.0), (True, 1 + math.log(3))])
+def test_tfidf_counts_terms_as_they_are_or_by_their_logarithm(sublinear, count):
+    texts = ["", "war war war love", "war", "love"]
+    model = TFIDF(sublinear=sublinear).fit(events_of([(1, 1)], 2, 4), texts)
+    length = math.hypot(count, 1)  # both terms are in two texts
+    expected = [0, 1, count / length, 1 / length]
+    assert model.similar(np.array([1]))[0] == pytest.approx(expected, abs=1e-6)
+
+
 def test_tfidf_scores_items_that_nobody_took():
     assert TFIDF().fit(random_events(), TEXTS).score(np.arange(1, 20))[:, 15].any()
 

@@ -215,3 +215,15 @@ def test_what_a_run_says_is_read_back(made):
     assert said["members"]["ease"]["model"] == "ease"
     assert dict(made.model.weights) == said["weights"]
     assert made.model.members["ease"].l2 == 5.0
+
+
+@pytest.mark.parametrize("better", ["scores", "ranks"])
+def test_the_better_scale_on_validation_is_taken(better, runs, tmp_path, monkeypatch):
+    def chosen(scores, users, train, heldout, scale):
+        return np.array([0.25, 0.75]), 0.5 if scale == better else 0.25
+
+    monkeypatch.setattr("zoo.ensembling._chosen_weights", chosen)
+    found = train_ensemble([runs / "ease", runs / "popularity"], tmp_path / "made")
+    assert found.info["scale"] == found.model.scale == better
+    assert found.info["training"]["validation"] == {"ndcg@10": 0.5}
+    assert found.info["weights"] == {"ease": 0.25, "popularity": 0.75}
