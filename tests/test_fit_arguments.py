@@ -139,3 +139,31 @@ def test_patience_begins_anew_with_each_improvement():
     result = train(epochs=9, validate=values(0.1, 0.05, 0.2, 0.15, 0.1), patience=2)
     assert result.history["val_ndcg@10"] == [0.1, 0.05, 0.2, 0.15, 0.1]
     assert result.stopped_early and (result.best_epoch, result.best_value) == (3, 0.2)
+
+
+def balanced(balance, **choices):
+    model = BalancedModel(two_outputs(), balance, **choices)
+    rows = batches_of_two().unbatch().batch(10)
+    loss = {name: keras.losses.MeanSquaredError() for name in "yz"}
+    result = train(model, rows, loss=loss, epochs=3)
+    (_, y), *_ = rows.as_numpy_iterator()
+    return model, result.history, y
+
+
+def test_given_weights_reach_the_learned_noise():
+    model, _, _ = balanced("uncertainty", loss_weights={"y": 0.0})
+    assert not model.get_layer("y").get_weights()[0].any()
+    assert model.get_layer("z").get_weights()[0].all()
+
+
+def test_dynamic_weights_compare_the_last_two_epochs_at_the_given_temperature():
+    model, history, _ = balanced("dwa", temperature=0.25)
+    rate = np.array([history[f"{name}_loss"][2] / history[f"{name}_loss"][1] for name in "yz"])
+    share = np.exp(rate / 0.25) / np.exp(rate / 0.25).sum()
+    np.testing.assert_allclose(model.moving_weights, 2 * share, rtol=1e-5)
+
+
+def test_gradnorm_compares_with_the_first_losses():
+    model, _, y = balanced("gradnorm")
+    first = [np.mean(y[name] ** 2) for name in "yz"]  # all weights start at 0
+    np.testing.assert_allclose(model.first_losses, first, rtol=1e-5)
