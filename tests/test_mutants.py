@@ -1,6 +1,7 @@
 """The tables of mutants fit the sources; `make mutants` runs the tests on each of them."""
 
 import ast
+import functools
 import sys
 from pathlib import Path
 
@@ -37,11 +38,12 @@ def test_a_mutant_whose_text_is_gone_is_refused():
         mutated(MUTANTS[0], "")
 
 
+@functools.cache
 def _is_there(test: str) -> bool:
     name, _, function = test.partition("::")
     path = ROOT / name
-    if not path.is_file():
-        return False
-    tree = ast.parse(path.read_text("utf-8"))
-    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    return not function or function.partition("[")[0] in defined
+    if not function or not path.is_file():
+        return path.is_file()
+    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    return function.partition("[")[0] in defined
