@@ -97,3 +97,7 @@ def test_the_best_are_items_that_are_not_seen_yet():
     seen = sp.csr_matrix(np.isin(np.arange(15), [14, 3, 8])[None, :])
     found = _best(lambda some: np.tile(scores, (len(some), 1)), np.ones(1), seen)
     assert sorted(found[0]) == [2, 4, 5, 6, 7, 9, 10, 11, 12, 13]
+
+
+def test_a_one_is_appended_to_queries_for_what_is_added_to_scores():
+    assert with_one(np.array([[2.0, 3.0]])).tolist() == [[2.0, 3.0, 1.0]]

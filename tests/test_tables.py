@@ -320,7 +320,7 @@ def test_checksum_depends_on_content_alone():
         RecData(first.interactions, ITEMS, graph=graph),
     ):
         assert checksum(other) != checksum(first)
-    named = [ITEMS.assign(**{name: ["1", "2"]}) for name in ("year", "anno")]
+    named = [ITEMS.assign(**{name: ["1", "2"]}) for name in ("year", "yields")]
     assert len({checksum(RecData(first.interactions, items)) for items in named}) == 2
 
 

@@ -7,6 +7,7 @@ from keras import ops
 
 from tfrec_fusion.layers.graph import NeighbourAttention
 from tfrec_fusion.layers.history import HistoryEncoder
+from tfrec_fusion.layers.score_weights import ScoreWeights
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
 
 RNG = np.random.default_rng(0)
@@ -69,6 +70,12 @@ def test_tuned_texts_stand_in_their_own_rows_whatever_their_length():
     catalogue = table(np.zeros(1, int), catalogue=True)
     np.testing.assert_allclose(catalogue, expected, rtol=1e-4, atol=1e-5)
     assert len({tuple(row) for row in np.round(expected, 3).tolist()}) == 8
+
+
+def test_behaviour_weighs_the_first_part_of_a_query_and_language_the_rest():
+    layer = ScoreWeights(1)
+    layer.set_weights_of(behaviour=2.0, language=0.5)
+    assert layer(np.ones((1, 3), np.float32)).numpy().tolist() == [[2.0, 0.5, 0.5]]
 
 
 def graph(without=None):
