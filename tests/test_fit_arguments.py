@@ -144,6 +144,7 @@ def test_patience_begins_anew_with_each_improvement():
 def balanced(balance, **choices):
     model = BalancedModel(two_outputs(), balance, **choices)
     rows = batches_of_two().unbatch().batch(10)
+    rows = rows.map(lambda x, y: (x, {**y, "z": y["z"] ** 2}))  # learned at another pace
     loss = {name: keras.losses.MeanSquaredError() for name in "yz"}
     result = train(model, rows, loss=loss, epochs=3)
     (_, y), *_ = rows.as_numpy_iterator()
@@ -161,6 +162,7 @@ def test_dynamic_weights_compare_the_last_two_epochs_at_the_given_temperature():
     rate = np.array([history[f"{name}_loss"][2] / history[f"{name}_loss"][1] for name in "yz"])
     share = np.exp(rate / 0.25) / np.exp(rate / 0.25).sum()
     np.testing.assert_allclose(model.moving_weights, 2 * share, rtol=1e-5)
+    assert abs(share[0] - 0.5) > 0.001
 
 
 def test_gradnorm_compares_with_the_first_losses():
