@@ -34,6 +34,81 @@ def test_a_step_by_hand():
     assert float(table.get_weights()[0][0, 0]) == pytest.approx(1 + 0.01 * (8 + 9))
 
 
+def in_half_precision(model, loss, epochs, learning_rate=0.1, **targets):
+    """Losses of a model that `mixed_float16` trains, whose optimizer scales the loss by 32,768."""
+    adam = keras.optimizers.Adam(learning_rate)
+    model.compile(keras.optimizers.LossScaleOptimizer(adam), loss, jit_compile=False)
+    return model.fit({"item": IDS}, targets, epochs=epochs, verbose=0).history["loss"]
+
+
+@pytest.fixture
+def mixed_float16():
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def test_a_scaled_loss_trains_as_fast_under_attack(mixed_float16):
+    losses = {
+        epsilon: in_half_precision(
+            AdversarialModel(model_of_ids(), epsilon), {"rating": "mse"}, 60, rating=TARGETS
+        )
+        for epsilon in (0.0, 1e-6)
+    }
+    assert losses[1e-6] == pytest.approx(losses[0.0], rel=0.1, abs=5e-3)
+    assert losses[1e-6][-1] < 0.1 * losses[1e-6][0]
+
+
+def test_a_scaled_step_is_the_step_by_hand(mixed_float16):
+    # As in the test above: the slope is -8 here and -9 where the table is moved to 0.5.
+    item = keras.Input((), dtype="int32", name="item")
+    table = keras.layers.Embedding(1, 1, embeddings_initializer="ones", name="items")
+    model = AdversarialModel(keras.Model(item, table(item)), epsilon=0.5)
+    model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01), 2.0**10), "mse")
+    model.fit(np.array([0]), np.array([[5.0]]), verbose=0)
+    assert float(table.get_weights()[0][0, 0]) == pytest.approx(1 + 0.01 * (8 + 9), abs=1e-4)
+
+
+def test_a_gradient_out_of_range_moves_and_spoils_no_table(mixed_float16):
+    model = AdversarialModel(model_of_ids(), epsilon=0.5)
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01), initial_scale=2**30)
+    model.compile(optimizer, {"rating": "mse"})
+    before = model.get_weights()
+    model.fit({"item": IDS}, {"rating": TARGETS}, verbose=0)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert float(optimizer.dynamic_scale) == 2**29
+
+
+def test_tables_are_put_back_to_the_bit():
+    model = AdversarialModel(model_of_ids(), epsilon=0.3)
+    model.compile(keras.optimizers.SGD(0.0), {"rating": "mse"})
+    before = model.get_weights()
+    model.fit({"item": IDS}, {"rating": TARGETS}, epochs=20, verbose=0)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_whole_table_moves_by_epsilon():
+    model = model_of_ids()
+    table, kernel, bias = (one.astype(np.float64) for one in model.get_weights())
+
+    def gradients(table):
+        error = (table[IDS] @ kernel + bias - TARGETS) / 2  # 2 / 4 rows
+        of_table = np.zeros_like(table)
+        np.add.at(of_table, IDS, error @ kernel.T)  # item 1 comes twice
+        return of_table, table[IDS].T @ error, error.sum(0)
+
+    here = gradients(table)
+    there = gradients(table + 0.7 * here[0] / np.sqrt((here[0] ** 2).sum()))
+    harder = AdversarialModel(model, epsilon=0.7)
+    harder.compile(keras.optimizers.SGD(0.1), {"rating": "mse"})
+    harder.fit({"item": IDS}, {"rating": TARGETS}, batch_size=4, verbose=0)
+    starts = (table, kernel, bias)
+    for weight, start, one, other in zip(model.get_weights(), starts, here, there, strict=True):
+        np.testing.assert_allclose(weight, start - 0.1 * (one + other), atol=1e-5)
+
+
 def test_without_epsilon_it_is_plain_training():
     plain, wrapped = model_of_ids(), model_of_ids()
     for trained in (plain, AdversarialModel(wrapped, 0.0)):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import tensorflow as tf
+from event_tables import events_of as timed_events
 
 from tfrec_fusion.data.events import Events
 from zoo.baselines import BASELINES
@@ -270,6 +271,64 @@ def test_past_items_count_half_after_a_half_life():
     assert PastItems.from_config(layer.get_config()).half_life == 2.0
 
 
+TIMED = [
+    *[(1, 3, 10), (1, 1, 20), (1, 2, 20), (1, 4, 30), (1, 3, 99)],  # item 3 comes again
+    *[(2, 5, 0), (2, 1, 6), (2, 4, 7)],
+    *[(4, 2, 1), (4, 5, 1), (4, 3, 9)],
+    *[(5, 4, 50), (5, 1, 60)],
+]
+
+
+def weights_by_hand(known: np.ndarray, l2: float) -> np.ndarray:
+    """`B` of EASE: each column is its own ridge regression on the other items."""
+    weights = np.zeros((known.shape[1],) * 2)
+    for item in range(known.shape[1]):
+        others = np.delete(np.arange(known.shape[1]), item)
+        x = known[:, others]
+        gram = x.T @ x + l2 * np.eye(len(others))
+        weights[others, item] = np.linalg.solve(gram, x.T @ known[:, item])
+    return weights
+
+
+@pytest.mark.parametrize("half_life", [0.0, 1.0, 3.0])
+def test_ease_scores_weight_the_past_but_its_weights_do_not(half_life):
+    known, decayed = np.zeros((2, 6, NUM_ITEMS))
+    for user, item, time in TIMED:  # in order of time: the last event of an item counts
+        later = sum(one == user and second > time for one, _, second in TIMED)
+        known[user, item] = 1
+        decayed[user, item] = 2 ** (-later / half_life) if half_life else 1
+    events = timed_events(TIMED, NUM_ITEMS)
+    model = EASE(l2=2.0, half_life=half_life).fit(events)
+    weights = weights_by_hand(known, l2=2.0)
+    np.testing.assert_allclose(model.similar(np.arange(NUM_ITEMS)), weights, atol=1e-6)
+    np.testing.assert_allclose(model.score(np.arange(6)), decayed @ weights, atol=1e-6)
+    later = timed_events([*TIMED, (3, 1, 70), (3, 2, 80), (5, 2, 90)], NUM_ITEMS)
+    decayed[3, [1, 2]] = 2 ** (-np.array([1, 0]) / half_life) if half_life else 1
+    decayed[5, [4, 1, 2]] = 2 ** (-np.array([2, 1, 0]) / half_life) if half_life else 1
+    graph = model.score_model(later)({"user_id": np.arange(6)})["scores"]
+    np.testing.assert_allclose(graph, decayed @ weights, atol=1e-6)
+
+
+def test_a_history_scores_as_the_user_who_has_it():
+    model = EASE(l2=2.0, half_life=1.5, kept=3).fit(timed_events(TIMED, NUM_ITEMS))
+    history = np.array([[0, 5, 1, 4], [0, 0, 4, 1]], np.int32)  # of users 2 and 5, no ties
+    scores = model.history_model()({"history": history})["scores"]
+    np.testing.assert_allclose(scores, model.score(np.array([2, 5])), atol=1e-6)
+
+
+def test_kept_weights_are_each_columns_largest_in_size():
+    events = random_events()
+    known = events.matrix().toarray()
+    weights = weights_by_hand(known, l2=0.5)
+    place = np.argsort(np.argsort(-np.abs(weights), axis=0), axis=0)
+    assert (weights[place < 2] < -0.1).any()
+    for kept in (1, 2):
+        few = np.where(place < kept, weights, 0)
+        model = EASE(l2=0.5, kept=kept).fit(events)
+        np.testing.assert_allclose(model.similar(np.arange(NUM_ITEMS)), few, atol=1e-5)
+        np.testing.assert_allclose(model.score(np.arange(NUM_USERS)), known @ few, atol=1e-5)
+
+
 def test_a_half_life_changes_whom_a_list_follows():
     model = EASE(l2=2.0, half_life=1.0).fit(random_events())
     graph = model.history_model()
@@ -317,7 +376,7 @@ def test_tfidf_by_hand():
     # Items 1 and 2 share one of two words; item 3 shares none; each word's weight is equal.
     texts = ["ship", "space ship", "ship love", "war robot"]  # that of index 0 does not count
     model = TFIDF().fit(events_of([(1, 1), (2, 1), (2, 2)], 3, 4), texts)
-    rare, common = math.log(5 / 2) + 1, math.log(5 / 3) + 1  # idf over four texts, one empty
+    rare, common = math.log(4 / 2) + 1, math.log(4 / 3) + 1  # idf over three texts, no OOV item
     cosine = common**2 / (rare**2 + common**2)
     assert model.similar(np.array([1]))[0] == pytest.approx([0, 1, cosine, 0], abs=1e-6)
     assert model.score(np.array([1]))[0] == pytest.approx([0, 1, cosine, 0], abs=1e-6)

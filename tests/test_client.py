@@ -258,11 +258,11 @@ def test_attempts_and_patience_are_bounded():
         (Retries(attempts=1), 20.0, 1),
     ):
         send, left = failing(99)
-        with pytest.raises(ServerUnavailable):
+        with pytest.raises(ServerUnavailable, match="UNAVAILABLE: nobody"):
             run(retries, send, timeout)
         assert len(left) == attempts
     send, left = failing(9, error=InvalidRequest("INVALID_ARGUMENT", "wrong"))
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest, match="INVALID_ARGUMENT: wrong"):
         run(Retries(), send, 20.0)
     assert len(left) == 1
 

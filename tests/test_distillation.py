@@ -75,8 +75,15 @@ def test_the_command_distils_from_a_file(presets, tmp_path):
         *("--batch-size", 16),
     )
     assert said["folder"] == str(tmp_path / "out")
-    assert -1 <= said["after"]["correlation"] <= 1
-    assert (tmp_path / "out" / "distillation.json").exists()
+    teacher, student = (
+        TextEncoder(str(preset), max_length=32).encode(split_texts(stories(200)).test)
+        for preset in (presets / "teacher", tmp_path / "out")
+    )
+    correlation, nearest = likeness_by_hand(teacher, student)
+    assert said["after"]["correlation"] == pytest.approx(correlation, abs=1e-3)
+    assert said["after"]["nearest"] == pytest.approx(nearest, abs=0.02)  # near ties may change
+    written = json.loads((tmp_path / "out" / "distillation.json").read_text())
+    assert said["after"] == written["after"]
 
 
 def test_a_batch_must_be_filled(tmp_path):
@@ -86,12 +93,27 @@ def test_a_batch_must_be_filled(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def likeness_by_hand(one, other):
+    """Spearman's correlation of the pairs' cosines, and the share of ten nearest in common."""
+    units = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (one, other)]
+    number = range(len(one))
+    pairs = [[rows[i] @ rows[j] for i in number for j in number if i < j] for rows in units]
+    ranks = [np.argsort(np.argsort(one)) for one in pairs]
+    shared = []
+    for i in number:
+        near = [sorted(set(number) - {i}, key=lambda j, r=rows: -(r[i] @ r[j])) for rows in units]
+        shared.append(len(set(near[0][:10]) & set(near[1][:10])) / 10)
+    return np.corrcoef(ranks)[0, 1], np.mean(shared)
+
+
 def test_likeness_by_hand():
     rows = np.random.default_rng(0).normal(size=(40, 5))
     turned = rows @ np.linalg.qr(np.random.default_rng(1).normal(size=(5, 5)))[0]
     same = likeness(rows, 3 * turned)
     assert same.correlation == pytest.approx(1)
     assert same.nearest == 1
-    other = likeness(rows, np.random.default_rng(2).normal(size=(40, 5)))
-    assert abs(other.correlation) < 0.2
-    assert other.nearest == pytest.approx(10 / 39, abs=0.1)
+    for seed in range(2, 5):
+        others = np.random.default_rng(seed).normal(size=(40, 5)) + 0.2 * seed * rows
+        found, (correlation, nearest) = likeness(rows, others), likeness_by_hand(rows, others)
+        assert found.correlation == pytest.approx(correlation, abs=1e-9)
+        assert found.nearest == pytest.approx(nearest, abs=1e-9)

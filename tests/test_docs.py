@@ -136,7 +136,7 @@ def test_a_false_command_import_link_is_noticed():
     shown = "```console\npython -m zoo train ease --data d --out r --epocs 3  # no\n```\n"
     assert "--epocs" in why_refused(commands(shown)[0])
     assert "teach" in why_refused(["teach"])
-    assert why_refused(["export", "runs/mine"]) is not None
+    assert why_refused(["export", "runs/mine"]) == "Missing option '--to'."
     assert missing_imports("from zoo.registry import nothing\nimport zoo\nzoo.load\nzoo.fly") == [
         ("zoo.registry", "nothing"),
         ("zoo", "fly"),

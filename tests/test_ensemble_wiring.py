@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from types import SimpleNamespace
 
 import keras
@@ -16,7 +17,7 @@ from tfrec_fusion.data.indexed import index_data, merge
 from tfrec_fusion.data.synthetic import generate
 from tfrec_fusion.training.checkpoint import Record, save_checkpoint
 from zoo.ensemble import Ensemble
-from zoo.ensembling import _before_refit, _chosen_weights, train_ensemble
+from zoo.ensembling import _chosen_weights, before_refit, train_ensemble
 from zoo.run import load_run
 from zoo.train import train
 from zoo.train_options import TrainOptions
@@ -143,6 +144,23 @@ def test_runs_of_another_split_are_refused(runs, tmp_path):
         train_ensemble([runs / "ease", tmp_path / "other"], tmp_path / "made")
 
 
+def test_runs_of_other_parts_are_refused(runs, tmp_path):
+    """The same tables, named as the same split, but divided otherwise."""
+    shutil.copytree(runs / "popularity", tmp_path / "other")
+    path = tmp_path / "other" / "events.npz"
+    with np.load(path) as arrays:
+        events = dict(arrays)
+    for column in ("user", "item", "rating", "timestamp"):
+        both = [events[f"{part}.{column}"] for part in ("train", "validation")]
+        events[f"train.{column}"], events[f"validation.{column}"] = (
+            np.concatenate([both[0], both[1][:1]]),
+            both[1][1:],
+        )
+    np.savez_compressed(path, **events)
+    with pytest.raises(ValueError, match="must have the same parts"):
+        train_ensemble([runs / "ease", tmp_path / "other"], tmp_path / "made")
+
+
 # Networks
 
 
@@ -167,10 +185,9 @@ def test_a_network_is_asked_as_it_was_before_its_refit(network):
     folder, first = network
     parts = {"train": DATA.train, "validation": DATA.validation}
     known = merge(*parts.values())
-    run = SimpleNamespace(
-        folder=folder, info={"model": "two_tower"}, parts=parts, known_at_test=known
-    )
-    found = _before_refit(run, DATA.train)(np.arange(len(DATA.users)))
+    info = {"model": "two_tower", "training": {}, "options": {}}
+    run = SimpleNamespace(folder=folder, info=info, parts=parts, known_at_test=known)
+    found = before_refit(run, DATA.train)(np.arange(len(DATA.users)))
     np.testing.assert_allclose(found, scores_of(first, DATA.train), rtol=1e-5, atol=1e-6)
     assert np.abs(found - scores_of(first, known)).max() > 1e-3  # histories tell the parts apart
 

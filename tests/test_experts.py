@@ -37,6 +37,63 @@ def test_a_mixture_by_hand():
     np.testing.assert_allclose(bottoms, [[[0.75 * 2 + 0.25 * 6], [4.0]]], rtol=1e-6)
 
 
+def drawn(layer):
+    rng = np.random.default_rng(1)
+    for weight in layer.weights:
+        weight.assign(rng.normal(size=weight.shape))
+    return layer
+
+
+def of_experts(experts, x):
+    """One expert and one layer after the other, `(batch, num_experts, units)`."""
+    found = []
+    for number in range(experts.num_experts):
+        hidden = x
+        for kernel, bias in zip(experts.kernels, experts.biases, strict=True):
+            hidden = np.maximum(hidden @ np.asarray(kernel)[number] + np.asarray(bias)[number], 0)
+        found.append(hidden)
+    return np.stack(found, axis=1)
+
+
+def of_gate(kernel, x):
+    share = np.exp(x @ np.asarray(kernel))
+    return share / share.sum(-1, keepdims=True)
+
+
+def test_each_task_gates_the_experts_they_share():
+    mixture = MMoE(num_tasks=2, num_experts=3, units=(4, 2))
+    mixture(X)
+    drawn(mixture)
+    experts = of_experts(mixture.experts, X)
+    bottoms, gates = mixture(X, return_gates=True)
+    for task in range(2):
+        gate = of_gate(np.asarray(mixture.gate.kernel)[:, task], X)
+        np.testing.assert_allclose(gates[:, task], gate, rtol=1e-5)
+        expected = sum(gate[:, [e]] * experts[:, e] for e in range(3))
+        np.testing.assert_allclose(bottoms[:, task], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_gate_weights_its_own_experts_then_the_shared_ones():
+    layer = PLE(num_tasks=2, num_shared=3, num_own=2, units=(4,), num_levels=3)
+    layer(X)
+    drawn(layer)
+    shared, inputs = X, [X, X]
+    for level in range(3):
+        of_shared = of_experts(layer.shared[level], shared)
+        own = [of_experts(layer.own[level][task], inputs[task]) for task in range(2)]
+        gates = [of_gate(layer.gates[level][task].kernel, inputs[task]) for task in range(2)]
+        if level < 2:  # experts of task 0, of task 1, then the shared ones
+            everyone = of_gate(layer.shared_gates[level].kernel, shared)
+            shared = np.einsum("be,beu->bu", everyone, np.concatenate([*own, of_shared], axis=1))
+        inputs = [
+            np.einsum("be,beu->bu", gates[task], np.concatenate([own[task], of_shared], axis=1))
+            for task in range(2)
+        ]
+    bottoms, received = layer(X, return_gates=True)
+    np.testing.assert_allclose(received, np.stack(gates, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(bottoms, np.stack(inputs, axis=1), rtol=1e-4, atol=1e-5)
+
+
 def test_an_experts_start_does_not_depend_on_how_many_there_are():
     spreads = []
     for number in (1, 32):

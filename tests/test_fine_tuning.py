@@ -1,17 +1,22 @@
 """Going on from a trained model with more users, items and events."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from command_line import answer, run
 from keras import ops
 
 import zoo
 from tfrec_fusion.data.indexed import index_data
+from tfrec_fusion.data.split import SPLITS
 from tfrec_fusion.data.synthetic import generate
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.training.carry_over import carry_over
 from zoo.fine_tuning import fine_tune, grown_tables
+from zoo.run import load_run
 from zoo.train import train
 from zoo.train_options import TrainOptions
 
@@ -56,20 +61,17 @@ def test_known_ids_keep_their_rows_and_new_ones_come_after(bases):
     assert data.item_column("title")[: len(start.items)].tolist() == start.titles.tolist()
 
 
-def test_weights_and_slots_are_carried_over_row_by_row():
+@pytest.mark.parametrize("compiled", [True, False])
+def test_weights_are_carried_over_row_by_row(compiled):
     keras.utils.set_random_seed(0)
     small, large = (
         zoo.build("two_tower", num_users=users, num_items=items, dim=4, query="user_id")
         for users, items in ((5, 7), (8, 7))
     )
-    grown = [(5, 8), (7, 7)]
-    for model in (small, large):
-        model.compile("adam", "mse")
-        model.optimizer.build(model.trainable_variables)
-    for number, slot in enumerate(small.optimizer.variables[2:]):
-        slot.assign(np.full(slot.shape, number + 1.0))
+    if compiled:
+        large.compile("adam", "mse")
     before = [ops.convert_to_numpy(one) for one in large.weights]
-    rows = carry_over(small, large, grown)
+    rows = carry_over(small, large, [(5, 8), (7, 7)])
     assert [row.weight for row in rows] == [one.path for one in large.weights]
     for old, was, now, row in zip(small.weights, before, large.weights, rows, strict=True):
         kept = tuple(slice(0, size) for size in old.shape)
@@ -77,16 +79,8 @@ def test_weights_and_slots_are_carried_over_row_by_row():
         rest = np.ones(now.shape, bool)
         rest[kept] = False
         np.testing.assert_array_equal(ops.convert_to_numpy(now)[rest], was[rest])
-        assert (row.kept, row.new) == (np.size(old), rest.sum())
-    table = next(row for row in rows if row.new)
-    assert table.slots and table.shape[0] == 8
-    for number, slot in enumerate(large.optimizer.variables[2:]):
-        values = ops.convert_to_numpy(slot)
-        assert (
-            values.reshape(-1)[: small.optimizer.variables[number + 2].shape.num_elements()]
-            == number + 1
-        ).all()
-    assert int(large.optimizer.iterations) == 0
+        assert (row.kept, row.new, row.shape) == (np.size(old), rest.sum(), tuple(now.shape))
+    assert [row.new for row in rows if row.new] == [3 * 4]
 
 
 def test_models_that_differ_by_more_are_refused():
@@ -103,7 +97,7 @@ def test_models_that_differ_by_more_are_refused():
 def test_it_serves_old_and_new_users(bases, tmp_path):
     said = []
     made = fine_tune(bases["two_tower"], MINE, tmp_path / "run", options=QUICK, say=said.append)
-    assert any("carried over with their optimizer slots" in line for line in said)
+    assert any("values carried over" in line for line in said)
     assert sum(row["new"] for row in made.info["carried"]) > 0
     assert made.info["start"] == "two_tower"
     assert made.info["data"]["name"] == "base and mine"
@@ -116,6 +110,238 @@ def test_it_serves_old_and_new_users(bases, tmp_path):
     again = fine_tune(bases["ease"], MINE, tmp_path / "ease")
     anew = zoo.build("ease").fit(index_data(grown_tables(bases["ease"], MINE)).train)
     assert len(again.items) == len(made.items) == anew.score(np.array([1])).shape[1]
+
+
+def pairs_of(run, *parts):
+    """User and item ids of the events of some parts."""
+    events = [run.parts[part] for part in parts]
+    return {
+        pair
+        for part in events
+        for pair in zip(run.users.id_of(part.user), run.items.id_of(part.item), strict=True)
+    }
+
+
+def frame_pairs(frame):
+    return set(zip(frame["user_id"], frame["item_id"], strict=True))
+
+
+def scenario(name):
+    """What a start is trained on, and what comes later: 40 users, 24 items."""
+    events, items = WHOLE.interactions, WHOLE.items
+    by_user = events.groupby("user_id")
+    position, size = by_user.cumcount(), by_user["item_id"].transform("size")
+    if name == "users and items are new":
+        return BASE, MINE
+    if name == "old users go on":
+        late = position >= 0.7 * size
+    elif name == "older history is imported":
+        late = position < 0.4 * size
+    else:  # every other event is missing; without timestamps in the last scenario
+        late = position % 2 == 1
+    if name == "no timestamps":
+        events = events.drop(columns="timestamp")
+    return RecData(events[~late], items, name="base"), RecData(events[late], items, name="mine")
+
+
+SCENARIOS = (
+    *("users and items are new", "old users go on", "older history is imported"),
+    *("gaps are filled", "no timestamps"),
+)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_nothing_that_the_start_learned_from_is_held_out(name, split, tmp_path):
+    base, mine = scenario(name)
+    start = train("popularity", base, tmp_path / "start", options=TrainOptions(split=split))
+    tuned = fine_tune(start, mine, tmp_path / "tuned")
+    learned = pairs_of(start, "train", "validation")
+    heldout = pairs_of(tuned, "validation", "test")
+    assert heldout and not learned & heldout
+    assert learned <= pairs_of(tuned, "train")
+    if split == "cold_item":
+        seen = {item for _, item in learned | pairs_of(tuned, "train")}
+        assert not seen & {item for _, item in heldout}
+    everything = frame_pairs(base.interactions) | frame_pairs(mine.interactions)
+    assert pairs_of(tuned, "train", "validation", "test") == everything
+    assert sum(map(len, tuned.parts.values())) == len(everything)
+    assert len(tuned.parts["test"]) and len(tuned.parts["validation"])
+
+
+def test_a_fresh_split_would_hold_out_what_the_start_learned_from(tmp_path):
+    for name in ("older history is imported", "gaps are filled", "no timestamps"):
+        base, mine = scenario(name)
+        start = train("popularity", base, tmp_path / name)
+        fresh = SPLITS["temporal"](grown_tables(start, mine))
+        learned = pairs_of(start, "train", "validation")
+        assert learned & frame_pairs(fresh.test) and learned & frame_pairs(fresh.validation), name
+
+
+def test_users_without_new_events_keep_their_test_part(tmp_path):
+    start = train("popularity", BASE, tmp_path / "start")
+    few = MINE.interactions[MINE.interactions["user_id"].isin(NEW_USERS)]
+    tuned = fine_tune(start, RecData(few, MINE.items, name="mine"), tmp_path / "tuned")
+    of_old = {pair for pair in pairs_of(tuned, "test") if pair[0] not in NEW_USERS}
+    assert of_old == pairs_of(start, "test")
+
+
+def test_what_stays_in_training_is_counted(tmp_path):
+    base, mine = scenario("older history is imported")
+    start = train("popularity", base, tmp_path / "start")
+    tuned = fine_tune(start, mine, tmp_path / "tuned")
+    learned = pairs_of(start, "train", "validation")
+    whole = RecData(WHOLE.interactions, WHOLE.items)
+    late = frame_pairs(SPLITS["temporal"](whole).test)
+    expected = f"{len(late & learned)} of {len(late)} test events stay in training"
+    assert expected in tuned.info["data"]["split"]
+    assert pairs_of(tuned, "test") == late - learned
+
+
+def test_a_repeated_purchase_of_a_learned_pair_is_no_test_event(tmp_path):
+    start = train("popularity", BASE, tmp_path / "start")
+    old = BASE.interactions.groupby("user_id").head(1)
+    again = old.assign(timestamp=old["timestamp"] + 10**8)
+    tuned = fine_tune(start, RecData(again, BASE.items, name="again"), tmp_path / "tuned")
+    assert not pairs_of(tuned, "validation", "test") & frame_pairs(again)
+    assert sum(map(len, tuned.parts.values())) == len(BASE.interactions) + len(again)
+
+
+@pytest.mark.parametrize("columns", [("rating", "timestamp"), ("rating",), ()])
+def test_a_full_export_adds_what_is_new_alone(columns, tmp_path):
+    kept = ["user_id", "item_id", *columns]
+    base = RecData(BASE.interactions[kept], BASE.items, name="base")
+    full = RecData(WHOLE.interactions[kept].iloc[::-1], WHOLE.items, name="mine")
+    mine = RecData(MINE.interactions[kept], MINE.items, name="mine")
+    start, lines = train("popularity", base, tmp_path / "start"), []
+    union = grown_tables(start, full, lines.append)
+    assert lines == [f"{len(base.interactions)} of {len(WHOLE.interactions)} events of mine are "
+                     "the model's own: dropped"]  # fmt: skip
+    assert len(union.interactions) == len(WHOLE.interactions)
+    assert not union.interactions.duplicated().any()
+    from_full, from_mine = (
+        fine_tune(start, one, tmp_path / name) for name, one in (("full", full), ("new", mine))
+    )
+    assert from_full.info["test"] == from_mine.info["test"]
+    with pytest.raises(ValueError, match=r"All \d+ events of base are the model's own"):
+        fine_tune(start, base, tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_copies_are_counted_where_no_time_tells_events_apart(tmp_path):
+    kept = BASE.interactions[["user_id", "item_id"]]
+    twice = RecData(pd.concat([kept, kept[:5]]), BASE.items, name="base")
+    start = train("popularity", twice, tmp_path / "start")
+    more = RecData(pd.concat([kept, kept[:5], kept[:2]]), BASE.items, name="mine")
+    assert len(grown_tables(start, more).interactions) == len(kept) + 7
+
+
+def test_new_users_with_one_event_each_leave_nothing_to_validate_on(bases, tmp_path):
+    few = MINE.interactions[MINE.interactions["user_id"].isin(NEW_USERS)]
+    few = few[~few["item_id"].isin(NEW_ITEMS)].groupby("user_id").head(1)
+    lines = []
+    tuned = fine_tune(
+        bases["two_tower"],
+        RecData(few, MINE.items, name="mine"),
+        tmp_path / "run",
+        options=QUICK,
+        say=lines.append,
+    )
+    assert any("no event is left for validation, so all epochs are trained" in one for one in lines)
+    assert tuned.info["training"]["best_epoch"] == 2
+    assert tuned.info["training"]["validation"] == {}
+    assert pairs_of(tuned, "test") == pairs_of(bases["two_tower"], "test") | frame_pairs(few)
+
+
+def genres(table):
+    labels = table["genres"].str.split("|").map(set)
+    return dict(zip(table["item_id"], labels, strict=True))
+
+
+def read_genres(run):
+    """What the model reads of each item, by the labels that are kept with the run."""
+    features = ops.convert_to_numpy(run.model.get_layer("items").features)
+    return {
+        item: {run.features.labels[number][1] for number in np.flatnonzero(row)}
+        for item, row in zip(run.items.ids[1:], features[1:], strict=True)
+    }
+
+
+def test_labels_of_new_items_land_in_their_own_columns(tmp_path):
+    items = WHOLE.items
+    old = items[~items["item_id"].isin(NEW_ITEMS)].assign(genres="Drama|War")
+    old.loc[old.index[::2], "genres"] = "Drama"
+    # As many labels as before, and other ones: nothing but their order tells them apart.
+    new = items[items["item_id"].isin(NEW_ITEMS)].assign(genres="Action")
+    new.loc[new.index[:1], "genres"] = "War|Action"
+    late = MINE.interactions
+    start = train(
+        "two_tower",
+        RecData(BASE.interactions, old, name="base"),
+        tmp_path / "start",
+        options=replace(QUICK, epochs=1, refit=False, item_features=("genres",)),
+        hyperparameters={"dim": 4},
+    )
+    assert read_genres(start) == genres(old)
+    mine = RecData(late[late["item_id"].isin(NEW_ITEMS)], new, name="mine")
+    tuned = fine_tune(start, mine, tmp_path / "run", options=replace(QUICK, refit=False))
+    assert read_genres(tuned) == genres(old) | genres(new)
+    assert tuned.features.labels == (("genres", "Drama"), ("genres", "War"), ("genres", "Action"))
+    kernel = next(row for row in tuned.info["carried"] if row["weight"].endswith("kernel"))
+    assert (kernel["kept"], kernel["new"]) == (2 * 4, 4)
+    without = RecData(mine.interactions, new.drop(columns="genres"), name="mine")
+    with pytest.raises(ValueError, match="The items of mine lack `genres`, which the model reads"):
+        fine_tune(start, without, tmp_path / "refused")
+    (start.folder / "item_features.json").unlink()
+    with pytest.raises(ValueError, match="keeps no labels of its items"):
+        fine_tune(load_run(start.folder), mine, tmp_path / "refused")
+
+
+@pytest.mark.parametrize("kind", ["uncompiled", "saved and loaded"])
+def test_it_continues_from_any_model(kind, bases, tmp_path):
+    start = bases["two_tower"]
+    if kind == "uncompiled":
+        model = type(start.model).from_config(start.model.get_config())
+        model.set_weights(start.model.get_weights())
+    else:
+        model = keras.saving.load_model(start.folder / "model.keras")
+    once = replace(QUICK, epochs=1)
+    made = [
+        fine_tune(replace(start, model=one), MINE, tmp_path / name, options=once).model
+        for name, one in (("other", model), ("fresh", start.model))
+    ]
+    for one, other in zip(*(model.get_weights() for model in made), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_old_and_new_rows_start_with_steps_of_the_learning_rate():
+    def model(rows):
+        x = keras.Input((), dtype="int32")
+        return keras.Model(x, keras.layers.Embedding(rows, 1)(x))
+
+    def steps(one, ids, number):
+        """Sizes of the steps of each row down a loss with a constant slope."""
+        one.compile(keras.optimizers.Adam(0.01), lambda y, x: y * x)
+        table, found = one.weights[0], []
+        for _ in range(number):
+            before = ops.convert_to_numpy(table)
+            one.train_on_batch(ids, np.ones((len(ids), 1)))
+            found.append(before - ops.convert_to_numpy(table))
+        return np.array(found)[..., 0] / 0.01
+
+    small, large = model(2), model(3)
+    steps(small, np.arange(2), 50)
+    carry_over(small, large, [(2, 3)])
+    assert steps(large, np.arange(3), 8) == pytest.approx(np.ones((8, 3)), rel=1e-3)
+
+
+def test_what_auto_stood_for_stays_when_the_catalog_grows(bases, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.two_tower.LARGEST_SOFTMAX", len(bases["two_tower"].items))
+    tuned = fine_tune(
+        bases["two_tower"], MINE, tmp_path / "run", options=replace(QUICK, epochs=1, refit=False)
+    )
+    assert tuned.model.config.negatives == "catalogue"
+    assert len(tuned.items) > len(bases["two_tower"].items)
 
 
 def test_the_command_goes_on_from_a_run(bases, tmp_path):

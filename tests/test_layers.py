@@ -339,6 +339,81 @@ def test_attention_by_hand():
     assert out.numpy().ravel().tolist() == pytest.approx([4.0, 0.25 * 4 + 0.75 * 8])
 
 
+def softmax(logits):
+    share = np.exp(logits - logits.max(-1, keepdims=True))
+    return share / share.sum(-1, keepdims=True)
+
+
+def test_two_heads_attend_each_for_itself():
+    dim, heads, steps, distances = 6, 2, 5, 3
+    layer = CausalAttention(dim, num_heads=heads, max_distance=distances)
+    x, valid = vectors(2, steps, dim), np.ones((2, steps), bool)
+    valid[0, :2] = False  # no item yet
+    valid[1, 2] = False
+    layer(x, valid)
+    randomised(layer)
+    into, of_into, out, of_out = (
+        np.asarray(one)
+        for part in (layer.project_in, layer.project_out)
+        for one in (part.kernel, part.bias)
+    )
+    bias = np.array([[0.5, -1.0, 0.2], [-0.8, 1.5, 0.9]])  # of each head, at distance 0, 1, 2
+    layer.distance_bias.assign(bias)
+    q, k, v = np.split(x @ into + of_into, 3, axis=-1)
+    expected = np.zeros((2, steps, dim))
+    for row in range(2):
+        for head in range(heads):
+            own = slice(head * dim // heads, (head + 1) * dim // heads)
+            for at in range(steps):
+                seen = [past for past in range(at + 1) if valid[row, past]]
+                if not seen:
+                    continue
+                logits = np.array(
+                    [
+                        q[row, at, own] @ k[row, past, own] / np.sqrt(dim / heads)
+                        + bias[head, min(at - past, distances - 1)]
+                        for past in seen
+                    ]
+                )
+                expected[row, at, own] = softmax(logits) @ v[row, seen, own]
+    np.testing.assert_allclose(layer(x, valid), expected @ out + of_out, atol=1e-5)
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_catalog_logits_by_hand(use_bias):
+    query, items = vectors(2, 3, 4), vectors(6, 4)
+    takes_part = np.array([1, 1, 0, 1, 0, 1], bool)
+    bias, boost = np.arange(6) * takes_part, np.array([9, 9, 0.5, 9, -2, 9])
+    layer = CatalogueLogits(6, temperature=0.25, use_bias=use_bias)
+    partial = CatalogueLogits(6, temperature=0.25, use_bias=use_bias, partial=True)
+    if use_bias:
+        layer.bias.assign(bias)
+        partial.bias.assign(bias)
+    logits = 4 * np.einsum("bsd,id->bsi", query, items) + use_bias * bias
+    for training in (True, False, None):
+        np.testing.assert_allclose(layer(query, items, training=training), logits, atol=1e-4)
+        np.testing.assert_allclose(partial(query, items, training=training), logits, atol=1e-4)
+    partial.set_candidates(takes_part, boost, stretch=1.5)
+    trained = np.asarray(partial(query, items, training=True))
+    np.testing.assert_allclose(trained[..., takes_part], logits[..., takes_part], atol=1e-4)
+    assert trained[..., ~takes_part].max() < -1e8
+    expected = np.where(takes_part, logits, 1.5 * logits + boost)
+    for training in (False, None):
+        np.testing.assert_allclose(partial(query, items, training=training), expected, atol=1e-4)
+
+
+def test_in_batch_logits_correct_for_rare_candidates_too():
+    query, candidate, ids = vectors(4, 3), vectors(4, 3), np.array([5, 2, 5, 8])
+    probability = np.array([1e-6, 0.3, 1e-6, 2e-3], np.float32)
+    logits = query @ candidate.T / 0.2 - np.log(probability)
+    same = ids[:, None] == ids[None, :]
+    expected = np.where(same, -1e9, logits)
+    received = np.asarray(InBatchLogits(temperature=0.2)(query, candidate, ids, probability))
+    np.testing.assert_allclose(received[:, 0], np.diag(logits), rtol=1e-5)
+    np.testing.assert_allclose(received[:, 1:][~same], expected[~same], rtol=1e-5)
+    assert received[:, 1:][same].max() < -1e8
+
+
 def test_in_batch_logits_by_hand():
     query = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     candidate = np.array([[2.0, 0.0], [0.0, 3.0], [2.0, 0.0]])

@@ -11,6 +11,7 @@ import time
 import grpc
 import pytest
 from tensorflow_serving.apis import predict_pb2
+from waiting import wait_for, wait_for_requests
 
 from tfrec_fusion.serving.client import Client, ServerUnavailable
 from tfrec_fusion.serving.local.failures import ServingError, graph_message
@@ -46,12 +47,11 @@ def post(server, body, path="/v1/models/wishes:predict"):
     return answer
 
 
-def raw(server, *parts, pause=0.0):
+def raw(server, *parts):
     """What the server says to these bytes, until it closes the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         for part in parts:
             connection.sendall(part)
-            time.sleep(pause)
         received = b""
         while chunk := connection.recv(65536):
             received += chunk
@@ -123,30 +123,35 @@ def test_what_is_no_http_is_refused(strict, nonsense):
 
 def test_too_many_connections_are_refused(strict):
     idle = [socket.create_connection(("127.0.0.1", strict.port), timeout=5) for _ in range(6)]
-    time.sleep(0.1)
-    status, error = raw(strict)
+    status, error = raw(strict)  # accepted after the others, which came before it
     for one in idle:
         one.close()
     assert (status, error) == (503, "The server has too many connections. Try again later.")
-    time.sleep(0.1)
-    assert post(strict, {"signature_name": "echo", "inputs": ["x"]})[0] == 200
+
+    def answers():
+        try:
+            return post(strict, {"signature_name": "echo", "inputs": ["x"]})[0] == 200
+        except ConnectionError:  # refused before it was read
+            return False
+
+    wait_for(answers, "an answer once the idle connections are closed", seconds=10)
 
 
 def test_a_busy_server_says_so_and_recovers(strict):
     answers = []
     threads = [
-        threading.Thread(target=lambda: answers.append(post(strict, SLOW))) for _ in range(4)
+        threading.Thread(target=lambda: answers.append(post(strict, SLOW))) for _ in range(2)
     ]
     for thread in threads:
         thread.start()
-        time.sleep(0.1)  # one runs, one waits, two are too many
+    wait_for_requests(strict.url, 2)  # one runs, one waits, two more are too many
+    busy = {"error": "The server is busy: 2 requests wait or run. Try again later."}
+    assert [post(strict, SLOW) for _ in range(2)] == [(503, busy)] * 2
     for thread in threads:
         thread.join()
-    assert sorted(status for status, _ in answers) == [200, 200, 503, 503]
-    errors = {answer["error"] for status, answer in answers if status == 503}
-    assert errors == {"The server is busy: 2 requests wait or run. Try again later."}
+    assert answers == [(200, {"outputs": [STEPS]})] * 2
     with Client(strict.url, "films") as client:
-        assert len(client.recommend("ann")) == 3
+        assert [one.item_id for one in client.recommend("ann")] == ["b", "c", "d"]
 
 
 def test_a_busy_server_says_so_over_grpc(strict):
@@ -168,7 +173,7 @@ def test_a_request_in_flight_is_answered_before_the_server_stops(served_folder):
     answers = []
     asking = threading.Thread(target=lambda: answers.append(post(server, SLOW)))
     asking.start()
-    time.sleep(0.3)
+    wait_for_requests(server.url, 1)
     assert not answers
     server.stop()
     asking.join()

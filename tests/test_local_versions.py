@@ -10,6 +10,7 @@ import pytest
 import serving_models
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
+from waiting import wait_for
 
 from tfrec_fusion.serving.client import Client, Retries
 from tfrec_fusion.serving.local.failures import ServingError
@@ -167,7 +168,7 @@ def test_a_request_keeps_the_version_it_began_with(tmp_path):
     with model.lease() as old:
         swap = threading.Thread(target=model.refresh)
         swap.start()
-        wait_for(lambda: "UNLOADING" in [one.state for one in model.statuses()])
+        wait_for(lambda: "UNLOADING" in [one.state for one in model.statuses()], "UNLOADING")
         assert (old.version, swap.is_alive()) == (1, True)
         with model.lease() as new:
             assert new.version == 2
@@ -277,26 +278,17 @@ def test_no_request_fails_while_versions_are_swapped_and_one_is_broken(tmp_path)
         broken = tmp_path / "films" / "3"
         for version in (2, 4):
             serving_models.export_films(tmp_path / "films", version, offset=version)
-            wait_for(lambda now=version: model.versions == [now])
-            wait_for(lambda now=version: 4.0 + now in answers[-20:])
+            wait_for(lambda now=version: model.versions == [now], f"version {version}")
+            wait_for(lambda now=version: 4.0 + now in answers[-20:], f"answers of {version}")
             if version == 2:
                 broken.mkdir()
                 (broken / "saved_model.pb").write_bytes(b"broken")
-                wait_for(lambda: model.statuses()[0].code == "INVALID_ARGUMENT")
+                wait_for(lambda: model.statuses()[0].code == "INVALID_ARGUMENT", "a refusal")
         stop.set()
         for thread in threads:
             thread.join()
     assert not failures
     assert sorted(set(answers)) == [4.0, 6.0, 8.0]  # version 1, 2 and 4, never the broken 3
-
-
-def wait_for(condition, seconds=30.0):
-    waited = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        waited.wait(0.02)
-    raise AssertionError("it did not come about in time")
 
 
 def test_a_versions_memory_is_given_back(tmp_path):

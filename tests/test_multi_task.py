@@ -5,6 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from scipy.special import log_softmax
+from sklearn.metrics import roc_auc_score
 from test_models import DATA, EVENTS, SIZES, TEXTS, built, with_tasks
 
 import zoo
@@ -73,16 +75,19 @@ def test_pairs_are_judged_alike_in_training_and_afterwards():
     np.testing.assert_allclose(trained["next_token"][:, 0], asked["next_token"], atol=1e-4)
 
 
-def test_words_of_a_review_teach_the_vectors_of_its_item():
-    model = model_of(tasks=("next_token",))
+def test_words_of_a_review_teach_its_item_and_what_was_read_before():
+    model = model_of(tasks=("next_token",), id_dropout=0.0)
     before = model.get_layer("items").embeddings.numpy()
     losses = recipe_for("multi_task", model.config).losses(model)
     model.compile(keras.optimizers.SGD(1.0), losses, loss_weights={"logits": 0, "next_token": 1})
     x, y, weight = batch_of(model)
-    model.train_on_batch(x, y, weight)
+    alone = np.zeros(weight["next_token"].shape, np.float32)
+    alone[0, 0] = 1  # of all reviews the first counts
+    model.train_on_batch(x, y, {**weight, "next_token": alone})
     moved = np.abs(model.get_layer("items").embeddings.numpy() - before).max(1) > 0
-    read = set(np.ravel(x["pair_item"])) | set(np.ravel(x["history"]))
-    assert moved.any() and set(np.flatnonzero(moved)) <= read
+    history = x["history"][0, : x["pair_step"][0, 0] + 1].numpy()
+    expected = {int(x["pair_item"][0, 0]), *history[history > 0].tolist()}
+    assert set(np.flatnonzero(moved)) == expected and 2 <= len(expected) < 7
 
 
 def test_gates_are_shares_of_the_experts():
@@ -102,10 +107,15 @@ def test_score_weights_weigh_behaviour_and_language():
         model.set_score_weights(behaviour, language)
         return np.asarray(model.score_model(EVENTS)({"user_id": users})["scores"])[:, 1:]
 
-    both, behaviour, language = scores(1, 1), scores(1, 0), scores(0, 1)
-    np.testing.assert_allclose(behaviour + language, both, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(scores(1, 2), behaviour + 2 * language, rtol=1e-4, atol=1e-5)
-    assert np.abs(behaviour).max() > 0 and np.abs(language).max() > 0
+    size, items = model.config.dim, model.item_vectors() / model.config.temperature
+    query = np.asarray(model.query_models(EVENTS)[0]({"user_id": users})["query"])
+    behaviour, language = (
+        query[:, part] @ items[1:, part].T for part in (slice(size), slice(size, None))
+    )
+    assert behaviour.std() > 0.1 and language.std() > 0.1
+    for weights in ((1, 1), (1, 0), (0, 1), (1, 2)):
+        expected = weights[0] * behaviour + weights[1] * language
+        np.testing.assert_allclose(scores(*weights), expected, rtol=1e-4, atol=1e-5)
     frozen = np.asarray(model.score_model(EVENTS, frozen=True)({"user_id": users})["scores"])
     np.testing.assert_allclose(frozen[:, 1:], scores(1, 2), rtol=1e-4, atol=1e-5)
 
@@ -121,11 +131,20 @@ def test_words_are_explained_by_the_score_as_it_is_weighed():
 
 def test_metrics_of_the_pairs_are_those_of_their_definitions():
     model = model_of()
-    found = pair_metrics(model, EVENTS, EVENTS, num_bootstrap=0)().metrics
+    texts = np.resize(np.array(["a good cable", "bad", ""], object), len(EVENTS))
+    judged = dataclasses.replace(EVENTS, text=texts)
+    found = pair_metrics(model, EVENTS, judged, num_bootstrap=0)().metrics
     biases = np.asarray(model.get_layer("biases")(EVENTS.user, EVENTS.item))
     assert found["rmse"] == pytest.approx(np.sqrt(np.mean((biases - EVENTS.rating) ** 2)), rel=1e-4)
-    assert 0 <= found["sentiment_auc"] <= 1
-    assert found["perplexity"] == pytest.approx(262, rel=0.2)  # nothing is learned yet
+    inputs = pair_inputs(model, EVENTS.user, EVENTS.item, texts)
+    said = {name: np.asarray(one) for name, one in model.pair_model(EVENTS)(inputs).items()}
+    auc = roc_auc_score(EVENTS.rating >= 4, said["sentiment"])
+    assert found["sentiment_auc"] == pytest.approx(auc, abs=1e-6)
+    tokens, numbers = inputs["review_token_ids"], inputs["review_num_tokens"]
+    nats = -log_softmax(said["next_token"].astype(float), axis=-1)
+    nats = np.take_along_axis(nats, tokens[..., None], axis=-1)[..., 0]
+    counted = np.arange(tokens.shape[1]) < numbers[:, None]
+    assert found["perplexity"] == pytest.approx(np.exp(nats[counted].mean()), rel=1e-4)
 
 
 TABLES = dataclasses.replace(

@@ -35,6 +35,16 @@ def test_dynamic_weights_by_hand():
     np.testing.assert_allclose(received, 2 * parts / parts.sum())
 
 
+@pytest.mark.parametrize("temperature", [0.5, 4.0])
+def test_a_temperature_divides_the_ratios(temperature):
+    # ratios 0.5, 2 and 1
+    received = dynamic_weights(
+        np.array([1.0, 4.0, 3.0]), np.array([2.0, 2.0, 3.0]), temperature=temperature
+    )
+    parts = [np.exp(ratio / temperature) for ratio in (0.5, 2.0, 1.0)]
+    np.testing.assert_allclose(received, [3 * part / sum(parts) for part in parts])
+
+
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=5))
 def test_dynamic_weights_sum_to_the_number_of_tasks(losses):
     last = np.array(losses)
@@ -49,6 +59,18 @@ def test_normalized_gradients_by_hand():
     moved = np.array([1 - 0.1 * 4, 1 + 0.1 * 2])
     received = normalized_gradients_step(weights, losses, first, norms, alpha=1.0, rate=0.1)
     np.testing.assert_allclose(received, moved * 2 / moved.sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rate", "moved"), [(0.01, [0.2 - 0.04, 1.7 - 0.02, 1.1 + 0.01]), (0.1, [1e-3, 1.5, 1.2])]
+)
+def test_normalized_gradients_weight_the_norms_and_keep_the_sum(rate, moved):
+    # Weighted norms 0.8, 3.4 and 1.1, mean 5.3 / 3; lags 0.5, 1 and 1.5, squared 0.25, 1 and 2.25:
+    # wanted 0.44, 1.77 and 3.98. Without the square, or the weights, a sign would differ.
+    weights, norms = np.array([[0.2, 1.7, 1.1], [4, 2, 1]], np.float32)
+    losses, first = np.array([[1, 4, 3], [1, 2, 1]], np.float32)
+    received = normalized_gradients_step(weights, losses, first, norms, alpha=2.0, rate=rate)
+    np.testing.assert_allclose(received, np.array(moved) * 3 / sum(moved), rtol=1e-5)
 
 
 def test_normalized_gradients_end_with_equal_norms():

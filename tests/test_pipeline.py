@@ -56,6 +56,72 @@ def test_epochs_differ_and_the_seed_repeats_the_series():
     assert not all(np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
 
 
+MANY = events_of([(user, item, 3 * item) for user in range(1, 6) for item in range(1, 9)])
+
+
+def rows_of(dataset):
+    """The events of an epoch, in its order; each is given as user and item."""
+    found = []
+    for x, *_ in dataset.as_numpy_iterator():
+        item = x["item_id"].reshape(len(x["user_id"]), -1)[:, 0]
+        found += zip(x["user_id"].tolist(), item.tolist(), strict=True)
+    return found
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: pointwise(MANY, negatives=0, batch_size=7, seed=seed),
+        lambda seed: pairs(MANY, batch_size=7, seed=seed),
+        lambda seed: candidates(MANY, negatives=2, history_length=3, batch_size=7, seed=seed),
+    ],
+    ids=["pointwise", "pairs", "candidates"],
+)
+def test_rows_come_once_an_epoch_in_another_order_each_time(make):
+    dataset, again = make(4), make(4)
+    epochs = [rows_of(dataset) for _ in range(3)]
+    every = sorted(zip(MANY.user.tolist(), MANY.item.tolist(), strict=True))
+    assert all(sorted(epoch) == every for epoch in epochs)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        stay = sum(map(tuple.__eq__, epochs[one], epochs[other]))
+        assert stay <= 6  # of 40 rows one stays on average
+    assert [rows_of(again) for _ in range(3)] == epochs
+    assert rows_of(make(5)) not in epochs
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda own: pointwise(own, negatives=6, batch_size=21),
+        lambda own: candidates(own, negatives=6, history_length=3, batch_size=3),
+    ],
+    ids=["pointwise", "candidates"],
+)
+def test_negatives_are_drawn_anew_each_epoch(make):
+    own = events_of([(1, item, item) for item in range(1, 9)])
+
+    def drawn(dataset):
+        batches = dataset.as_numpy_iterator()
+        return [x["item_id"].ravel()[label.ravel() == 0].tolist() for x, label in batches]
+
+    one, same = make(own), make(own)
+    first, second = drawn(one), drawn(one)
+    assert [drawn(same), drawn(same)] == [first, second]
+    assert len(first) == 3 and set().union(*first) == {9, 10, 11}
+    # A user alone has the same items to draw from wherever a row stands: only the draws differ.
+    assert not any(map(list.__eq__, first, second))
+    assert first[0] != first[1]  # nor are they those of the batch before
+
+
+def test_candidates_beside_a_positive_are_unknown_to_its_own_user():
+    events = events_of([(user, item, item) for user in range(1, 6) for item in (user, user + 5)])
+    known = events.matrix().toarray() > 0
+    for x, _ in candidates(events, negatives=20, history_length=3, batch_size=4):
+        user, item = x["user_id"].numpy(), x["item_id"].numpy()
+        assert known[user, item[:, 0]].all()
+        assert not known[user[:, None], item[:, 1:]].any()
+
+
 def test_known_events_beyond_the_positives_are_no_negatives():
     train = events_of([(1, 1, 0)], num_items=4)
     known = events_of([(1, 1, 0), (1, 3, 1)], num_items=4)

@@ -255,6 +255,20 @@ def test_intervals_hold_the_mean_and_are_reproducible():
     assert (high - low) / 2 == pytest.approx(1.96 * values.std() / math.sqrt(len(values)), rel=0.1)
 
 
+def test_intervals_are_quantiles_of_means_over_resampled_users():
+    generator = np.random.default_rng(6)
+    scores = generator.random((9, 12))
+    heldout = sp.csr_matrix(generator.random((9, 12)) < 0.4)
+    result = evaluate_ranking(
+        lambda users: scores[users], sp.csr_matrix((9, 12)), heldout, ks=(3,), num_bootstrap=50
+    )
+    counts = np.concatenate(list(resampled_counts(len(result.users), 50, seed=0)))
+    assert len(np.unique(result.per_user["ndcg@3"])) > 3
+    for name, values in result.per_user.items():
+        means = [np.repeat(values, drawn.astype(int)).mean() for drawn in counts]
+        assert result.intervals[name] == pytest.approx(np.quantile(means, [0.025, 0.975]))
+
+
 def test_no_bootstrap_no_intervals():
     assert ranked(num_bootstrap=0).intervals == {}
 

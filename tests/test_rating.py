@@ -32,6 +32,21 @@ def test_rating_intervals_hold_the_value():
     assert (high - low) / 2 == pytest.approx(1.96 / math.sqrt(2 * 500), rel=0.25)
 
 
+def test_rating_intervals_are_quantiles_over_resampled_events():
+    true, predicted = np.array([[4.0, 2, 5, 1, 3, 3, 5], [3.5, 3, 4, 2.5, 3, 1, 5]])
+    result = evaluate_rating(true, predicted, num_bootstrap=40, seed=3)
+    squares, sizes = [], []
+    for counts in np.concatenate(list(resampled_counts(7, 40, seed=3))):
+        drawn = np.repeat(predicted - true, counts.astype(int))
+        squares.append(math.sqrt(sum(drawn**2) / 7))
+        sizes.append(sum(abs(drawn)) / 7)
+    for name, replicates in (("rmse", sorted(squares)), ("mae", sorted(sizes))):
+        # 2.5% of 39 steps: 0.975 of the way from the first to the second, and from the last back
+        low = replicates[0] + 0.975 * (replicates[1] - replicates[0])
+        high = replicates[-1] - 0.975 * (replicates[-1] - replicates[-2])
+        assert result.intervals[name] == pytest.approx((low, high))
+
+
 def test_clicks_by_hand():
     # At 0.5 the predictions are 0 1 1 1: two hits, one false alarm, no miss.
     metrics = evaluate_clicks(LABELS, PROBABILITIES).metrics

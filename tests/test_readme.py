@@ -67,5 +67,5 @@ def test_every_model_is_named():
 
 def test_a_missing_measurement_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(readme_tables, "RESULTS", tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.csv"):
         readme_tables.markdown("nothing")

@@ -210,7 +210,7 @@ def test_bars_of_zero_negative_and_missing_values():
 def test_a_failed_page_leaves_the_old_one(tmp_path, monkeypatch):
     before = page(tmp_path)
     monkeypatch.setattr(page_module, "metric_bars", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
         page(tmp_path, title="New")
     assert (tmp_path / "report.html").read_text("utf-8") == before
 

@@ -26,7 +26,8 @@ def card(name="two_tower.toy", **changes):
         "scale": "",
         "options": OPTIONS,
         "hyperparameters": {"dim": 8},
-        "data": {"name": "toys"},
+        "data": {"name": "toys", "checksum": "sum of toys"},
+        "start": "",
         "command": f"python -m zoo train {name}",
     }
     return SimpleNamespace(**{**said, **changes})
@@ -82,6 +83,7 @@ def made(monkeypatch):
         "ensemble.toy": card("ensemble.toy", members=both, scale="ranks"),
     }
     monkeypatch.setattr(reproducing, "read_tables", read)
+    monkeypatch.setattr(reproducing, "checksum", lambda tables: "sum of toys")
     monkeypatch.setattr(reproducing, "train", train)
     monkeypatch.setattr(reproducing, "train_ensemble", combine)
     monkeypatch.setattr(reproducing, "card_of", cards.__getitem__)
@@ -112,3 +114,13 @@ def test_an_ensembles_members_are_trained_and_combined_on_the_cards_scale(made, 
     assert members == [tmp_path / "two_tower.toy-1", tmp_path / "ease.toy-1"]
     assert folder == tmp_path / "ensemble.toy-1" and scale == "ranks"
     assert command == "python -m zoo train ensemble.toy"
+
+
+def test_other_data_and_fine_tuned_models_are_refused(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(reproducing, "checksum", lambda tables: "another sum")
+    with pytest.raises(ValueError, match=r"toys must be the data of two_tower\.toy"):
+        reproduce("two_tower.toy", tmp_path)
+    monkeypatch.setattr(reproducing, "card_of", lambda name: card(start="two_tower"))
+    with pytest.raises(ValueError, match=r"was fine-tuned from a two_tower"):
+        reproduce("two_tower.toy", tmp_path)
+    assert not made.trained

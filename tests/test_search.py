@@ -41,8 +41,8 @@ def test_a_wish_finds_items_by_cosine_and_never_the_unseen_one():
 def test_taste_orders_the_whole_shortlist_by_reciprocal_ranks():
     liking = np.array([9, 0, 1, 2, 8, 3, 4, 5, 7])  # of items 0 to 8; i4 is liked best
     found = SEARCH.search("a wish", k=2, recommender=taste(liking), user_id="ann")
-    rank = {item: place for place, item in enumerate(np.argsort(-liking[1:], kind="stable") + 1)}
-    fused = {item: 1 / (60 + item - 1) + 1 / (60 + rank[item]) for item in range(1, 9)}
+    rank = {item: place for place, item in enumerate(np.argsort(-liking[1:], kind="stable") + 1, 1)}
+    fused = {item: 1 / (60 + item) + 1 / (60 + rank[item]) for item in range(1, 9)}
     best = sorted(fused, key=lambda item: -fused[item])[:2]
     assert best[0] == 4  # which is not among the two nearest
     assert found["item_id"].tolist() == [f"i{item}" for item in best]

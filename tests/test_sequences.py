@@ -79,6 +79,44 @@ def test_every_target_weighs_the_same_over_an_epoch():
     np.testing.assert_allclose(each.sum() / len(share), 1.0, rtol=1e-6)
 
 
+def test_windows_are_cut_from_the_end_by_hand():
+    events = events_of([(1, item, item) for item in range(1, 9)] + [(2, 9, 0), (2, 3, 1)])
+    found = {
+        (int(user), *history.tolist()): target.tolist()
+        for user, history, target, _ in windows(sequences(events, history_length=3))
+        if user
+    }
+    # User 1 has seven targets: 6 to 8, 3 to 5, and 2 alone, which is as long as user 2's only one.
+    expected = {(1, 5, 6, 7): [6, 7, 8], (1, 2, 3, 4): [3, 4, 5], (1, 1): [2], (2, 9): [3]}
+    assert found == expected
+
+
+def test_windows_come_once_an_epoch_in_another_order_each_time():
+    rows = [(user, item, item) for user in (1, 2, 3, 4, 5) for item in range(1, 10)]
+    dataset = sequences(events_of(rows), history_length=2, batch_size=2, seed=1)
+    epochs = [
+        [
+            (int(user), *target.tolist())
+            for user, _, target, weight in windows(dataset)
+            if any(weight)
+        ]
+        for _ in range(3)
+    ]
+    every = sorted((user, item, item + 1) for user in range(1, 6) for item in (2, 4, 6, 8))
+    assert all(sorted(epoch) == every for epoch in epochs)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert sum(map(tuple.__eq__, epochs[one], epochs[other])) <= 6  # of 20, one on average
+
+
+def test_batches_of_short_windows_come_among_the_others():
+    rows = [(user, item, item) for user in range(1, 6) for item in range(1, 10)]
+    dataset = sequences(events_of(rows), history_length=6, batch_size=1)
+    orders = [[target.shape[1] for _, target, _ in dataset] for _ in range(4)]
+    # A user's eight targets make windows of six and of two, these padded to three, two a batch.
+    assert all(sorted(order) == [3, 3, 3, 6, 6, 6, 6, 6] for order in orders)
+    assert len(set(map(tuple, orders))) > 1
+
+
 def test_the_seed_repeats_the_series():
     events = events_of([(user, item, 0) for user in (1, 2) for item in range(1, 9)])
     one, two = (sequences(events, history_length=4, batch_size=1, seed=3) for _ in range(2))

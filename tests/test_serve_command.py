@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import command_line
 import pytest
+from waiting import wait_for, wait_for_requests
 
 from tfrec_fusion.serving.client import Client
 
@@ -58,7 +58,7 @@ def test_it_says_where_it_listens_and_ends_when_asked(served_folder):
         assert client.score("ann", ["b"]) == [4.0]
     asking = threading.Thread(target=ask_slowly)
     asking.start()
-    time.sleep(0.5)
+    wait_for_requests(told["rest"], 1)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     asking.join()
@@ -76,12 +76,14 @@ def test_it_can_wait_for_the_first_model(tmp_path, served_folder):
     assert process.stdout.readline() == "No models yet: they are served as they are exported.\n"
     os.symlink(served_folder / "films", tmp_path / "films")
     with Client(url, "films") as client:
-        for _ in range(100):
+
+        def served():
             try:
-                found = client.recommend("ann")
-                break
-            except LookupError:
-                time.sleep(0.1)
-        assert [one.item_id for one in found] == ["b", "c", "d"]
+                return client.status()[0].state == "AVAILABLE"
+            except LookupError:  # not seen yet
+                return False
+
+        wait_for(served, "the first model")
+        assert [one.item_id for one in client.recommend("ann")] == ["b", "c", "d"]
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 0

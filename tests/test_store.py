@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import wait_for
 
 from tfrec_fusion.text import segments, store
 from tfrec_fusion.text.store import TextStore
@@ -176,7 +177,7 @@ def test_what_was_finished_stays_when_the_encoder_fails(tmp_path):
         return vectors
 
     texts = ["xxxx", "xxx", "xx", "x"]
-    with pytest.raises(MemoryError):
+    with pytest.raises(MemoryError, match="no more"):
         TextStore(tmp_path, texts_per_segment=2).encode(Encoder(spoil=fail_on_short), texts)
     encoder = Encoder()
     TextStore(tmp_path).encode(encoder, texts)
@@ -221,9 +222,7 @@ def encoding_process(folder, first=0, last=400, pause=0.01):
 @pytest.mark.parametrize("num_segments", [1, 6])
 def test_kill_in_the_middle_of_encoding(tmp_path, num_segments):
     process = encoding_process(tmp_path)
-    deadline = time.monotonic() + 60
-    while len(files(tmp_path)) < num_segments and time.monotonic() < deadline:
-        time.sleep(0.001)
+    wait_for(lambda: len(files(tmp_path)) >= num_segments, f"{num_segments} segments", seconds=60)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     finished = 2 * len(files(tmp_path))

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import answer, run
+from reference_run import assert_measured
 
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.tables import from_frames
+from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.text.encoder import TextEncoder
 from zoo.run import BrokenRun, load_run
 from zoo.semantic_search import SemanticSearch
 from zoo.user_words import user_words
@@ -73,8 +76,9 @@ def hybrid(folder, preset, tmp_path_factory):
 
 
 def test_a_hybrid_trains_answers_and_exports(hybrid, tables, tmp_path):
-    again, info = answer("evaluate", hybrid), json.loads((hybrid / "run.json").read_text())
-    assert again["test"]["ndcg@10"] == pytest.approx(info["test"]["ndcg@10"], abs=1e-6)
+    info = json.loads((hybrid / "run.json").read_text())
+    for said in (info, answer("evaluate", hybrid)):
+        assert_measured(said["test"], hybrid, tables.interactions)
     assert load_run(hybrid).model.config.user_text_dim == 16  # users' own words were read
     items = answer("recommend", hybrid, "--user-id", "u1", "-k", 4)["items"]
     known = set(tables.interactions.query("user_id == 'u1'")["item_id"])
@@ -143,22 +147,41 @@ def test_a_recommendation_is_explained(hybrid, tmp_path):
     assert "'-k': 0 is not" in run("explain", hybrid, "--user-id", "u1", "-k", 0, code=2).stderr
 
 
-def test_new_items_are_lifted_on_request(folder, preset, tmp_path):
+def test_new_items_are_lifted_on_request(tables, folder, preset, tmp_path):
     arguments = ["--split", "cold_item", "--offer-new-items", "--text-preset", preset, *SMALL]
     run("train", "gpt2_hybrid", "--data", folder, "--out", tmp_path / "run", *arguments)
-    head = load_run(tmp_path / "run").model.get_layer("logits")
-    assert np.any(head.boost) and 0 < float(np.sum(head.takes_part)) < 24
+    loaded = load_run(tmp_path / "run")
+    events, head = loaded.parts["train"], loaded.model.get_layer("logits")
+    new = ~np.isin(np.arange(25), events.item)
+    assert new[1:].sum() == 24 - 17  # the others are of the train part: 24 less 5 and 2
+    np.testing.assert_array_equal(head.takes_part, ~new)
+    assert np.any(head.boost)
 
 
-def test_search_finds_meaning_and_a_user_orders_it(hybrid, folder, preset):
+def test_search_finds_meaning_and_a_user_orders_it(hybrid, tables, folder, preset):
     asked = ["robot love", "--data", folder, "--text-preset", preset, "-k", 8]
     found = answer("search", *asked)["items"]
     assert [item["score"] for item in found] == sorted((i["score"] for i in found), reverse=True)
-    assert found[0]["title"].startswith("Film i")
-    assert run("search", *asked).stdout.count("Film") == 8
+    encoder = TextEncoder(str(preset), max_length=64)
+    query, *texts = encoder.encode(["robot love", *tables.items["text"]])
+    cosine = np.stack(texts) @ query / np.linalg.norm(texts, axis=1) / np.linalg.norm(query)
+    items = tables.items.assign(score=cosine).sort_values("score", ascending=False)
+    assert [item["score"] for item in found] == pytest.approx(items["score"][:8].tolist(), abs=1e-5)
+    titles = tables.items.set_index("item_id")["title"]
+    assert all(item["title"] == titles[item["item_id"]] for item in found)
+    lines = run("search", *asked).stdout.splitlines()
+    shown = enumerate(found, 1)
+    assert lines == [
+        f"{n:3}. {item['title']}  [{item['item_id']}]  {item['score']:.3f}" for n, item in shown
+    ]
     of_run = ["search", "robot love", "--run", hybrid, "--text-preset", preset, "-k", 24]
     plain, ordered = answer(*of_run)["items"], answer(*of_run, "--user-id", "u1")["items"]
-    assert {i["item_id"] for i in plain} == {i["item_id"] for i in ordered}
+    # Reciprocal ranks by meaning and by the user's scores, both from 1, with 60 added to both.
+    recommender, meaning = load_run(hybrid).recommender, [item["item_id"] for item in plain]
+    scores = recommender.score(recommender.users.index(["u1"]))[0]
+    taste = sorted(meaning, key=lambda one: -scores[recommender.items.index([one])[0]])
+    fused = {one: 1 / (61 + meaning.index(one)) + 1 / (61 + taste.index(one)) for one in meaning}
+    assert [i["item_id"] for i in ordered] == sorted(fused, key=lambda one: -fused[one])
     assert [i["item_id"] for i in plain] != [i["item_id"] for i in ordered]
 
 
@@ -192,6 +215,26 @@ def test_search_orders_by_cosine_and_leaves_out_what_has_no_text():
     found = index.search("a", k=3)
     assert found["item_id"].tolist()[:2] == ["y", "x"]
     assert found["score"].tolist()[:2] == pytest.approx([2 / 5**0.5, 0.5**0.5])
+
+
+def test_meaning_and_taste_are_fused_by_reciprocal_ranks_from_one():
+    ids = np.array(["", "x", "z", "y", "w"], object)
+    texts = ["", "aaaa", "aaab", "aabb", "abbb"]
+    index = SemanticSearch.over(ids, ids, texts, _Letters())
+    taste = {"x": 1.0, "z": 3.0, "y": 4.0, "w": 2.0}
+
+    class Taste:
+        items, users = Vocabulary(ids[1:]), Vocabulary(["u"])
+
+        def score(self, user):
+            return np.array([[0.0, *(taste[one] for one in ids[1:])]], np.float32)
+
+    found = index.search("a", k=4, recommender=Taste(), user_id="u")
+    by_meaning, by_taste = {"x": 1, "z": 2, "y": 3, "w": 4}, {"y": 1, "z": 2, "w": 3, "x": 4}
+    fused = {one: 1 / (60 + by_meaning[one]) + 1 / (60 + by_taste[one]) for one in by_meaning}
+    assert found["item_id"].tolist() == sorted(fused, key=fused.get, reverse=True)
+    scores = index._fused(np.array([1, 2, 3, 4]), Taste(), "u")
+    assert scores == pytest.approx([fused[one] for one in ids[1:]], abs=1e-12)
 
 
 def test_interests_come_from_what_is_liked_where_nothing_was_written(tables):

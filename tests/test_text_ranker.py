@@ -103,7 +103,15 @@ def test_an_ngram_bag_knows_order_but_not_padding():
     padded = bag(np.array([[5, 6, 7, 1, 2]]), np.array([3]))
     swapped = bag(np.array([[7, 6, 5]]), np.array([3]))
     np.testing.assert_allclose(one, padded, rtol=1e-6)
-    assert np.abs(np.asarray(one - swapped)).max() > 0.01
+
+    def bucket(*tokens):
+        factors = (1_640_531_527, 1_367_130_551)
+        return sum((token + 1) * by for token, by in zip(tokens, factors, strict=False)) % 1000
+
+    vectors, words = np.asarray(bag.vectors), [bucket(5), bucket(6), bucket(7)]
+    for found, pairs in ((one, [(5, 6), (6, 7)]), (swapped, [(7, 6), (6, 5)])):
+        rows = vectors[words + [bucket(*pair) for pair in pairs]]
+        np.testing.assert_allclose(found[0], rows.sum(0) / 5**0.5, rtol=1e-5)
 
 
 def test_joined_texts_by_hand():
@@ -157,7 +165,7 @@ def test_inputs_and_output_are_named(variant):
 def test_it_overfits_a_batch(chosen):
     cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
     logits = overfitted(built(chosen), LABELS, cross_entropy)
-    assert np.log1p(np.exp(np.where(LABELS == 1, -logits, logits))).mean() < 0.35
+    assert np.log1p(np.exp(np.where(LABELS == 1, -logits, logits))).mean() < 0.1  # 0.69 by chance
 
 
 def test_a_rating_is_an_output_of_its_own():
@@ -165,7 +173,7 @@ def test_a_rating_is_an_output_of_its_own():
     ratings = (1 + np.arange(BATCH) % 5).astype(np.float32)
     assert list(model.output) == ["rating"]
     predicted = overfitted(model, ratings, "mse")
-    assert np.abs(predicted - ratings).mean() < 0.9
+    assert np.abs(predicted - ratings).mean() < 0.5  # the best constant is off by 1.19
     assert list(built("vectors", target="recommendation").output) == ["logits"]
 
 

@@ -158,6 +158,29 @@ def test_low_rank_factors_start_without_effect_and_in_the_last_blocks(kind):
     }
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_low_rank_factors_answer_as_kernels_with_their_product_added(kind, tmp_path):
+    adapted, merged = backbone(kind), backbone(kind)
+    report = adapt(adapted, "lora", lora_rank=3)
+    rng, kernels = np.random.default_rng(1), {one.path: one for one in merged.weights}
+    assert len(report.lora_projections) == 4  # query and value of two blocks
+    for layer in report.lora_projections:
+        assert layer.name in ("query", "value")
+        for factor in (layer.lora_kernel_a, layer.lora_kernel_b):
+            factor.assign(rng.normal(size=factor.shape))
+        delta = np.einsum("dhr,re->dhe", layer.lora_kernel_a, layer.lora_kernel_b)
+        kernel = kernels[layer._kernel.path]
+        kernel.assign(np.asarray(layer._kernel) + delta)  # scaled by alpha / rank = 1
+    counts = np.array([4, 2, 1])
+    expected = token_vectors(merged, IDS, counts)
+    assert np.abs(expected - token_vectors(backbone(kind), IDS, counts)).max() > 0.1
+    np.testing.assert_allclose(token_vectors(adapted, IDS, counts), expected, atol=1e-5)
+    adapted.save_weights(tmp_path / "merged.weights.h5")  # Keras merges where it saves
+    plain = backbone(kind)
+    plain.load_weights(tmp_path / "merged.weights.h5")
+    np.testing.assert_allclose(token_vectors(plain, IDS, counts), expected, atol=1e-5)
+
+
 def test_low_rank_factors_of_minilm_are_below_three_percent():
     report = adapt(keras_hub.models.BertBackbone(**MINILM_SIZES), "lora")
     assert 0 < report.trainable_share < 0.03

@@ -123,8 +123,10 @@ def test_reasons_are_mined_from_everything_once_it_is_measured(tmp_path, monkeyp
         raise Seen
 
     classic = zoo.build("popularity").fit(DATA.train)
-    trainer = SimpleNamespace(run=lambda name: (classic, {"history": {}}), carried=[])
-    monkeypatch.setattr("zoo.train.NetworkTrainer", lambda *given: trainer)
+    trainer = SimpleNamespace(
+        run=lambda name: (classic, {"history": {}}), carried=[], features=None
+    )
+    monkeypatch.setattr("zoo.train.NetworkTrainer", lambda *given, **named: trainer)
     monkeypatch.setattr("zoo.train.user_words", stop)
     with pytest.raises(Seen):
         train("gpt2_hybrid", TABLES, tmp_path)

@@ -270,7 +270,7 @@ def test_new_items_are_those_of_the_events_and_lifted_before_each_validation(
 ):
     lifted = []
     monkeypatch.setattr(
-        "zoo.network_trainer.offer_new_items", lambda model, events: lifted.append(events)
+        "zoo.after_fit.offer_new_items", lambda model, events: lifted.append(events)
     )
     trained("gmf", tmp_path, {"gmf_dim": 4}, refit=False, offer_new_items=True)
     assert len(lifted) == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Card:
         limits: What it is not for, and what is known to be wrong with it.
         members: Of an ensemble: weights by the names of prebuilt models.
         scale: Of an ensemble: `scores` or `ranks`.
+        start: Of a fine-tuned model: the architecture of the model that it continues.
 
     Example:
 
@@ -76,6 +77,7 @@ class Card:
     limits: tuple[str, ...]
     members: Mapping[str, float] = field(default_factory=dict)
     scale: str = ""
+    start: str = ""
 
     @property
     def language_model(self) -> tuple[str, int] | None:
@@ -100,10 +102,15 @@ class Card:
         except json.JSONDecodeError as error:
             raise ValueError(f"{path} is no JSON: {error}.") from error
         keys = said.keys() if isinstance(said, dict) else set()
-        wanted = {one.name for one in fields(cls)}
-        if missing := sorted(wanted - keys):
+        names = {one.name for one in fields(cls)}
+        optional = {
+            one.name
+            for one in fields(cls)
+            if one.default is not MISSING or one.default_factory is not MISSING
+        }
+        if missing := sorted(names - optional - keys):
             raise ValueError(f"{path} is no card: it lacks {', '.join(missing)}.")
-        if unknown := sorted(keys - wanted):
+        if unknown := sorted(keys - names):
             raise ValueError(f"{path} says what no card does: {', '.join(unknown)}.")
         return cls(**{**said, "limits": tuple(said["limits"])})
 

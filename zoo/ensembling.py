@@ -16,12 +16,13 @@ from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.layers.ensemble import SCALES, scaled
 from tfrec_fusion.training.checkpoint import best_weights
+from zoo.after_fit import set_after_fit
 from zoo.baselines import BASELINES
 from zoo.comparison import notes, write_report
 from zoo.ensemble import Ensemble
 from zoo.ranking import ranking_of
 from zoo.recommender import compiled_scores
-from zoo.run import Run, load_run, save_ensemble
+from zoo.run import COLUMNS, PARTS, Run, load_run, save_ensemble
 from zoo.train import versions
 
 METRIC = "ndcg@10"
@@ -66,7 +67,7 @@ def train_ensemble(
     train, validation, test = (first.parts[name] for name in ("train", "validation", "test"))
     users = np.flatnonzero(np.bincount(validation.user, minlength=validation.num_users))
     users = users[:: max(1, len(users) // MOST_USERS)]
-    scores = np.stack([_before_refit(run, train)(users) for run in runs.values()])
+    scores = np.stack([before_refit(run, train)(users) for run in runs.values()])
     found = {}
     for one in SCALES if scale is None else (scale,):
         weights, value = _chosen_weights(scores, users, train, validation, one)
@@ -118,11 +119,34 @@ def _by_name(members: Sequence[Path]) -> dict[str, Run]:
                     f"All runs must be of the same data and split. {first.folder} has the {key} "
                     f"{first.info['data'][key]!r}, {run.folder} has {run.info['data'][key]!r}."
                 )
+        # The same tables may be indexed and split otherwise, by a fine-tuning that continues.
+        for name, same in (
+            ("users", list(run.users.ids) == list(first.users.ids)),
+            ("items", list(run.items.ids) == list(first.items.ids)),
+            ("parts", all(_equal_events(run.parts[one], first.parts[one]) for one in PARTS)),
+        ):
+            if not same:
+                raise ValueError(
+                    f"{first.folder} and {run.folder} must have the same {name} in the same order. "
+                    "Train both on the data, or fine-tune both from runs of one split."
+                )
     return runs
 
 
-def _before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
-    """What scores users knowing the train part only."""
+def _equal_events(one: Events, other: Events) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in COLUMNS)
+
+
+def before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
+    """Scores of a run's model as it was before its refit, for users by their index.
+
+    Args:
+        run: A member of an ensemble.
+        train: The training part, all that the model knows.
+
+    Raises:
+        ValueError: When the run keeps no such model.
+    """
     name = run.info["model"]
     if name in BASELINES:
         texts = run.texts.tolist()
@@ -136,6 +160,9 @@ def _before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]
     model = keras.models.load_model(run.folder / "model.keras")
     # Losses that are balanced have numbers of their own, in front of the model's weights.
     model.set_weights(best_weights(checkpoint)[-len(model.weights) :])
+    chosen = run.info["training"].get("score_weights", {})
+    new_items = run.info["options"].get("offer_new_items", False)
+    set_after_fit(model, train, chosen, new_items=new_items)
     return compiled_scores(model.score_model(train))
 
 

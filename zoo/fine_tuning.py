@@ -1,4 +1,4 @@
-"""A trained model goes on with one's own events: its vocabularies grow, what it knows stays."""
+"""A trained model continues with your own events: its vocabularies grow, its weights stay."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from tfrec_fusion.data.tables import RecData
 from zoo.baselines import BASELINES
+from zoo.registry import hyperparameters
 from zoo.run import Run
 from zoo.train import train
 from zoo.train_options import TrainOptions
@@ -28,28 +29,34 @@ def fine_tune(
     command: str = "",
     say: Callable[[str], None] = lambda line: None,
 ) -> Run:
-    """Trains a model further, on what it learned from and on more.
+    """Continues the training of a model, on the events it learned from and on more.
 
-    Users and items of the model keep their indices, their rows and the optimizer's slots; new ones
-    come after them and begin as in a new model, items with their texts in the space of the
-    model's. The old events stay part of the training, for a model that sees only new ones forgets
-    whom it knew. A classic is fitted anew.
+    Users and items of the model keep their indices and their rows; new ones come after them and
+    begin as in a new model, items with their texts in the space of the model's. The optimizer
+    begins anew. The old events stay part of the training, for a model that sees only new ones
+    forgets the users it knew. A baseline is fitted anew.
+
+    No event that the model was trained on is held out: the training and validation events of the
+    start stay in the training part, and only its test events and the new ones are split (see
+    `data.split`). Epochs are chosen on validation events that the start has never seen; where
+    there are none, all of them are trained.
 
     Args:
-        start: The run to go on from, of `load_run`, or `zoo.load(name).run`.
-        tables: One's own tables. Ids that the model knows mean the same users and items; of known
-            items the model's title and text stay.
+        start: The run to continue, of `load_run`, or `zoo.load(name).run`.
+        tables: Your own tables. Ids that the model knows mean the same users and items; of known
+            items the model's title, text and labels stay. Rows that equal an event of the start
+            are dropped, so that a full export can be given.
         folder: The run folder to write.
         options: How to train; what decides the model's inputs stays as it was.
         command: What to note in `run.json`.
         say: Called with one line about each step.
 
     Returns:
-        The new run. `info["carried"]` says of each weight what was carried over.
+        The new run. `info["carried"]` lists for each weight what was carried over.
 
     Raises:
-        ValueError: When the model cannot grow, no id of the tables is known to it, or they lack a
-            column that its own events have.
+        ValueError: When the model cannot grow, no id of the tables is known to it, no event is
+            new, or the tables lack a column that the model reads.
 
     Example:
 
@@ -59,49 +66,96 @@ def fine_tune(
     config = getattr(start.model, "config", None)
     if name not in (*FOR_NETWORKS, *BASELINES):
         raise ValueError(
-            f"{name} cannot grow. Classics can, and {', '.join(FOR_NETWORKS)}. Received: "
+            f"{name} cannot grow. Baselines can, and {', '.join(FOR_NETWORKS)}. Received: "
             f"{start.folder}."
         )
     if getattr(config, "tunes_text", False) or getattr(config, "user_text_dim", 0):
         raise ValueError(
-            f"{start.folder} holds a tuned language model or what users wrote, of which a run "
-            "keeps nothing to go on with. Start from one with a frozen language model."
+            f"{start.folder} holds a tuned language model or users' own words, which a run does "
+            "not keep. Start from one with a frozen language model that reads no users' words."
         )
-    said = {
+    kept = {
         key: start.info["options"][key] for key in _OF_THE_MODEL if key in start.info["options"]
     }
-    if "item_features" in said:
-        said["item_features"] = tuple(said["item_features"])
+    if "item_features" in kept:
+        kept["item_features"] = tuple(kept["item_features"])
+    if kept.get("item_features") and start.features is None:
+        raise ValueError(
+            f"{start.folder} keeps no labels of its items ({', '.join(kept['item_features'])}), "
+            "so those of new items have no place. Train that model again."
+        )
+    # The model's own choices: defaults, and what "auto" stands for, may be others by now.
+    model = start.model if config is None else config
+    choices = {field.name: getattr(model, field.name) for field in hyperparameters(name)}
     return train(
         name,
-        grown_tables(start, tables),
+        grown_tables(start, tables, say),
         folder,
-        options=replace(options or TrainOptions(), **said),
-        hyperparameters=start.info["hyperparameters"],
+        options=replace(options or TrainOptions(), **kept),
+        hyperparameters=choices,
         command=command,
         say=say,
         start=start,
     )
 
 
-def grown_tables(start: Run, tables: RecData) -> RecData:
-    """The events and catalogue of a run, and one's own after them.
+def grown_tables(
+    start: Run, tables: RecData, say: Callable[[str], None] = lambda line: None
+) -> RecData:
+    """The events and catalog of a run, followed by what your own tables add.
+
+    Args:
+        start: The run to continue.
+        tables: Your own tables.
+        say: Called with a line about rows that were dropped.
 
     Raises:
         ValueError: As of `fine_tune`.
     """
-    mine, catalogue = tables.interactions, tables.items
+    name = tables.name or "the tables"
+    mine, catalog = tables.interactions, tables.items
     known_items = mine["item_id"].isin(start.items.ids[1:]).sum()
     known_users = mine["user_id"].isin(start.users.ids[1:]).sum()
     if not known_items and not known_users:
         raise ValueError(
-            f"No user and no item of {tables.name or 'the tables'} is known to the model, so there "
-            f"is nothing to go on from. Its items are like {start.items.ids[1:4].tolist()} "
+            f"No user and no item of {name} is known to the model, so there is nothing to "
+            f"continue from. Its items are like {start.items.ids[1:4].tolist()} "
             f"({', '.join(map(repr, start.titles[1:4]))}), those received like "
             f"{mine['item_id'].unique()[:3].tolist()}. Use the model's ids, or train a new model."
         )
+    old = _events(start)
+    for column, plain in (("rating", 1), ("timestamp", 0)):
+        if column not in mine and (old[column] != plain).any():
+            raise ValueError(
+                f"The interactions of {name} lack `{column}`, which the model's own events have. "
+                f"They have {', '.join(mine.columns)}."
+            )
+    both: Any = [column for column in old.columns if column in mine]
+    compared = [one for one in both if one.endswith("_id") or old[one].nunique() > 1]
+    new = mine[~_repeats(mine[compared], old[compared])]
+    if repeated := len(mine) - len(new):
+        say(f"{repeated:,} of {len(mine):,} events of {name} are the model's own: dropped")
+    if new.empty:
+        raise ValueError(
+            f"All {len(mine):,} events of {name} are the model's own: there is nothing to continue "
+            "with. Give events that it has not seen."
+        )
+    provenance = {
+        key: "; ".join(dict.fromkeys(filter(None, (start.info["data"][key], getattr(tables, key)))))
+        for key in ("licence", "citation")
+    }
+    return RecData(
+        pd.concat([old[both], new[both]], ignore_index=True),
+        _items(start, catalog, name),
+        name=" and ".join(filter(None, (start.info["data"]["name"], tables.name))),
+        **provenance,
+    )
+
+
+def _events(start: Run) -> pd.DataFrame:
+    """The events of a run, of all its parts."""
     past = start.recommender.known
-    old = pd.DataFrame(
+    return pd.DataFrame(
         {
             "user_id": start.users.id_of(past.user),
             "item_id": start.items.id_of(past.item),
@@ -109,22 +163,32 @@ def grown_tables(start: Run, tables: RecData) -> RecData:
             "timestamp": past.timestamp,
         }
     )
-    for column, plain in (("rating", 1), ("timestamp", 0)):
-        if column not in mine and (old[column] != plain).any():
-            raise ValueError(
-                f"The interactions of {tables.name or 'the tables'} lack `{column}`, which the "
-                f"model's own events have. They have {', '.join(mine.columns)}."
-            )
-    items = pd.DataFrame(
+
+
+def _repeats(rows: pd.DataFrame, old: pd.DataFrame) -> pd.Series:
+    """Marks rows that equal an old one, each old one once: a further equal row is a new event."""
+    copies = [
+        table.astype({"user_id": str, "item_id": str}).assign(
+            copy=table.groupby(list(table)).cumcount()
+        )
+        for table in (rows, old)
+    ]
+    keys = [pd.MultiIndex.from_frame(table) for table in copies]
+    return pd.Series(keys[0].isin(keys[1]), index=rows.index)
+
+
+def _items(start: Run, catalog: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The catalog of a run, then the items that are new."""
+    old = pd.DataFrame(
         {"item_id": start.items.ids[1:], "title": start.titles[1:], "text": start.texts[1:]}
     )
-    more = catalogue[~catalogue["item_id"].isin(items["item_id"])]
-    both: Any = [name for name in old.columns if name in mine]
-    named = " and ".join(one for one in (start.info["data"]["name"], tables.name) if one)
-    return RecData(
-        pd.concat([old[both], mine[both]], ignore_index=True),
-        pd.concat([items, more], ignore_index=True),
-        name=named,
-        licence="; ".join(one for one in (start.info["data"]["licence"], tables.licence) if one),
-        citation="; ".join(one for one in (start.info["data"]["citation"], tables.citation) if one),
-    )
+    more = catalog[~catalog["item_id"].isin(old["item_id"])]
+    if start.features is not None:
+        missing = [column for column in start.features.table if column not in more]
+        if missing and len(more):
+            raise ValueError(
+                f"The items of {name} lack {', '.join(f'`{one}`' for one in missing)}, which the "
+                f"model reads of {len(more)} new items. They have {', '.join(more.columns)}."
+            )
+        old = pd.concat([old, start.features.table], axis=1)
+    return pd.concat([old, more], ignore_index=True)

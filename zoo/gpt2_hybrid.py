@@ -27,6 +27,7 @@ import numpy as np
 from keras import ops
 
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
+from tfrec_fusion.layers.history import most_recent
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from zoo.hybrid_config import GPT2HybridConfig
 from zoo.hybrid_parts import (
@@ -157,10 +158,11 @@ class GPT2Hybrid(keras.Model):
         return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
 
     def history_model(self, asks_user: bool = False) -> keras.Model | None:
-        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for people never seen.
+        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for unknown users.
 
-        Where the query also reads the user it is the unseen one, without id and words; with
-        `asks_user` it is `{"user_id": (batch,)}`, given beside. None where it reads no history.
+        Of longer histories the last `history_length` items are read. Where the query also reads
+        the user it is the OOV one, without id and words; with `asks_user` it is a second input,
+        `{"user_id": (batch,)}`. None where it reads no history.
         """
         if not self.config.reads_history:
             return None
@@ -198,6 +200,7 @@ class GPT2Hybrid(keras.Model):
         return inputs
 
     def _by_history(self, history: Any, user_id: Any = None) -> dict[str, Any]:
+        history = most_recent(history, self.config.history_length)
         if not self.config.reads_user_id:
             return {"history": history}
         return {"history": history, "user_id": 0 * history[:, 0] if user_id is None else user_id}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,21 @@ import keras
 
 import zoo
 from tfrec_fusion.data.events import Events
-from tfrec_fusion.data.features import multi_hot
+from tfrec_fusion.data.features import LabelFeatures
 from tfrec_fusion.data.indexed import IndexedData
 from tfrec_fusion.data.knowledge import Knowledge, knowledge_of
 from tfrec_fusion.text.augment import TextAugmentation
 from tfrec_fusion.training.balancing import BalancedModel
 from tfrec_fusion.training.callbacks import Mode
 from tfrec_fusion.training.carry_over import Carried, carry_over
-from tfrec_fusion.training.compilation import compile_model
 from tfrec_fusion.training.distribution import distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
-from zoo.new_items import offer_new_items
+from zoo.after_fit import set_after_fit
 from zoo.pair_metrics import pair_metrics
 from zoo.ranking import auc_of, ranking_of
 from zoo.recipes import Recipe, recipe_for
 from zoo.review_reader import review_arguments, review_gaps
+from zoo.run import Run
 from zoo.score_weighing import choose_score_weights
 from zoo.text_vectors import profile_arguments, text_arguments, text_vectors
 from zoo.train_options import TrainOptions
@@ -55,7 +55,8 @@ class NetworkTrainer:
         say: Called with one line about each step.
         chosen: What the first pass found, by model.
         score_weights: What the first pass chose of them, where that is wanted.
-        start: A trained model over some of the users and items, which both passes go on from.
+        start: A run of the same model over some of the users and items, whose weights both passes
+            start from. None of the events that it was trained on may be in `data.validation`.
         carried: What the last pass took over of it, a row a weight.
     """
 
@@ -66,7 +67,7 @@ class NetworkTrainer:
     say: Callable[[str], None]
     chosen: dict[str, FitResult] = dataclasses.field(default_factory=dict)
     score_weights: dict[str, float] = dataclasses.field(default_factory=dict)
-    start: Any = None
+    start: Run | None = None
     carried: list[Carried] = dataclasses.field(default_factory=list)
 
     @cached_property
@@ -74,15 +75,28 @@ class NetworkTrainer:
         """The graph over the items, where the data has one."""
         return None if self.data.graph is None else knowledge_of(self.data, self.data.graph)
 
+    @cached_property
+    def features(self) -> LabelFeatures | None:
+        """Labels of the items, those that the run to start from has in their old positions."""
+        if not self.options.item_features:
+            return None
+        old = self.start.features if self.start is not None else None
+        labels = () if old is None else old.labels
+        return LabelFeatures.from_table(self.data.item_table, self.options.item_features, labels)
+
     def run(self, name: str) -> tuple[keras.Model, dict[str, Any]]:
         """Trains `name`; returns the model to keep and what to note about its training."""
-        model = self._pass(name, "choose_epochs", self.data.train, self.data.validation)
-        if self.options.refit:
+        validates = len(self.data.validation) > 0
+        if validates:
+            model = self._pass(name, "choose_epochs", self.data.train, self.data.validation)
+        else:
+            self.say(f"{name}: no event is left for validation, so all epochs are trained")
+        if self.options.refit or not validates:
             model = self._pass(name, "refit", self.data.train_and_validation, None)
         found, (monitor, _) = self.chosen[name], self._monitor(model)
         return model, {
             "best_epoch": found.best_epoch,
-            "validation": {monitor: found.best_value},
+            "validation": {monitor: found.best_value} if validates else {},
             **({"score_weights": self.score_weights} if self.score_weights else {}),
             "history": {
                 metric: [None if math.isnan(value) else value for value in values]
@@ -115,30 +129,25 @@ class NetworkTrainer:
             model = self._build(name, events)
         if starts:
             model.start_from(*starts)
+        if self.start is not None:
+            self._carry_over(self.start.model, model, events)
         recipe = self._recipe(model, from_branches=bool(starts), is_part=is_part)
-        lift = self._lift(model, events)
+        settings = partial(set_after_fit, model, events, new_items=self.options.offer_new_items)
         monitor, mode = self._monitor(model)
         validate = None
         if validation is not None:
-            validate = _validator(model, events, validation, lift, monitor)
+            validate = _validator(model, events, validation, settings, monitor)
         batches = recipe.batches(model, events, recipe.batch_size, self.options.seed)
         balanced = self._balanced(model)
-        compiled: dict[str, Any] = {
-            "optimizer": recipe.optimizer(int(batches.cardinality())),
-            "loss": recipe.losses(model, self.options.label_smoothing),
-            "loss_weights": None if balanced else self._loss_weights(model),
-            "jit_compile": recipe.jit_compile if self.options.strategy == "none" else "auto",
-        }
-        if self.start is not None:
-            compile_model(model, **compiled, num_steps=int(batches.cardinality()))
-            self._carry_over(model, events)
-            compiled = {}
         result = fit(
             balanced or model,
             batches,
             # A refit stops where validation was best, on the way down the same learning rates.
             epochs=self.chosen[name].best_epoch if name in self.chosen else recipe.epochs,
-            **compiled,
+            optimizer=recipe.optimizer(int(batches.cardinality())),
+            loss=recipe.losses(model, self.options.label_smoothing),
+            loss_weights=None if balanced else self._loss_weights(model),
+            jit_compile=recipe.jit_compile if self.options.strategy == "none" else "auto",
             validate=validate,
             validate_every=recipe.validate_every,
             monitor=monitor,
@@ -150,9 +159,11 @@ class NetworkTrainer:
             seed=self.options.seed,
             progress=self.options.progress,
         )
-        self._weigh_scores(model, events, validation)
-        lift()
+        if not is_part:
+            self._choose_score_weights(model, events, validation)
+            settings(self.score_weights)
         if validate is None:
+            self.chosen.setdefault(name, result)
             self.say(f"{name}: refitted on train and validation, {result.seconds:.0f} s")
         else:
             self.chosen[name] = result
@@ -162,24 +173,22 @@ class NetworkTrainer:
             )
         return model
 
-    def _carry_over(self, model: Any, events: Events) -> None:
-        """Begins with what the model to start from knows; new texts go into its space."""
-        pairs = [
-            (getattr(self.start.config, size), getattr(model.config, size))
-            for size in ("num_users", "num_items")
-        ]
-        self.carried[:] = carry_over(self.start, model, pairs)
+    def _carry_over(self, trained: Any, model: Any, events: Events) -> None:
+        """Gives a model the weights of a trained one; new texts go into the space of the old."""
+        old, new = (dataclasses.asdict(one.config) for one in (trained, model))
+        grown = {size: (old[size], new[size]) for size in old if old[size] != new[size]}
+        self.carried[:] = carry_over(trained, model, grown.values())
         if getattr(model.config, "reads_text", False):
             language = (self.options.text_preset, self.options.text_length)
             texts = text_vectors(self.data.item_column("text"), *language)
             model.get_layer("item_text").place_texts(texts)
         if hasattr(model, "set_known"):
             model.set_known(events)
-        kept, new = (sum(getattr(row, name) for row in self.carried) for name in ("kept", "new"))
-        slots = "with" if any(row.slots for row in self.carried) else "without"
+        kept, added = (sum(getattr(row, name) for row in self.carried) for name in ("kept", "new"))
+        users, items = (new[size] - old[size] for size in ("num_users", "num_items"))
         self.say(
-            f"{model.name}: {kept:,} values carried over {slots} their optimizer slots, {new:,} "
-            f"are new, for {pairs[0][1] - pairs[0][0]} users and {pairs[1][1] - pairs[1][0]} items"
+            f"{model.name}: {kept:,} values carried over, {added:,} are new, for {users} users and "
+            f"{items} items"
         )
 
     def _monitor(self, model: Any) -> tuple[str, Mode]:
@@ -240,27 +249,14 @@ class NetworkTrainer:
             )
         return TextAugmentation(("review",), unknown_id=model.config.vocabulary_size - 1, **rates)
 
-    def _weigh_scores(self, model: Any, events: Events, validation: Events | None) -> None:
-        """Chooses the weights of behaviour and language on validation, or takes those chosen."""
-        if not self.options.weigh_scores:
+    def _choose_score_weights(self, model: Any, events: Events, validation: Events | None) -> None:
+        """Chooses the weights of behavior and language on validation, where that is wanted."""
+        if not self.options.weigh_scores or validation is None:
             return
         if not hasattr(model, "set_score_weights"):
             raise ValueError(f"{model.name} has no score weights; multi_task has.")
-        if validation is None:
-            model.set_score_weights(**self.score_weights)
-            return
         self.score_weights.update(choose_score_weights(model, events, validation))
         self.say(f"{model.name}: weights of the score on validation {self.score_weights}")
-
-    def _lift(self, model: Any, events: Events) -> Callable[[], None]:
-        """Lifts new items by what the weights of the moment ask for, where that is wanted."""
-        if not self.options.offer_new_items:
-            return lambda: None
-
-        def lift() -> None:
-            offer_new_items(model, events)
-
-        return lift
 
     def _build(self, name: str, events: Events) -> Any:
         valid = {one.name for one in zoo.hyperparameters(name.removesuffix(FROZEN))}
@@ -268,8 +264,8 @@ class NetworkTrainer:
         if name.endswith(FROZEN):
             name, own = name.removesuffix(FROZEN), own | {"text_mode": "frozen"}
         sizes = {"num_users": len(self.data.users), "num_items": len(self.data.items)}
-        if self.options.item_features:
-            own["item_features"] = multi_hot(self.data.item_table, self.options.item_features)
+        if self.features is not None:
+            own["item_features"] = self.features.multi_hot()
         if name not in zoo.READS_TEXT:
             return zoo.build(name, **sizes, **own)
         language = (self.options.text_preset, self.options.text_length)
@@ -300,7 +296,11 @@ class NetworkTrainer:
 
 
 def _validator(
-    model: Any, known: Events, heldout: Events, before: Callable[[], None], monitor: str
+    model: Any,
+    known: Events,
+    heldout: Events,
+    settings: Callable[[Mapping[str, float]], None],
+    monitor: str,
 ) -> Callable[[], Mapping[str, float]]:
     measures: list[Callable[[], Any]] = [ranking_of(model, known, heldout, num_bootstrap=0)]
     if monitor == "auc":
@@ -309,7 +309,7 @@ def _validator(
         measures.append(pair_metrics(model, known, heldout, num_bootstrap=0))
 
     def validate() -> Mapping[str, float]:
-        before()
+        settings({})
         return {name: value for one in measures for name, value in one().metrics.items()}
 
     return validate

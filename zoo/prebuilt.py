@@ -201,7 +201,8 @@ def load(name: str) -> Prebuilt:
         "command": card.command,
         "versions": dict(card.versions),
     }
-    return Prebuilt(card, assemble(WEIGHTS / card.folder, model, info))
+    features = features_file(weights_file(card.name, card.folder)).name
+    return Prebuilt(card, assemble(WEIGHTS / card.folder, model, info, features))
 
 
 def open_run(run: str | Path) -> Run:
@@ -243,6 +244,11 @@ def _model(card: Card) -> Any:
 def weights_file(name: str, folder: str) -> Path:
     """Where the weights of a prebuilt model are."""
     return WEIGHTS / folder / f"{name.removesuffix('.' + folder)}.safetensors"
+
+
+def features_file(weights: Path) -> Path:
+    """Where the labels are that the model of a file of weights reads, if it reads some."""
+    return weights.with_suffix(".item_features.json")
 
 
 def _check(card: Card, path: Path, digest: str) -> None:

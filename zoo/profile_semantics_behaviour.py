@@ -29,6 +29,7 @@ import numpy as np
 from keras import ops
 
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
+from tfrec_fusion.layers.history import most_recent
 from zoo.hybrid_parts import history_inputs
 from zoo.profile_semantics_behaviour_config import ProfileSemanticsBehaviourConfig
 from zoo.profile_semantics_behaviour_parts import (
@@ -136,16 +137,18 @@ class ProfileSemanticsBehaviour(keras.Model):
         return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
 
     def history_model(self, asks_user: bool = False) -> keras.Model | None:
-        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for people never seen.
+        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for unknown users.
 
-        The profile is the stated default's; with `asks_user` that of `{"user_id": (batch,)}`,
-        given beside. None where behaviour is not read.
+        Of longer histories the last `history_length` items are read. The profile is the default
+        one; with `asks_user` that of a second input, `{"user_id": (batch,)}`. None where behavior
+        is not read.
         """
         if not self.config.reads_history:
             return None
         given = history_inputs(asks_user)
         user_id = given.get("user_id", 0 * given["history"][:, 0])
-        scores = self._scores(user_id, given["history"], frozen=True)
+        history = most_recent(given["history"], self.config.history_length)
+        scores = self._scores(user_id, history, frozen=True)
         return keras.Model(given, {"scores": scores}, name="scores_of_histories")
 
     def _scores(self, user_id: Any, history: Any, frozen: bool) -> Any:

@@ -33,6 +33,7 @@ from zoo.prebuilt import (
     TEXTS_FILE,
     WEIGHTS,
     card_of,
+    features_file,
     load,
     weights_file,
 )
@@ -87,7 +88,7 @@ def publish(
     loaded = [load_run(run) for run in runs]
     first = loaded[0]
     for run in loaded[1:]:
-        _check_alike(first, run, ("model", "hyperparameters", "data"))
+        _check_alike(first, run, ("model", "hyperparameters", "data", "start"))
     classics = {run.info["model"]: run for run in map(load_run, beside)}
     for run in classics.values():
         _check_alike(first, run, ("data",))
@@ -122,6 +123,7 @@ def publish(
         limits=(*_limits(first), *limits),
         members=members,
         scale=first.info.get("scale", ""),
+        start=first.info.get("start", ""),
     )
     card.save(CARDS / f"{name}.json")
     say(f"{name}: {card.size / 1e6:.2f} MB, NDCG@10 {card.metrics['ndcg@10'][0]:.4f}")
@@ -210,6 +212,8 @@ def _command(name: str, run: Run, members: Mapping[str, float]) -> str:
         folders = [f"runs/{member}-0" for member in members]
         scale = ["--scale", run.info["scale"]]
         return shlex.join(["python", "-m", "zoo", "ensemble", *folders, *scale, "--out", out])
+    if "start" in run.info:
+        return str(run.info["command"])
     model = run.info["model"]
     defaults = {one.name: one.default for one in zoo.hyperparameters(model)}
     defaults |= asdict(TrainOptions(progress=run.info["options"].get("progress", True)))
@@ -244,7 +248,11 @@ def _save_weights(
         unchecked.replace(path)
     finally:
         unchecked.unlink(missing_ok=True)
-    return {str(path.relative_to(WEIGHTS)): _sha256(path)}, path.stat().st_size
+    written = [path]
+    if run.features is not None:
+        written.append(features_file(path))
+        run.features.save(written[-1])
+    return {str(one.relative_to(WEIGHTS)): _sha256(one) for one in written}, path.stat().st_size
 
 
 def _check_kept(run: Run, kept: Any, say: Callable[[str], None]) -> None:

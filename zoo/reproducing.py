@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrec_fusion.data.reading import read_tables
+from tfrec_fusion.data.tables import checksum
 from tfrec_fusion.evaluation.report import ReportRow
 from zoo.card import Card
 from zoo.ensembling import train_ensemble
@@ -77,9 +78,15 @@ def reproduce(
         say: Called with one line about each step.
 
     Raises:
-        ValueError: When there is no such model, or the data are not those of the card.
+        ValueError: When there is no such model, the data are not those of the card, or the model
+            was fine-tuned, on data that its card does not hold.
     """
     card = card_of(name)
+    if card.start:
+        raise ValueError(
+            f"{name} was fine-tuned from a {card.start}, and `reproduce` trains from scratch. "
+            f"Continue the same start on the same data instead: {card.command or 'see its maker'}."
+        )
     run = _run(card, out, data_dir, seed, say)
     metrics = {key: run.info["test"][key] for key in card.metrics if key in run.info["test"]}
     return Reproduction(card, metrics)
@@ -96,6 +103,12 @@ def _run(
         folders = [member.folder for member in members]
         return train_ensemble(folders, folder, scale=card.scale, command=card.command, say=say)
     tables = read_tables(card.data["name"], data_dir)
+    if (received := checksum(tables)) != card.data["checksum"]:
+        raise ValueError(
+            f"{card.data['name']} must be the data of {card.name}, with the checksum "
+            f"{card.data['checksum'][:12]}…. Received: {received[:12]}…; give the folder of the "
+            "same release with --data-dir."
+        )
     said = {key: value for key, value in card.options.items() if key != "progress"}
     options = replace(
         TrainOptions(**{**said, "item_features": tuple(said["item_features"])}), seed=seed

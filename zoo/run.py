@@ -7,6 +7,7 @@ RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain
     events.npz                   what users did, and which part each event was in
     interests.npz                what users care about (models that read text)
     graph.json                   names of entities and relations (models that read a graph)
+    item_features.json           columns of labels and their features (models that read them)
     run.json                     command, versions, data, hyperparameters, metrics
     metrics.csv report.html      the numbers and their picture
     plan.json                    what the folder is for: only the same training goes on in it
@@ -28,6 +29,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.data.features import LabelFeatures
 from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.indexed import IndexedData, merge
 from tfrec_fusion.data.vocabulary import Vocabulary
@@ -41,6 +43,7 @@ from zoo.registry import READS_TEXT
 PARTS = ("train", "validation", "test")
 SHARED = ("users.json", "items.json", "catalogue.csv", "events.npz", "interests.npz")
 COLUMNS = ("user", "item", "rating", "timestamp")
+FEATURES = "item_features.json"
 
 
 class BrokenRun(RuntimeError):
@@ -62,6 +65,7 @@ class Run:
         graph: Names of the knowledge graph, where the model reads one.
         parts: The events by part: `train`, `validation`, `test`.
         info: What `run.json` says.
+        features: Labels of the items, where the model reads some.
     """
 
     folder: Path
@@ -74,11 +78,19 @@ class Run:
     graph: GraphNames | None
     parts: Mapping[str, Events]
     info: dict[str, Any]
+    features: LabelFeatures | None = None
 
     @property
     def known_at_test(self) -> Events:
         """Train and validation: what is known when the test part is predicted."""
         return merge(self.parts["train"], self.parts["validation"])
+
+    @property
+    def trained_pairs(self) -> pd.DataFrame:
+        """`user_id` and `item_id` of every event that the model may have learned from."""
+        known = self.known_at_test
+        columns = {"user_id": self.users.id_of(known.user), "item_id": self.items.id_of(known.item)}
+        return pd.DataFrame(columns).drop_duplicates(ignore_index=True)
 
     @cached_property
     def recommender(self) -> Recommender:
@@ -95,6 +107,7 @@ def save_run(
     info: Mapping[str, Any],
     interests: Interests | None = None,
     graph: GraphNames | None = None,
+    features: LabelFeatures | None = None,
 ) -> None:
     """Writes a run; `run.json` comes last, so that a folder with one is whole.
 
@@ -105,6 +118,7 @@ def save_run(
         info: For `run.json`; must hold `model`, the name in the zoo.
         interests: What users care about, if that was mined.
         graph: Names of the graph that the model reads, if it reads one.
+        features: Labels of the items that the model reads, if it reads some.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
@@ -118,6 +132,8 @@ def save_run(
         interests.save(folder / "interests.npz")
     if graph is not None:
         graph.save(folder / "graph.json")
+    if features is not None:
+        features.save(folder / FEATURES)
     data.item_table[["item_id", "title", "text"]].to_csv(folder / "catalogue.csv", index=False)
     events = {}
     for part in PARTS:
@@ -178,7 +194,7 @@ def load_run(folder: str | Path) -> Run:
     return assemble(folder, model, info)
 
 
-def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
+def assemble(folder: Path, model: Any, info: dict[str, Any], features: str = FEATURES) -> Run:
     """A model with the vocabularies, catalogue and events of a folder.
 
     Args:
@@ -186,6 +202,7 @@ def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
             and `graph.json` where the model reads them.
         model: A trained model over them.
         info: What is known of it, as in `run.json`; at least `model`, its name in the zoo.
+        features: Name of the file of labels, which is read where it is present.
 
     Raises:
         BrokenRun: When a file is missing or cannot be read.
@@ -202,7 +219,10 @@ def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
     graph = None
     if reads_graph(model):
         graph = _read(folder, "graph.json", lambda path: _read_graph(path, model.config))
-    return Run(folder, model, users, items, titles, texts, interests, graph, parts, info)
+    labels = None
+    if (folder / features).exists():
+        labels = _read(folder, features, LabelFeatures.load)
+    return Run(folder, model, users, items, titles, texts, interests, graph, parts, info, labels)
 
 
 def reads_text(model: Any) -> bool:

@@ -13,7 +13,7 @@ from tfrec_fusion.text.store import TextStore
 from zoo.recommender import Recommender
 
 SHORTLIST = 50  # items that a query finds before a user's taste orders them
-_RANK_OFFSET = 60  # of reciprocal rank fusion, as in its paper
+_RANK_OFFSET = 60  # of reciprocal rank fusion, in its paper; the best item has rank 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,9 +106,10 @@ class SemanticSearch:
                 f"one of its {len(recommender.users) - 1} users."
             )
         liking = recommender.score(user)[0][best]
-        rank = np.empty(len(best))
-        rank[np.argsort(-liking, kind="stable")] = np.arange(len(best))
-        return 1 / (_RANK_OFFSET + np.arange(len(best))) + 1 / (_RANK_OFFSET + rank)
+        by_meaning = np.arange(1, len(best) + 1)
+        by_taste = np.empty(len(best))
+        by_taste[np.argsort(-liking, kind="stable")] = by_meaning
+        return 1 / (_RANK_OFFSET + by_meaning) + 1 / (_RANK_OFFSET + by_taste)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

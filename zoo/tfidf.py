@@ -72,12 +72,14 @@ class TFIDF(MatrixChain):
             dtype=np.float32,
         )
         try:
-            return sp.csr_matrix(vectorizer.fit_transform(texts))
+            # The OOV item is no document: it would count in every idf.
+            vectorizer.fit(texts[1:])
         except ValueError as error:
             raise ValueError(
                 f"`item_texts` hold no term that occurs in {self.min_count} or more items "
                 f"({error}). Give texts with words in them or lower `min_count`."
             ) from None
+        return sp.csr_matrix(vectorizer.transform(texts))
 
 
 def _checked_texts(item_texts: Sequence[str] | None, num_items: int) -> list[str]:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,8 @@ def train(
         hyperparameters: The model's own keywords.
         command: What to note in `run.json` as the way to repeat this.
         say: Called with one line about each step.
-        start: A run of the same model over some of the users and items, which is gone on from;
-            see `zoo.fine_tuning`.
+        start: A run of the same model over some of the users and items, from which training
+            continues; see `zoo.fine_tuning`.
 
     Returns:
         The run, read back from its folder.
@@ -80,17 +80,17 @@ def train(
     }
     if start is not None:
         plan["start"] = checksum_of_run(start)
-    known = None if start is None else (start.users, start.items)
-    started, graph, carried = time.perf_counter(), None, []
+    seen: dict[str, Any] = {}
+    if start is not None:
+        seen = {"known": (start.users, start.items), "trained": start.trained_pairs}
+    started, graph, features, carried = time.perf_counter(), None, None, []
     with _claimed(folder, plan):
-        data = index_data(tables, options.split, seed=options.seed, known=known)
+        data = index_data(tables, options.split, seed=options.seed, **seen)
         say(f"{tables!r}, {data.description}")
         if name in zoo.NETWORKS:
-            trainer = NetworkTrainer(data, hyperparameters or {}, options, folder, say)
-            if start is not None:
-                trainer = replace(trainer, start=start.model)
+            trainer = NetworkTrainer(data, hyperparameters or {}, options, folder, say, start=start)
             model, training = trainer.run(name)
-            carried = [asdict(row) for row in trainer.carried]
+            carried, features = [asdict(row) for row in trainer.carried], trainer.features
             if reads_graph(model) and trainer.knowledge:
                 graph = trainer.knowledge.names
         else:
@@ -121,7 +121,7 @@ def train(
     words = (
         user_words(data.everything, data.item_column("text")) if name in zoo.READS_TEXT else None
     )
-    save_run(folder, model, data, info, words, graph)
+    save_run(folder, model, data, info, words, graph, features)
     curves = {name: training["history"]} if training else None
     write_report(folder, rows, title=f"{name} on {tables.name}", notes=notes(info), curves=curves)
     return load_run(folder)

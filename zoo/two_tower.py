@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
-from tfrec_fusion.layers.history import HistoryEncoder
+from tfrec_fusion.layers.history import HistoryEncoder, most_recent
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from zoo.similarity import cosine_model
 
@@ -220,7 +220,7 @@ class TwoTower(keras.Model):
         if self.config.query != "history":
             return of_users, None
         history = keras.Input((None,), dtype="int32", name="history")
-        query = self._last_query(layers, {"history": history})
+        query = self._last_query(layers, self._by_history(history))
         return of_users, keras.Model({"history": history}, {"query": query}, name="of_histories")
 
     def _layers_by_name(self, frozen: bool) -> dict[str, Any]:
@@ -238,6 +238,10 @@ class TwoTower(keras.Model):
             inputs["history"] = table(user_id)
         return user_id, inputs
 
+    def _by_history(self, history: Any) -> dict[str, Any]:
+        """Cut to the length of training: by id and by history a user gets the same items."""
+        return {"history": most_recent(history, self.config.history_length)}
+
     def _last_query(self, layers: dict[str, Any], inputs: dict[str, Any]) -> Any:
         query = _query(layers, inputs)
         return query[:, -1] if "history" in inputs else query
@@ -249,15 +253,16 @@ class TwoTower(keras.Model):
         return head
 
     def history_model(self) -> keras.Model | None:
-        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for people never seen.
+        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for unknown users.
 
-        None where the query reads the user id.
+        Of longer histories the last `history_length` items are read. None where the query reads
+        the user id.
         """
         if self.config.query != "history":
             return None
         history = keras.Input((None,), dtype="int32", name="history")
         layers = self._layers_by_name(frozen=True)
-        query = self._last_query(layers, {"history": history})
+        query = self._last_query(layers, self._by_history(history))
         items = layers["items"](history, catalogue=True)
         scores = self._scoring_head(layers)(query, items)
         return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")

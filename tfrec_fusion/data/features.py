@@ -1,44 +1,111 @@
-"""Catalogue columns → numeric features of items."""
+"""Catalog columns → numeric features of items."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tfrec_fusion.files.whole import write_text
 
-def multi_hot(table: pd.DataFrame, columns: Sequence[str], separator: str = "|") -> np.ndarray:
-    """One 0/1 feature for each label of each column, such as each genre.
+SEPARATOR = "|"
 
-    Args:
-        table: The catalogue in index order, its first row item index 1 (`IndexedData.item_table`).
-        columns: Columns of labels joined by `separator`.
-        separator: Between labels.
 
-    Returns:
-        `(num_items, num_labels)` float32; row 0, the unseen item, has no label.
+@dataclass(frozen=True, eq=False)
+class LabelFeatures:
+    """Columns of labels and the feature that each label is, such as each genre.
+
+    Features keep their positions when the catalog grows: a model that was trained with `labels`
+    reads the same label in the same column of `multi_hot` afterwards.
+
+    Attributes:
+        table: The columns as strings, in index order; the first row is item index 1.
+        labels: Column and label of each feature, in the features' order.
 
     Raises:
-        ValueError: When there is no such column, or a column holds no label.
+        ValueError: From `from_table`: when there is no such column, or a column holds no label.
 
     Example:
 
-    >>> table = pd.DataFrame({"genres": ["Drama|War", "War"]})
-    >>> multi_hot(table, ["genres"]).tolist()
+    >>> old = LabelFeatures.from_table(pd.DataFrame({"genres": ["Drama|War", "War"]}), ["genres"])
+    >>> old.multi_hot().tolist()
+    [[0.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+    >>> more = pd.DataFrame({"genres": ["Drama|War", "War", "Comedy|War"]})
+    >>> LabelFeatures.from_table(more, ["genres"], old.labels).multi_hot()[3].tolist()
+    [0.0, 1.0, 1.0]
+    """
+
+    table: pd.DataFrame
+    labels: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def from_table(
+        cls, table: pd.DataFrame, columns: Sequence[str], labels: Iterable[tuple[str, str]] = ()
+    ) -> LabelFeatures:
+        """Names a feature for each label of each column.
+
+        Args:
+            table: The catalog in index order (`IndexedData.item_table`).
+            columns: Columns of labels joined by "|".
+            labels: Features there are already: they keep their positions, those of labels that
+                are new follow.
+        """
+        ordered = dict.fromkeys(labels)
+        kept = {}
+        for column in columns:
+            if column not in table:
+                raise ValueError(
+                    f"`columns` must be columns of the catalogue, {', '.join(map(str, table))}. "
+                    f"Received: {column!r}."
+                )
+            kept[column] = table[column].fillna("").astype(str).reset_index(drop=True)
+            found = sorted(set(kept[column].str.split(SEPARATOR).explode()) - {""})
+            if not found:
+                raise ValueError(f"Column {column!r} of the catalogue holds no label.")
+            ordered |= dict.fromkeys((column, label) for label in found)
+        return cls(pd.DataFrame(kept), tuple(ordered))
+
+    def multi_hot(self) -> np.ndarray:
+        """`(num_items, num_labels)` float32 of 0 and 1; row 0, the OOV item, has no label."""
+        position = {label: number for number, label in enumerate(self.labels)}
+        features = np.zeros((len(self.table) + 1, len(self.labels)), np.float32)
+        for column in self.table:
+            for row, cell in enumerate(self.table[column], 1):
+                for label in filter(None, cell.split(SEPARATOR)):
+                    features[row, position[column, label]] = 1
+        return features
+
+    def save(self, path: str | Path) -> None:
+        """Writes JSON; the file appears whole or not at all."""
+        columns = {str(name): self.table[name].tolist() for name in self.table}
+        write_text(path, json.dumps({"labels": self.labels, "columns": columns}) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> LabelFeatures:
+        """Reads what `save` wrote.
+
+        Raises:
+            ValueError: When the file holds something else.
+        """
+        try:
+            stored = json.loads(Path(path).read_text("utf-8"))
+            labels = tuple((str(column), str(label)) for column, label in stored["labels"])
+            table = pd.DataFrame(stored["columns"], dtype=object)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} does not hold columns of labels: {error!r}.") from None
+        return cls(table, labels)
+
+
+def multi_hot(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """One 0/1 feature for each label of each column; see `LabelFeatures`.
+
+    Example:
+
+    >>> multi_hot(pd.DataFrame({"genres": ["Drama|War", "War"]}), ["genres"]).tolist()
     [[0.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
     """
-    blocks = []
-    for column in columns:
-        if column not in table:
-            raise ValueError(
-                f"`columns` must be columns of the catalogue, {', '.join(map(str, table))}. "
-                f"Received: {column!r}."
-            )
-        labels = table[column].fillna("").astype(str).str.get_dummies(separator)
-        labels = labels.drop(columns="", errors="ignore")  # what a row without labels has
-        if not labels.shape[1]:
-            raise ValueError(f"Column {column!r} of the catalogue holds no label.")
-        blocks.append(labels.to_numpy(np.float32))
-    features = np.concatenate(blocks, axis=1)
-    return np.concatenate([np.zeros((1, features.shape[1]), np.float32), features])
+    return LabelFeatures.from_table(table, columns).multi_hot()

@@ -66,6 +66,7 @@ def index_data(
     *,
     seed: int = 0,
     known: tuple[Vocabulary, Vocabulary] | None = None,
+    trained: pd.DataFrame | None = None,
 ) -> IndexedData:
     """Builds vocabularies and splits the interactions.
 
@@ -75,6 +76,8 @@ def index_data(
         seed: For the splits that draw.
         known: Vocabularies of users and items whose ids keep their indices; what is new comes
             after them. All their items must be in the catalogue.
+        trained: Pairs, `user_id` and `item_id`, that a model which continues training has
+            learned from: no named split holds them out, see `data.split`.
 
     Raises:
         ValueError: When `split` names none of these.
@@ -89,7 +92,7 @@ def index_data(
     if isinstance(split, str):
         if split not in SPLITS:
             raise ValueError(f"`split` must be one of {sorted(SPLITS)}. Received: {split!r}.")
-        split = SPLITS[split](data, seed=seed)
+        split = SPLITS[split](data, seed=seed, trained=trained)
     users, items = known or (Vocabulary([]), Vocabulary([]))
     users = users.grown(data.interactions["user_id"])
     items = items.grown(data.items["item_id"])

@@ -95,6 +95,11 @@ class CausalAttention(keras.layers.Layer):
         }
 
 
+def most_recent(history: Any, length: int) -> Any:
+    """The last `length` steps of a history `(batch, steps)`, all of a shorter one."""
+    return history[:, -length:]
+
+
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class HistoryEncoder(keras.layers.Layer):
     """Item vectors of a history → the user's state after each of its items.
@@ -159,7 +164,10 @@ class HistoryEncoder(keras.layers.Layer):
         self.expand_norms: list[Any] = []
         for _ in range(num_layers):
             if kind == "gru":
-                self.mixers.append(keras.layers.GRU(dim, return_sequences=True, dtype=policy))
+                # cuDNN's GRU takes masks that are padded on the right only.
+                self.mixers.append(
+                    keras.layers.GRU(dim, return_sequences=True, use_cudnn=False, dtype=policy)
+                )
                 continue
             self.mixers.append(CausalAttention(dim, num_heads, max_distance, dropout, dtype=policy))
             self.mixer_norms.append(keras.layers.LayerNormalization(dtype=policy))
@@ -181,7 +189,10 @@ class HistoryEncoder(keras.layers.Layer):
         x = self.drop(x, training=training)  # (batch, steps, dim)
         for number, mixer in enumerate(self.mixers):
             if self.kind == "gru":
-                x = self.drop(mixer(x, mask=valid, training=training), training=training)
+                states = mixer(x, mask=valid, training=training)
+                # A new tensor, which ends the mask: Keras would scale the loss by size / valid.
+                states = ops.where(valid[..., None], states, ops.zeros_like(states))
+                x = self.drop(states, training=training)
                 continue
             mixed = mixer(self.mixer_norms[number](x), valid, training=training)
             x = x + self.drop(mixed, training=training)

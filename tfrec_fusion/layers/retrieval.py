@@ -55,7 +55,6 @@ class CatalogueLogits(keras.layers.Layer):
             raise ValueError(f"`temperature` must be positive. Received: {temperature}.")
         self.num_items, self.temperature, self.use_bias = num_items, temperature, use_bias
         self.partial = partial
-        self.supports_masking = True  # a recurrent tower's mask passes through unused
         if use_bias:
             self.bias = self.add_weight(name="bias", shape=(num_items,), initializer="zeros")
         if partial:

@@ -66,12 +66,15 @@ class AdversarialModel(keras.Model):
     def gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, list[Any]]:
         """Outputs, the loss, and the gradients of `trainable_variables`, on this replica.
 
-        While `attacked`, nothing is to be kept that is not a gradient.
+        The gradients are those of the loss as the optimizer scales it, which divides them again
+        (`keras.optimizers.LossScaleOptimizer`, which `mixed_float16` brings). While `attacked`,
+        nothing is to be kept that is not a gradient.
         """
         with tf.GradientTape() as tape:
             y_pred = self(x, training=True)
             loss = self._compute_loss(x, y, y_pred, sample_weight, training=True)
-        return y_pred, loss, tape.gradient(loss, [one.value for one in self.trainable_variables])
+            scaled = self.optimizer.scale_loss(loss)
+        return y_pred, loss, tape.gradient(scaled, [one.value for one in self.trainable_variables])
 
     def train_step(self, data: Any) -> Any:
         """One step; plain Keras's with an epsilon of 0."""
@@ -84,25 +87,27 @@ class AdversarialModel(keras.Model):
         results = self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
         if self.epsilon:
             moves = self._moves(gradients)
+            before = [tf.identity(table.value) for table, _ in moves]
             for table, move in moves:
                 table.assign(table.value + move)
             self.attacked = True
             *_, there = self.gradients(x, y, sample_weight)
             self.attacked = False
-            for table, move in moves:
-                table.assign(table.value - move)
+            for (table, _), values in zip(moves, before, strict=True):
+                table.assign(values)
             gradients = [_both(one, other) for one, other in zip(gradients, there, strict=True)]
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         return results
 
     def _moves(self, gradients: list[Any]) -> list[tuple[Any, Any]]:
-        """Each table, and where it is moved."""
-        moves = []
+        """Each table, and its move; none where the scaled loss left the range of float16."""
+        moves, scale = [], self.optimizer.scale_loss(tf.constant(1.0))
         for table, gradient in zip(self.trainable_variables, gradients, strict=True):
             if gradient is not None and table.path in self.table_paths:
-                gradient = summed(gradient)
+                gradient = summed(gradient) / tf.cast(scale, gradient.dtype)
                 length = ops.maximum(tf.norm(gradient), 1e-12)
-                moves.append((table, self.epsilon * gradient / length))
+                move = self.epsilon * gradient / length
+                moves.append((table, tf.where(tf.math.is_finite(length), move, 0.0)))
         return moves
 
 

@@ -186,7 +186,7 @@ class BalancedModel(AdversarialModel):
         return ops.sum(ops.stack([*self.losses, 0.0])) / num_replicas()
 
     def gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, list[Any]]:
-        """Outputs, the balanced loss and its gradients."""
+        """Outputs, the balanced loss and its gradients, scaled as in `AdversarialModel`."""
         if not self.changes_gradients:
             return super().gradients(x, y, sample_weight)
         variables = self.trainable_variables
@@ -197,19 +197,20 @@ class BalancedModel(AdversarialModel):
             added = self._added()
             # One by one: through a stack, variables a task does not use would have gradients, too.
             parts = [one * weight for one, weight in zip(losses, self.given_weights, strict=True)]
-            parts.append(added)
-        gradients = [tape.gradient(part, values) for part in parts]
-        *by_task, of_added = gradients
-        by_task = [[None if one is None else summed(one) for one in task] for task in by_task]
+            parts = [self.optimizer.scale_loss(part) for part in (*parts, added)]
+        *by_task, of_added = [tape.gradient(part, values) for part in parts]
+        scale = self.optimizer.scale_loss(tf.constant(1.0))
+        # Tasks are compared by the gradients of their losses, without the optimizer's scale.
+        by_task = [
+            [None if one is None else summed(one) / scale for one in task] for task in by_task
+        ]
         weights, losses = self.moving_weights, ops.stack(losses)
         if self.balance == "gradnorm" and not self.attacked:
             self._move_weights(variables, by_task, summed(losses))
         elif self.balance == "pcgrad":
             by_task = self._without_conflicts(variables, by_task)
-        total = [
-            _weighed(ops.unstack(weights, len(self.tasks)), *column)
-            for column in zip(of_added, *by_task, strict=True)
-        ]
+        shares = [scale * weight for weight in ops.unstack(weights, len(self.tasks))]
+        total = [_weighted_sum(shares, *column) for column in zip(of_added, *by_task, strict=True)]
         loss = ops.sum(weights * self.given_weights * losses) + added
         return y_pred, loss, total
 
@@ -227,12 +228,13 @@ class BalancedModel(AdversarialModel):
             ]
         )
         first = ops.where(self.first_losses > 0, self.first_losses, losses)
-        self.first_losses.assign(first)
-        self.moving_weights.assign(
-            normalized_gradients_step(
-                self.moving_weights, losses, first, norms, self.alpha, self.rate
-            )
+        moved = normalized_gradients_step(
+            self.moving_weights, losses, first, norms, self.alpha, self.rate
         )
+        # A scaled loss may leave the range of float16: the optimizer skips such a step, too.
+        finite = tf.reduce_all(tf.math.is_finite(moved))
+        self.first_losses.assign(tf.where(finite, first, self.first_losses))
+        self.moving_weights.assign(tf.where(finite, moved, self.moving_weights))
 
     def _without_conflicts(self, variables: Any, by_task: list[list[Any]]) -> list[list[Any]]:
         """PCGrad over the variables that two tasks use, as one long vector."""
@@ -288,7 +290,7 @@ def _is_shared(column: Sequence[Any]) -> bool:
     return sum(gradient is not None for gradient in column) > 1
 
 
-def _weighed(weights: Sequence[Any], added: Any, *by_task: Any) -> Any:
+def _weighted_sum(weights: Sequence[Any], added: Any, *by_task: Any) -> Any:
     """One variable's step: summed over replicas already, which the optimizer does once more."""
     found = [w * g for w, g in zip(weights, by_task, strict=True) if g is not None]
     total = None if not found else sum(found[1:], found[0]) / num_replicas()

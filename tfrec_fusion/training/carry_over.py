@@ -1,12 +1,16 @@
-"""A trained model's weights and optimizer slots go on in a model of larger vocabularies.
+"""A trained model's weights continue in a model of larger vocabularies.
 
 Vocabularies grow at their ends: an id keeps its index, so each row of the old tables is the row of
-the same id in the new ones, and the rows after it are as they were initialised.
+the same id in the new ones, and the rows after it are as they were initialized.
+
+Optimizer slots are not carried over. Adam divides its moments by `1 - beta ** step`: old moments
+with a step count that begins anew make the first steps of old weights 0.17 to 0.5 of the learning
+rate, and new rows with a step count that continues make theirs 3 times as large.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,36 +21,31 @@ from keras import ops
 
 @dataclass(frozen=True)
 class Carried:
-    """What became of one weight.
+    """Values of one weight that a model took over.
 
     Attributes:
         weight: Its path.
         shape: Its shape now.
-        kept: Values that are those of the trained model.
-        new: Values that are as they were initialised.
-        slots: Whether the optimizer's slots of the kept values are theirs, too.
+        kept: Number of values that are those of the trained model.
+        new: Number of values that are as they were initialized.
     """
 
     weight: str
     shape: tuple[int, ...]
     kept: int
     new: int
-    slots: bool
 
 
 def carry_over(
     old: keras.Model, new: keras.Model, grown: Collection[tuple[int, int]]
 ) -> list[Carried]:
-    """Gives a model the values of a smaller one, and their optimizer slots where both have some.
-
-    A slot goes on when both models are compiled with one kind of optimizer; that of the new model
-    then begins with what the old one's knows of each value (momentum, variance), but counts its
-    steps from 0, so that schedules and warm-ups begin anew.
+    """Gives a model the values of a smaller one.
 
     Args:
-        old: The trained model.
-        new: A model of the same kind; compiled where slots are to go on.
-        grown: Sizes of vocabularies, `(before, after)`; only such axes may differ.
+        old: The trained model, compiled or not.
+        new: A model of the same kind, compiled or not.
+        grown: Sizes that differ, such as those of vocabularies, `(before, after)`; only such axes
+            may.
 
     Returns:
         A row a weight, in the model's order.
@@ -66,22 +65,15 @@ def carry_over(
             f"The models have {len(old.weights)} and {len(new.weights)} weights: they differ by "
             "more than the size of their vocabularies."
         )
-    allowed = set(grown)
     for before, after in zip(old.weights, new.weights, strict=True):
-        _check_grown(before, after, allowed)
-    from_slots, to_slots = _slots(old), _slots(new)
-    together = bool(to_slots) and _kind(old) == _kind(new) and len(from_slots) == len(to_slots)
-    if together:
-        for before, after in zip(from_slots, to_slots, strict=True):
-            _place(before, after)
-    trained = {id(one) for one in new.trainable_weights}
+        _check_grown(before, after, set(grown))
     rows = []
     for before, after in zip(old.weights, new.weights, strict=True):
-        _place(before, after)
+        values = np.array(ops.convert_to_numpy(after))
+        values[tuple(slice(0, size) for size in before.shape)] = ops.convert_to_numpy(before)
+        after.assign(values)
         kept = int(np.prod(before.shape))
-        more = int(np.prod(after.shape)) - kept
-        shape = tuple(after.shape)
-        rows.append(Carried(after.path, shape, kept, more, together and id(after) in trained))
+        rows.append(Carried(after.path, tuple(after.shape), kept, values.size - kept))
     return rows
 
 
@@ -91,27 +83,5 @@ def _check_grown(before: Any, after: Any, allowed: set[tuple[int, int]]) -> None
     if not same or any(one != other and (one, other) not in allowed for one, other in pairs):
         raise ValueError(
             f"{after.path} has the shape {tuple(after.shape)}, that of the trained model is "
-            f"{tuple(before.shape)}: only {sorted(allowed)} may differ, the vocabularies' sizes."
+            f"{tuple(before.shape)}: only {sorted(allowed)} may differ, the sizes that grew."
         )
-
-
-def _place(before: Any, after: Any) -> None:
-    """Writes the smaller variable into the beginning of the larger one."""
-    values = np.array(ops.convert_to_numpy(after))
-    values[tuple(slice(0, size) for size in before.shape)] = ops.convert_to_numpy(before)
-    after.assign(values)
-
-
-def _kind(model: keras.Model) -> Any:
-    return type(model.optimizer)
-
-
-def _slots(model: keras.Model) -> Sequence[Any]:
-    """The optimizer's variables that belong to a weight; none where the model is not compiled."""
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is None:
-        return []
-    if not optimizer.built:
-        optimizer.build(model.trainable_variables)
-    apart = {"iteration", "learning_rate"}
-    return [one for one in optimizer.variables if one.path.split("/")[-1] not in apart]
