@@ -236,6 +236,30 @@ def test_the_boost_gives_new_items_their_share_of_the_lists():
     assert boost_for_share(scores, np.zeros(50, bool), seen) == 0
 
 
+@pytest.mark.parametrize("k", [5, 11, 15, 20, 23])
+def test_in_a_small_catalog_new_items_are_lifted_and_not_pushed_down(k):
+    """Lists of 20 of 24 items: wherever new items stood, they would fill a third of them."""
+    rng = np.random.default_rng(0)
+    scores, new = rng.normal(size=(40, 25)), np.arange(25) > 17  # 7 of 24 are new
+    scores[:, new] -= 3
+    seen = np.zeros((40, 25), bool)
+    for row in seen:
+        row[rng.choice(np.arange(1, 18), 6, replace=False)] = True  # 11 familiar ones are left
+    boost = boost_for_share(scores, new, seen, k=k)
+    lifted = np.where(seen, -np.inf, scores + boost * new)
+    lifted[:, 0] = -np.inf
+    lists = np.argsort(-lifted, axis=1)[:, : min(k, 11)]
+    assert new[lists].mean() == pytest.approx(7 / 24, abs=1 / lists.size + 1e-9)
+    assert 1 < boost < 5
+
+
+def test_who_has_seen_every_familiar_item_tells_nothing_of_the_boost():
+    scores, new = np.array([[0.0, 1, 2, 3], [0, 5, 6, 1]]), np.arange(4) == 3
+    seen = np.array([[False, True, True, False], [False] * 4])
+    assert boost_for_share(scores, new, seen, share=0.5, k=2) == pytest.approx(4, abs=1e-4)
+    assert boost_for_share(scores[:1], new, seen[:1], share=0.5, k=2) == 0
+
+
 def test_the_boost_by_hand():
     # Item 3 becomes first from 5, 3, 8 and 4 on, and is always among two from 1 on.
     scores = np.array([[9, 5, 1, 0], [9, 1, 3, 0], [9, 9, 2, 1], [9, 4, 0, 0]], float)

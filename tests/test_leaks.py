@@ -6,16 +6,19 @@ alone: whatever must not depend on those rows is equal to the bit.
 
 import dataclasses
 import json
+import re
 
 import keras
 import keras_hub
 import numpy as np
 import pytest
+import tensorflow as tf
 from leak_tables import OTHER_WORDS, WORDS, tables
 from reference_protocol import reference_ranking
 
 import zoo
 from tfrec_fusion.training.checkpoint import best_weights
+from tfrec_fusion.training.fit import fit
 from zoo.ensembling import before_refit, train_ensemble
 from zoo.run import PARTS
 from zoo.train import train
@@ -42,8 +45,9 @@ SIZES = {
 }
 # What is chosen after training, too.
 FURTHER = {
-    "gpt2_hybrid": {"offer_new_items": True},
-    "multi_task": {"weigh_scores": True},
+    "gpt2_hybrid": {"batch_size": 16, "offer_new_items": True},
+    "knowledge_hybrid": {"batch_size": 16},
+    "multi_task": {"batch_size": 16, "weigh_scores": True},
     "neumf": {"part_epochs": 1},  # or validation would choose the weights that it starts from
 }
 every_model = pytest.mark.parametrize("name", zoo.list_models())
@@ -53,13 +57,23 @@ every_model = pytest.mark.parametrize("name", zoo.list_models())
 def preset(tmp_path_factory):
     """A language model that reads texts within milliseconds."""
     folder = tmp_path_factory.mktemp("preset") / "tiny_bert"
-    words = dict.fromkeys(" ".join((*WORDS, OTHER_WORDS)).replace(",", "").split())
+    texts = (*WORDS, OTHER_WORDS, *tables().items["text"])
+    words = dict.fromkeys(re.findall(r"\w+", " ".join(texts).lower()))
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
     tokenizer = keras_hub.tokenizers.BertTokenizer(vocabulary=vocabulary, lowercase=True)
     tokenizer.save_to_preset(folder)
     sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 16}
     keras_hub.models.BertBackbone(vocabulary_size=len(vocabulary), **sizes).save_to_preset(folder)
     return str(folder)
+
+
+def eagerly(*arguments, **choices):
+    """Trains without graphs: to trace one costs more than the few steps here."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        return fit(*arguments, **choices)
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +86,7 @@ def trained(tmp_path_factory, preset):
             options = {"epochs": 2, "refit": changed != "validation", **FURTHER.get(name, {})}
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("TFREC_FUSION_CACHE", str(folder / "cache"))
+                patch.setattr("zoo.network_trainer.fit", eagerly)
                 runs[name, changed] = train(
                     name,
                     tables(changed),

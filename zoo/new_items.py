@@ -46,7 +46,8 @@ def boost_for_share(
         seen: `(num_users, num_items)` bool, not recommended again.
         share: Of the first `k` places, on average over users; by default the new items' share of
             the catalogue.
-        k: Length of the lists.
+        k: Length of the lists; shorter for a user with fewer familiar items that are not seen, of
+            whose list new items would fill a part wherever they stand.
 
     Returns:
         The constant; 0 where there is no new item.
@@ -67,12 +68,22 @@ def boost_for_share(
     wanted = new.sum() / (len(new) - 1) if share is None else share
     scores = np.where(seen, -np.inf, scores)
     scores[:, 0] = -np.inf
-    k = min(k, scores.shape[1] - 1)
+    unseen = np.isfinite(scores)  # (num_users, num_items)
+    length = np.minimum(k, (unseen & ~new).sum(1))  # (num_users,)
+    scores, length = scores[length > 0], length[length > 0]
+    if not len(length):
+        return 0.0
+    k = int(length.max())
+    place = np.arange(k)[None, :] < length[:, None]  # (num_users, k), those of each list
     low, high = -_WIDEST, _WIDEST
     for _ in range(30):
         middle = (low + high) / 2
-        best = np.argpartition(-(scores + middle * new), k - 1, axis=1)[:, :k]
-        low, high = (middle, high) if new[best].mean() < wanted else (low, middle)
+        lifted = scores + middle * new
+        best = np.argpartition(-lifted, k - 1, axis=1)[:, :k]
+        order = np.argsort(-np.take_along_axis(lifted, best, axis=1), axis=1, kind="stable")
+        best = np.take_along_axis(best, order, axis=1)  # (num_users, k), best first
+        share_now = (new[best] & place).sum(1) / length
+        low, high = (middle, high) if share_now.mean() < wanted else (low, middle)
     return float(high)
 
 
