@@ -10,7 +10,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-all docs lint format lock clean
+.PHONY: demo test test-all mutants docs lint format lock clean
 
 demo: $(READY)
 	@$(BIN)/python -m zoo demo
@@ -43,6 +43,10 @@ lock:
 		--no-annotate --custom-compile-command "make lock" --quiet $(UPGRADE) \
 		--output-file constraints.txt
 	@echo "constraints.txt is up to date."
+
+# Breaks the sources in one small way at a time; the tests must notice. It takes about an hour.
+mutants: $(READY)
+	@$(BIN)/python tests/mutants/run.py
 
 clean:
 	@rm -rf $(VENV) $(LOCK_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -9,9 +9,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(variable, "1")
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
-settings.register_profile("reproducible", deadline=None, derandomize=True)
+# Whoever only asks whether a test fails need not wait for the smallest example.
+PHASES = (Phase.explicit, Phase.generate) if "HYPOTHESIS_NO_SHRINKING" in os.environ else Phase
+settings.register_profile("reproducible", deadline=None, derandomize=True, phases=tuple(PHASES))
 settings.load_profile("reproducible")
 
 

@@ -87,3 +87,14 @@ def test_what_does_not_fit_is_refused():
         TextAugmentation(("item",), kept=-1)
     with pytest.raises(ValueError, match="'user', which needs user_token_ids and user_num_tokens"):
         TextAugmentation(("user",), span_swap=0.5)(BATCH, seed=[1, 2])
+
+
+def test_two_texts_of_a_row_change_each_for_itself():
+    ids, number = tf.constant([list(range(1, 41))] * 2), tf.constant([40, 40])
+    batch = {}
+    for name in ("user", "item"):
+        batch |= {f"{name}_token_ids": ids, f"{name}_num_tokens": number}
+    changed = TextAugmentation(("user", "item"), word_dropout=0.5)(batch, seed=[1, 2])
+    one, other = (changed[f"{name}_token_ids"].numpy() for name in ("user", "item"))
+    assert (one != other).any() and (one[0] != one[1]).any()
+    assert set(np.unique(one)) | set(np.unique(other)) <= set(range(41))

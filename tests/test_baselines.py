@@ -338,6 +338,34 @@ def test_a_half_life_changes_whom_a_list_follows():
     assert ends[1] == pytest.approx(weights[1] / 2 + weights[0], abs=1e-6)
 
 
+def test_a_half_life_weighs_what_users_did_not_how_items_go_together():
+    def events(*taken):
+        item = np.array(taken, np.int32)
+        user, time = np.ones(len(item), np.int32), np.arange(len(item))
+        return Events(user, item, np.ones(len(item), np.float32), time, 2, 6)
+
+    past, now = events(1, 2, 3), events(2, 1, 4)
+    model, plain = (EASE(l2=2.0, half_life=half).fit(past) for half in (1.0, 0.0))
+    weights = plain.similar(np.arange(6))
+    np.testing.assert_array_equal(model.similar(np.arange(6)), weights)
+    of_past, of_now = [0, 0.25, 0.5, 1, 0, 0], [0, 0.5, 0.25, 0, 1, 0]
+    assert model.score(np.array([1]))[0] == pytest.approx(of_past @ weights, abs=1e-6)
+    for known, own in ((past, of_past), (now, of_now)):
+        scores = model.score_model(known)({"user_id": np.array([1])})["scores"]
+        assert scores[0].numpy() == pytest.approx(own @ weights, abs=1e-6)
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "pearson"])
+def test_neighbours_are_the_nearest_of_the_kind_that_is_asked_for(similarity):
+    events = random_events()
+    rows = histories(events).T.tocsr()
+    model = ItemKNN(k=4, shrink=2.0, similarity=similarity).fit(events)
+    expected = nearest(rows, k=4, shrink=2.0, similarity=similarity).toarray()
+    np.testing.assert_array_equal(model.similar(np.arange(NUM_ITEMS)), expected)
+    scores = histories(events) @ expected.T  # an item is voted for by those it is a neighbour of
+    np.testing.assert_allclose(model.score(np.arange(NUM_USERS)), scores, rtol=1e-5, atol=1e-6)
+
+
 def test_an_older_file_has_the_defaults_of_its_time():
     arrays = EASE(l2=3.0).fit(random_events()).arrays()
     del arrays["hyperparameter.half_life"], arrays["hyperparameter.kept"]
@@ -346,7 +374,7 @@ def test_an_older_file_has_the_defaults_of_its_time():
 
 def test_tfidf_by_hand():
     # Items 1 and 2 share one of two words; item 3 shares none; each word's weight is equal.
-    texts = ["ignored", "space ship", "ship love", "war robot"]
+    texts = ["ship", "space ship", "ship love", "war robot"]  # that of index 0 does not count
     model = TFIDF().fit(events_of([(1, 1), (2, 1), (2, 2)], 3, 4), texts)
     rare, common = math.log(4 / 2) + 1, math.log(4 / 3) + 1  # idf over three texts, no OOV item
     cosine = common**2 / (rare**2 + common**2)
@@ -354,6 +382,15 @@ def test_tfidf_by_hand():
     assert model.score(np.array([1]))[0] == pytest.approx([0, 1, cosine, 0], abs=1e-6)
     half = (1 + cosine) / 2
     assert model.score(np.array([2]))[0] == pytest.approx([0, half, half, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize(("sublinear", "count"), [(False, 3.0), (True, 1 + math.log(3))])
+def test_tfidf_counts_terms_as_they_are_or_by_their_logarithm(sublinear, count):
+    texts = ["", "war war war love", "war", "love"]
+    model = TFIDF(sublinear=sublinear).fit(events_of([(1, 1)], 2, 4), texts)
+    length = math.hypot(count, 1)  # both terms are in two texts
+    expected = [0, 1, count / length, 1 / length]
+    assert model.similar(np.array([1]))[0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_tfidf_scores_items_that_nobody_took():

@@ -334,3 +334,16 @@ def test_minilm_knows_what_is_alike():
     vectors = TextEncoder("minilm").encode(texts)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     assert unit[0] @ unit[1] > unit[0] @ unit[2] + 0.3
+
+
+def test_many_texts_are_tokenized_in_parts(monkeypatch):
+    def tokens_of(texts):
+        number = np.array([len(text) for text in texts])
+        return np.arange(1, 4) * (np.arange(3) < number[:, None]), number, number > 2
+
+    monkeypatch.setattr("tfrec_fusion.text.encoder.TEXTS_AT_ONCE", 2)
+    encoder = TextEncoder.__new__(TextEncoder)
+    encoder.max_length, encoder._tokens_of = 4, tokens_of
+    ids, number, truncated = encoder.tokenize(["a", "bb", "ccc", "", "dd"])
+    assert number.tolist() == [1, 2, 3, 0, 2] and truncated == 1
+    assert ids.tolist() == [[1, 0, 0, 0], [1, 2, 0, 0], [1, 2, 3, 0], [0] * 4, [1, 2, 0, 0]]

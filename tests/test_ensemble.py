@@ -25,9 +25,9 @@ def test_standard_scores_by_hand():
 
 
 def test_reciprocal_ranks_by_hand():
-    received = CombinedScores([1, 1], "ranks")(SCORES).numpy()
+    received = CombinedScores([3, 1], "ranks")(SCORES).numpy()
     best, second, third = 61 / 61, 61 / 62, 61 / 63
-    expected = [0, (third + best) / 2, second, (best + third) / 2]
+    expected = [0, (3 * third + best) / 4, second, (3 * best + third) / 4]
     np.testing.assert_allclose(received, [expected], rtol=1e-6)
 
 

@@ -116,3 +116,10 @@ def test_histories_hold_each_users_latest_items(table, length, seed):
         oldest = [item for time, item in own if last and time == last[0][0]]
         for item in ITEMS.id_of(got[:cut]).tolist():
             oldest.remove(item)
+
+
+def test_a_review_stays_with_its_event():
+    table = frame([("w", "c", 5.0, 30), ("u", "b", 2.0, 20), ("u", "a", 1.0, 10)])
+    events = Events.from_frame(table.assign(text=["late", "second", "first"]), USERS, ITEMS)
+    assert events.text.tolist() == ["first", "second", "late"]
+    assert events.rating.tolist() == [1, 2, 5]

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import zoo
@@ -102,3 +103,18 @@ def test_weights_of_another_version_are_refused(tmp_path, monkeypatch):
         ValueError, match=r"not those of this version's two_tower: where .* is expected"
     ):
         load_half(path)
+
+
+def test_whole_numbers_keep_their_sign_and_floats_their_usual_precision(tmp_path):
+    path = tmp_path / "model.safetensors"
+    model = fitted("ease")
+    arrays = {**model.arrays(), "signed": np.array([-5, 300]), "large": np.array([0, 2**40])}
+    model.arrays = lambda: dict(arrays)
+    save_half(path, "ease", model)
+    with safe_open(path, framework="numpy") as file:
+        small = {key: file.get_tensor(key) for key in ("signed", "large", "weights.data")}
+    assert small["signed"].tolist() == [-5, 300] and small["signed"].itemsize < 8
+    assert small["large"].tolist() == [0, 2**40]
+    assert small["weights.data"].dtype == np.float16
+    again = load_half(path)
+    assert {again._matrices[name].dtype for name in ("known", "weights")} == {np.dtype("float32")}

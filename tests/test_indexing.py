@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from reference_protocol import reference_ranking
 from test_models import CASES, DATA, built
 
 from tfrec_fusion.serving.catalogue import LOWEST
-from zoo.indexing import found_scores, item_index, ndcg_beside_exact, with_one
+from zoo.indexing import _best, _surely, found_scores, item_index, ndcg_beside_exact, with_one
 
 KNOWN = DATA.train
 
@@ -70,3 +71,47 @@ def test_what_cannot_be_indexed_is_refused(model, monkeypatch):
     )
     with pytest.raises(ValueError, match=r"below recall_floor=0\.95, looking .* lists \(int8\)"):
         item_index(model, KNOWN, "int8", capacity=2)
+
+
+def exact_from(probes, asked=None):
+    """The exact search, of an index that looks through so many lists; before, nothing is found."""
+
+    def scores(index, queries):
+        if asked is not None:
+            asked.append(queries)
+        if index.num_probes < probes:
+            return np.zeros((len(queries), index.num_items), np.float32)
+        return np.array(index.all_scores(queries))
+
+    return scores
+
+
+def test_the_number_of_lists_is_doubled_until_the_recall_is_reached(model, monkeypatch):
+    monkeypatch.setattr("zoo.indexing.found_scores", exact_from(3))
+    found = item_index(model, KNOWN, capacity=1)
+    assert found.index.num_lists > 4 and found.index.num_probes == 4 and found.recall == 1
+
+
+def test_recall_is_that_of_users_who_did_not_choose(model, monkeypatch):
+    asked = []
+    monkeypatch.setattr("zoo.indexing.found_scores", exact_from(1, asked))
+    item_index(model, KNOWN, capacity=2)
+    choosing, judging = ({tuple(row) for row in one.tolist()} for one in asked)
+    assert not choosing & judging
+    assert len(choosing) + len(judging) == len(np.unique(KNOWN.user))
+
+
+def test_a_recall_counts_less_the_fewer_have_been_asked():
+    values = np.array([1.0, 0.5, 1.0, 1.0])
+    assert _surely(values) == pytest.approx(values.mean() - 2 * np.sqrt(0.046875) / 2)
+
+
+def test_the_best_are_items_that_are_not_seen_yet():
+    scores = np.arange(15.0)
+    seen = sp.csr_matrix(np.isin(np.arange(15), [14, 3, 8])[None, :])
+    found = _best(lambda some: np.tile(scores, (len(some), 1)), np.ones(1), seen)
+    assert sorted(found[0]) == [2, 4, 5, 6, 7, 9, 10, 11, 12, 13]
+
+
+def test_a_one_is_appended_to_queries_for_what_is_added_to_scores():
+    assert with_one(np.array([[2.0, 3.0]])).tolist() == [[2.0, 3.0, 1.0]]

@@ -82,3 +82,42 @@ def test_what_does_not_fit_is_refused():
         InvertedFile(9, 2, 4, 8, 1, precision="int4")
     with pytest.raises(ValueError, match=r"all finite.* Received: 1 vectors"):
         divided(np.full((1, 2), np.nan), 4)
+
+
+def test_numbers_of_int8_are_rounded_each_by_its_vectors_largest():
+    vectors = np.array([[0, 0], [100, -41.7], [0.013, 0.0072], [-3, 2.48], [0, 0]], np.float32)
+    query = np.array([[1.0, 0.5], [-2.0, 3.0]], np.float32)
+    scales = np.maximum(np.abs(vectors).max(1, keepdims=True) / 127, 1e-30)
+    expected = query @ (np.rint(vectors / scales) * scales).T
+    index = InvertedFile.of(vectors, capacity=2, num_probes=9, precision="int8")
+    np.testing.assert_allclose(np.asarray(index.all_scores(query))[:, 1:], expected[:, 1:], 1e-5)
+    found = index(query)
+    for row in range(2):
+        for item, score in zip(found["items"][row], found["scores"][row], strict=True):
+            if item:
+                np.testing.assert_allclose(score, expected[row, item], rtol=1e-5)
+
+
+def test_lists_of_a_cluster_are_full_and_cut_where_it_is_longest():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(16, 2)).astype(np.float32) * (10, 0.1)
+    lists = divided(vectors, 10)
+    assert sorted(map(len, lists)) == [6, 10]
+    ends = sorted((vectors[one, 0].min(), vectors[one, 0].max()) for one in lists)
+    assert ends[0][1] < ends[1][0]
+
+
+def test_a_query_is_compared_with_the_means_of_lists():
+    index = InvertedFile.of(VECTORS, capacity=64, num_probes=1)
+    for mean, items in zip(np.asarray(index.means), np.asarray(index.items), strict=True):
+        np.testing.assert_allclose(mean, VECTORS[items[items > 0]].mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_recall_compares_each_query_with_its_own_best():
+    number = np.arange(300)
+
+    def exact(queries):
+        return {"items": queries[:, :1].astype(int), "scores": np.ones((len(queries), 1))}
+
+    assert recall_of(exact, number[:, None], number[:, None]) == 1
+    assert recall_of(exact, number[:, None], number[:, None] % 299) == pytest.approx(299 / 300)

@@ -104,3 +104,25 @@ def test_ratings_that_are_all_alike_are_refused():
     events = rated(events_of([(1, item, item) for item in range(1, 6)]), stars=(1,))
     with pytest.raises(ValueError, match=r"all rated 1\.0\. Give a `rating` column"):
         pair_tasks(events)
+
+
+def test_a_good_rating_itself_is_positive():
+    events = rated(events_of([(1, item, item) for item in range(1, 9)]), stars=(2, 3, 4))
+    _, y, weight = next(iter(pair_tasks(events, tokens_of(events), pairs=7, good_rating=3)))
+    there = weight["rating"].numpy() > 0
+    np.testing.assert_array_equal(
+        y["sentiment"].numpy()[there] == 1, y["rating"].numpy()[there] >= 3
+    )
+    assert set(y["rating"].numpy()[there]) == {2, 3, 4}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_targets_are_drawn_before_places_without_one(seed):
+    events = rated(events_of([(1, item, item) for item in (3, 5, 7, 9)]))
+    reviews = tokens_of(events)
+    x, y, weight = next(iter(pair_tasks(events, reviews, pairs=6, history_length=16, seed=seed)))
+    assert y["logits"].shape[1] == 4  # the first of four places has no target
+    assert sorted(x["pair_item"].numpy()[0].tolist()) == [0, 0, 0, 5, 7, 9]
+    nothing = x["pair_item"].numpy() == 0
+    for name in ("rating", "sentiment", "next_token"):
+        assert (weight[name].numpy()[nothing] == 0).all() and weight[name].numpy().any()

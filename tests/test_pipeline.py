@@ -191,3 +191,10 @@ def test_batches_come_without_the_autotuner():
     )
     assert [one.options().autotune.enabled for one in made] == [False] * 4
     assert len(list(batches)) == len(list(prefetched(batches))) == 4
+
+
+def test_batches_of_an_epoch_draw_their_own_negatives():
+    events = events_of([(1, item, item) for item in range(1, 9)], num_items=500)
+    batches = pointwise(events, negatives=4, batch_size=20, seed=3)
+    first, second = ([*x["item_id"][4:].numpy()] for x, _ in batches)
+    assert len(first) == 16 and len(set(first) & set(second)) < 8

@@ -80,6 +80,21 @@ def test_popularity_defaults_to_counts_of_known_items():
     assert ranked().metrics["popularity@2"] == pytest.approx((1 / 2 + 1 / 2) / 2)
 
 
+def test_popularity_is_that_of_known_items_not_of_held_out_ones():
+    heldout = sp.csr_matrix(np.array([[0, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]], np.float32))
+    known = sp.csr_matrix(np.array([[0, 0, 1, 0, 0, 0], [0, 0, 1, 0, 0, 0]], np.float32))
+    assert ranked(known=known, heldout=heldout, ks=(1,)).metrics["popularity@1"] == 0.0
+    more = sp.csr_matrix(np.array([[1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0]], np.float32))
+    assert ranked(known=more, heldout=KNOWN[::-1], ks=(1,)).metrics["popularity@1"] == 1.0
+
+
+def test_the_ratio_compares_with_histories_of_those_who_have_one():
+    known = sp.csr_matrix(np.array([[1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]], np.float32))
+    result = ranked(known=known, item_popularity=np.array([10.0, 4, 6, 0, 0, 0]))
+    assert result.per_user["popularity@2"].tolist() == [5.0, 7.0]  # of {1, 2} and {1, 0}
+    assert result.metrics["popularity_ratio@2"] == pytest.approx(6 / 10)
+
+
 def test_no_history_leaves_the_ratio_out():
     metrics = ranked(known=sp.csr_matrix(KNOWN.shape)).metrics
     assert "popularity_ratio@2" not in metrics
@@ -270,6 +285,10 @@ def test_blocks_of_resamples_do_not_change_them(monkeypatch):
     whole = resampled_means(values, 30, seed=5)
     monkeypatch.setattr("tfrec_fusion.evaluation.bootstrap.BLOCK_CELLS", 22)
     assert resampled_means(values, 30, seed=5) == pytest.approx(whole)
+
+
+def test_means_of_what_is_alike_are_alike():
+    assert resampled_means(np.full((5, 2), 3.0), 20, seed=1) == pytest.approx(np.full((20, 2), 3.0))
 
 
 def test_interval_without_a_defined_replicate_is_nan():

@@ -27,6 +27,14 @@ def test_it_is_scikit_learns_auc_of_each_user():
     assert low < found.metrics["auc"] < high
 
 
+def test_a_user_without_an_item_to_compare_with_does_not_count():
+    scores = np.array([[3.0, 1, 2], [1, 2, 3]])
+    known = sp.csr_matrix(np.array([[1, 1, 0], [0, 0, 0]]))
+    heldout = sp.csr_matrix(np.array([[0, 0, 1], [0, 1, 0]]))
+    found = ranking_auc(lambda users: scores[users], known, heldout)
+    assert found.metrics["auc"] == 0.5 and found.num_events == 1
+
+
 def test_known_items_count_on_neither_side_and_ties_half():
     # User 0: item 1 known; items 2 and 4 held out against 0, 3 and 5. User 1: nothing held out.
     scores = np.array([[1.0, 9, 2, 2, 5, 0], [1, 2, 3, 4, 5, 6], [3, 3, 3, 9, 1, 1]])

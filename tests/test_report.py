@@ -114,6 +114,13 @@ def test_best_models(metric, best):
     assert rows.best_models(ROWS, metric) == best
 
 
+@pytest.mark.parametrize("metric", ["loss", "val_loss", "val_rmse", "perplexity", "gini@10"])
+def test_the_lowest_error_is_best(metric):
+    assert rows.best_models(
+        [ReportRow("a", {metric: 0.5}), ReportRow("b", {metric: 0.25})], metric
+    ) == {"b"}
+
+
 def test_csv_round_trip(tmp_path):
     path = tmp_path / "report.csv"
     odd = ReportRow('a,"b"', {"ndcg@10": 1 / 3}, {"ndcg@10": (0.1, 2 / 3)})

@@ -146,3 +146,13 @@ def test_sizes_out_of_range_and_lonely_events_are_refused():
         sequences(events_of([(1, 1, 0)]))
     with pytest.raises(ValueError, match="Received: 0 events"):
         sequences(Events(*(np.zeros(0, "i4") for _ in range(4)), 3, 3))
+
+
+def test_a_jitter_of_one_moves_an_event_past_its_neighbour():
+    events = events_of([(1, item, item) for item in range(1, 9)])
+    orders = {
+        tuple(target[weight > 0].tolist())
+        for seed in range(8)
+        for _, target, weight in sequences(events, jitter=1, seed=seed).as_numpy_iterator()
+    }
+    assert len(orders) > 1

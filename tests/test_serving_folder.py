@@ -14,12 +14,13 @@ from serving_models import table_model
 from tensorflow_serving.config import model_server_config_pb2
 from test_export import PARTS, SCORES
 
+from tfrec_fusion.serving import folder_check
 from tfrec_fusion.serving.export import export
 from tfrec_fusion.serving.folder_check import verify_folder
-from tfrec_fusion.serving.kit import CONFIG, labels_of, promote, versions_of
+from tfrec_fusion.serving.kit import CONFIG, _write_config, labels_of, promote, versions_of
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.serving.verification import ExportMismatch
-from tfrec_fusion.serving.warm_up import WARM_UP, read_warm_up
+from tfrec_fusion.serving.warm_up import WARM_UP, AnsweredCall, read_warm_up, write_warm_up
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,34 @@ def other_answers(records):
 def test_a_hurt_folder_is_told_with_its_reason(hurt, error, match, folder):
     hurt(folder)
     with pytest.raises(error, match=match):
+        verify_folder(folder)
+
+
+def test_another_item_than_was_exported_is_found(folder, monkeypatch):
+    calls = read_warm_up(folder / "1")
+    monkeypatch.setattr(
+        folder_check, "call_in_clean_process", lambda *_: [call.answer for call in calls]
+    )
+    (found,) = verify_folder(folder)
+    assert found.max_abs_difference == 0
+    (first, *_) = (call for call in calls if call.signature == "recommend")
+    changed = {name: [list(row) for row in rows] for name, rows in first.answer.items()}
+    (row,) = (at for at, user in enumerate(first.inputs["user_id"]) if user == "ann")
+    assert changed["item_id"][row] == ["b", "c"]
+    changed["item_id"][row][0], changed["title"][row][0] = "e", "Élisa"
+    other = AnsweredCall(first.signature, first.inputs, changed)
+    write_warm_up(folder / "1", "table", [other if one is first else one for one in calls])
+    with pytest.raises(ExportMismatch, match=r"was '(e|Élisa)' when"):
+        verify_folder(folder)
+
+
+def test_a_folder_needs_both_labels_and_a_request_for_each_signature(folder):
+    calls = read_warm_up(folder / "1")
+    write_warm_up(folder / "1", "table", [one for one in calls if one.signature != "score"])
+    with pytest.raises(ValueError, match=r"no warm-up record of score:"):
+        verify_folder(folder)
+    _write_config(folder, {"stable": 1})
+    with pytest.raises(ValueError, match="names no version as `canary`"):
         verify_folder(folder)
 
 

@@ -124,3 +124,13 @@ def test_index_data_covers_the_whole_catalogue_and_keeps_the_parts():
     assert indexed.item_column("title")[:2].tolist() == ["", first["title"]]
     with pytest.raises(ValueError, match="`split` must be one of"):
         index_data(data, "by_moon")
+
+
+def test_what_a_model_has_learned_already_is_not_held_out():
+    data = tables(["u"] * 10, [f"i{item}" for item in range(10)], range(10))
+    trained = pd.DataFrame({"user_id": ["u", "u"], "item_id": ["i9", "i7"]})
+    split = temporal(data, trained=trained)
+    assert split.test["item_id"].tolist() == ["i8"]
+    assert split.validation["item_id"].tolist() == ["i6"]
+    assert split.train["item_id"].tolist() == ["i0", "i1", "i2", "i3", "i4", "i5", "i7", "i9"]
+    assert "1 of 2 test events stay in training" in split.description

@@ -311,13 +311,17 @@ def test_checksum_depends_on_content_alone():
     same = RecData(rows.astype({"user_id": object}), ITEMS.iloc[::-1], name="two")
     assert checksum(first) == checksum(same)
     assert len(checksum(first)) == 64
+    graph = pd.DataFrame({"head_id": ["a"], "relation_id": ["is"], "tail_id": ["b"]})
     for other in (
         RecData(events(rating=[1, 2, 4], timestamp=[1, 2, 3]), ITEMS),
         RecData(events(rating=[1, 2, 3]), ITEMS),
         RecData(first.interactions, ITEMS.assign(title=["A", "C"])),
         RecData(first.interactions, ITEMS, users=pd.DataFrame({"user_id": ["u", "v"]})),
+        RecData(first.interactions, ITEMS, graph=graph),
     ):
         assert checksum(other) != checksum(first)
+    named = [ITEMS.assign(**{name: ["1", "2"]}) for name in ("year", "yields")]
+    assert len({checksum(RecData(first.interactions, items)) for items in named}) == 2
 
 
 def test_checksum_is_the_same_in_another_process():
