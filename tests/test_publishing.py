@@ -16,6 +16,7 @@ from tfrec_fusion.data.indexed import index_data, merge
 from tfrec_fusion.data.synthetic import generate
 from tfrec_fusion.evaluation.report import ReportRow
 from zoo import publishing
+from zoo.__main__ import cli
 from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
 from zoo.prebuilt import BrokenPackage, load, open_run
@@ -198,6 +199,40 @@ def test_a_cards_command_says_what_is_not_the_default():
     expected = ["--dim 8", "--epochs 7", "--no-refit", "--offer-new-items"]
     assert all(one in chosen for one in [*expected, "--item-features genres"])
     assert not any(one in chosen for one in ("--seed", "--split", "pretrain", "num-layers"))
+
+
+CHOSEN = {
+    "two_tower": (
+        {"dim": 8, "encoder": "gru", "num_hard_negatives": 3, "correct_sampling": False},
+        {"item_features": ["genres", "year"], "strategy": "mirrored", "split": "cold_item"},
+    ),
+    "neumf": ({"mlp_units": [16, 8], "l2": 0.1}, {"pretrain": False, "adversarial_epsilon": 0.5}),
+    "multi_task": (
+        {"tasks": ["rating", "sentiment"], "expert_units": [8]},
+        {
+            "loss_weights": {"logits": 0.1, "rating": 2.0},
+            **{"balance": "dwa", "weigh_scores": True, "word_dropout": 0.1, "part_epochs": 2},
+        },
+    ),
+    "gpt2_hybrid": (
+        {"text_mode": "lora", "fusion": "gated"},
+        {"offer_new_items": True, "text_length": 32, "label_smoothing": 0.1, "seed": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("model", CHOSEN)
+def test_a_cards_command_is_read_by_the_command_line_as_it_was_meant(model):
+    hyperparameters, options = CHOSEN[model]
+    info = {"model": model, "data": {"name": "my films"}}
+    info |= {"hyperparameters": hyperparameters, "options": options}
+    words = shlex.split(_command(f"{model}.toy", SimpleNamespace(info=info), {}))
+    assert words[:5] == ["python", "-m", "zoo", "train", model]
+    command = cli.commands["train"].commands[model]
+    read = command.make_context(model, words[5:]).params
+    read["loss_weights"] = dict(read.get("loss_weights", ()))
+    for key, value in (hyperparameters | options).items():
+        assert read[key] == (tuple(value) if isinstance(value, list) else value), key
 
 
 def test_a_card_knows_the_length_that_its_language_model_reads():

@@ -220,17 +220,26 @@ def _command(name: str, run: Run, members: Mapping[str, float]) -> str:
     given = {**run.info["hyperparameters"], **run.info["options"]}
     words = ["python", "-m", "zoo", "train", model, "--data", run.info["data"]["name"]]
     for key, value in given.items():
-        if json.dumps(value) == json.dumps(defaults[key]):
-            continue
-        option = key.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        else:
-            words += [
-                f"--{option}",
-                ",".join(map(str, value)) if isinstance(value, list) else str(value),
-            ]
+        if json.dumps(value) != json.dumps(defaults[key]):
+            words += _option(key, value, repeats=key in run.info["options"])
     return shlex.join([*words, "--out", out])
+
+
+def _option(key: str, value: Any, *, repeats: bool) -> list[str]:
+    """The words of a command that choose a value.
+
+    Lists of hyperparameters are joined by commas, those of training options repeated, as are
+    weights of losses: see `zoo.model_options`.
+    """
+    option = "--" + key.replace("_", "-")
+    if isinstance(value, bool):
+        return [option if value else f"--no-{option[2:]}"]
+    if isinstance(value, Mapping):
+        pairs = (f"{name}={number}" for name, number in value.items())
+        return [word for pair in pairs for word in (option.removesuffix("s"), pair)]
+    if isinstance(value, list | tuple) and repeats:
+        return [word for one in value for word in (option, str(one))]
+    return [option, ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
 
 
 def _save_weights(
