@@ -137,7 +137,7 @@ def test_reasons_are_mined_from_everything_once_it_is_measured(tmp_path, monkeyp
 def test_notes_say_what_chose_the_epochs():
     info = {
         "data": {"name": "films", "split": "split by time", "citation": "Harper 2015"},
-        "training": {"seconds": 2.5, "best_epoch": 7},
+        "training": {"seconds": 2.5, "best_epoch": 7, "validation": {"ndcg@10": 0.1}},
         "options": {"seed": 3},
         "command": "python -m zoo train",
     }

@@ -47,7 +47,8 @@ def notes(info: Mapping[str, Any]) -> list[str]:
         f"Seed {info['options']['seed']}; {training['seconds']} s of training.",
     ]
     if "best_epoch" in training:
-        lines.append(f"Epochs chosen on validation: {training['best_epoch']}.")
+        how = "chosen on validation" if training["validation"] else "without validation, as given"
+        lines.append(f"Epochs {how}: {training['best_epoch']}.")
     if info["command"]:
         lines.append(f"Command: {info['command']}")
     if data["citation"]:
