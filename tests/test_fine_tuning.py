@@ -251,7 +251,7 @@ def test_new_users_with_one_event_each_leave_nothing_to_validate_on(bases, tmp_p
         bases["two_tower"],
         RecData(few, MINE.items, name="mine"),
         tmp_path / "run",
-        options=QUICK,
+        options=replace(QUICK, refit=False),
         say=lines.append,
     )
     assert any("no event is left for validation, so all epochs are trained" in one for one in lines)

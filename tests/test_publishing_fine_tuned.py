@@ -1,6 +1,7 @@
 """A fine-tuned run that is published: its labels and its command go along; it is not retrained."""
 
 import json
+import shutil
 
 import pytest
 from command_line import run
@@ -90,6 +91,11 @@ def test_a_card_without_a_start_is_read_as_before(in_use, tmp_path):
     assert Card.load(tmp_path / "two_tower.base.json").start == ""
 
 
-def test_a_run_from_scratch_is_no_other_seed_of_a_fine_tuned_one(in_use):
-    with pytest.raises(ValueError, match="must have the same"):
-        publish("two_tower.both", [in_use / "tuned", in_use / "base"], [], text="Both.")
+def test_a_run_from_scratch_is_no_other_seed_of_a_fine_tuned_one(in_use, tmp_path):
+    shutil.copytree(in_use / "tuned", tmp_path / "scratch")
+    path = tmp_path / "scratch" / "run.json"
+    info = json.loads(path.read_text("utf-8"))
+    del info["start"]
+    path.write_text(json.dumps(info), "utf-8")
+    with pytest.raises(ValueError, match="must have the same start"):
+        publish("two_tower.both", [in_use / "tuned", tmp_path / "scratch"], [], text="Both.")
