@@ -85,7 +85,8 @@ def reproduce(
     if card.start:
         raise ValueError(
             f"{name} was fine-tuned from a {card.start}, and `reproduce` trains from scratch. "
-            f"Continue the same start on the same data instead: {card.command or 'see its maker'}."
+            "Continue the same start on the same data instead: "
+            f"{card.command or 'its card holds no command'}."
         )
     run = _run(card, out, data_dir, seed, say)
     metrics = {key: run.info["test"][key] for key in card.metrics if key in run.info["test"]}
