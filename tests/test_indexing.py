@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from reference_protocol import reference_ranking
+from reference_protocol import assert_ranked
 from test_models import CASES, DATA, built
 
 from tfrec_fusion.serving.catalogue import LOWEST
@@ -38,13 +38,13 @@ def test_recall_is_that_of_new_items(model):
     assert not there[:, 0].any()
 
 
-def ndcg_of(scores, users):
-    """NDCG@10 of scores of `users`, by the plain restatement of the protocol."""
+def assert_ndcg(received, scores, users):
+    """Compares NDCG@10 of scores of `users` with the plain restatement of the protocol."""
     known, heldout = (events.matrix().toarray() > 0 for events in (KNOWN, DATA.test))
     known[:, 0] = True
     everybody = np.zeros(known.shape)
     everybody[users] = scores
-    return reference_ranking(everybody, known, heldout, ks=(10,))["ndcg@10"]
+    assert_ranked({"ndcg@10": received}, everybody, known, heldout, ks=(10,))
 
 
 def test_what_short_numbers_cost_is_said(model):
@@ -52,9 +52,9 @@ def test_what_short_numbers_cost_is_said(model):
     ndcg, exact = ndcg_beside_exact(model, found, KNOWN, DATA.test)
     users = np.unique(DATA.test.user)
     query = with_one(np.asarray(found.of_users({"user_id": users})["query"]))
-    assert ndcg == pytest.approx(ndcg_of(found_scores(found.index, query), users), abs=1e-9)
+    assert_ndcg(ndcg, found_scores(found.index, query), users)
     scores = np.asarray(model.score_model(KNOWN)({"user_id": users})["scores"])
-    assert exact == pytest.approx(ndcg_of(scores, users), abs=1e-9)
+    assert_ndcg(exact, scores, users)
     every = item_index(model, KNOWN, recall_floor=1.0, capacity=2)
     every.index.num_probes = every.index.num_lists
     same, exact = ndcg_beside_exact(model, every, KNOWN, DATA.test)
