@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class SmoothedSoftmax(keras.losses.Loss):
@@ -35,7 +37,7 @@ class SmoothedSoftmax(keras.losses.Loss):
 
     def __init__(self, label_smoothing: float = 0.1, **kwargs: Any) -> None:
         if not 0 <= label_smoothing < 1:
-            raise ValueError(
+            raise InvalidInput(
                 f"`label_smoothing` must be at least 0 and below 1. Received: {label_smoothing}."
             )
         super().__init__(**kwargs)

@@ -18,13 +18,11 @@ import click
 
 import zoo
 from tfrec_fusion.data.reading import read_tables
-from tfrec_fusion.data.sources import SOURCES, DataUnavailable
+from tfrec_fusion.data.sources import SOURCES
 from tfrec_fusion.data.split import SPLITS
+from tfrec_fusion.errors import UserError
 from tfrec_fusion.evaluation.report import ReportRow, print_table
 from tfrec_fusion.layers.multitask import BALANCES
-from tfrec_fusion.serving.verification import ExportMismatch
-from tfrec_fusion.text.hubs import PresetUnavailable
-from tfrec_fusion.training.fit import TrainingDiverged
 from zoo.commands_ensemble import ensemble
 from zoo.commands_explain import explain
 from zoo.commands_export import export, promote, verify
@@ -34,16 +32,10 @@ from zoo.commands_text import PRESET_HELP, distil_lm, pretrain_lm, search
 from zoo.comparison import SHOWN_METRICS, shown_metrics
 from zoo.demo import run_demo
 from zoo.model_options import Weight, model_options
-from zoo.prebuilt import BrokenPackage, open_run
+from zoo.prebuilt import open_run
 from zoo.ranking import ranking_of
-from zoo.run import BrokenRun
 from zoo.train import train
 from zoo.train_options import TrainOptions
-
-_EXPECTED = (
-    *(ValueError, OSError, DataUnavailable, PresetUnavailable),
-    *(BrokenPackage, BrokenRun, ExportMismatch, TrainingDiverged),
-)
 
 
 class Refusal(click.ClickException):
@@ -59,7 +51,7 @@ class Zoo(click.Group):
         """Runs the command."""
         try:
             return super().invoke(ctx)
-        except _EXPECTED as error:
+        except (UserError, OSError) as error:
             raise Refusal(str(error)) from error
 
 

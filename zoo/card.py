@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.whole import write_text
 
 CARDS = Path(__file__).parent / "cards"
@@ -102,7 +103,7 @@ class Card:
         try:
             said = json.loads(path.read_text("utf-8"))
         except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is no JSON: {error}.") from error
+            raise InvalidInput(f"{path} is no JSON: {error}.") from error
         keys = said.keys() if isinstance(said, dict) else set()
         names = {one.name for one in fields(cls)}
         optional = {
@@ -111,9 +112,9 @@ class Card:
             if one.default is not MISSING or one.default_factory is not MISSING
         }
         if missing := sorted(names - optional - keys):
-            raise ValueError(f"{path} is no card: it lacks {', '.join(missing)}.")
+            raise InvalidInput(f"{path} is no card: it lacks {', '.join(missing)}.")
         if unknown := sorted(keys - names):
-            raise ValueError(f"{path} says what no card does: {', '.join(unknown)}.")
+            raise InvalidInput(f"{path} says what no card does: {', '.join(unknown)}.")
         labels = tuple((column, label) for column, label in said.get("item_labels", ()))
         return cls(**{**said, "limits": tuple(said["limits"]), "item_labels": labels})
 
@@ -127,7 +128,7 @@ def cards() -> dict[str, Card]:
     found = {path.stem: Card.load(path) for path in sorted(CARDS.glob("*.json"))}
     for stem, card in found.items():
         if stem != card.name:
-            raise ValueError(f"{CARDS / stem}.json must be the card of {stem}. Got: {card.name}.")
+            raise InvalidInput(f"{CARDS / stem}.json must be the card of {stem}. Got: {card.name}.")
     return found
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfrec_fusion.errors import InvalidInput
+
 if TYPE_CHECKING:
     from tfrec_fusion.serving.local.server import LocalServer
 
@@ -112,8 +114,8 @@ def _check_models(server: LocalServer, folder: Path, wait: bool) -> None:
         one.message for model in models.values() for one in model.statuses() if one.code != "OK"
     ]
     if failed:
-        raise ValueError(f"No version could be loaded. {failed[0]}")
-    raise ValueError(
+        raise InvalidInput(f"No version could be loaded. {failed[0]}")
+    raise InvalidInput(
         f"{folder} holds no exported version: a folder such as {folder}/NAME/1 with a "
         "saved_model.pb. Export one (`python -m zoo export RUN --to ...`), or wait with --wait."
     )

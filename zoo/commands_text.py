@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data.reading import read_tables
+from tfrec_fusion.errors import AlreadyExists, InvalidInput, NotFound
 from zoo.prebuilt import open_run
 
 TEXT_COLUMN = "text"
@@ -133,7 +134,7 @@ def pretrain_lm(
 
     written = _written_texts(data, data_dir, columns, file)
     if out.exists():
-        raise FileExistsError(f"--out must not exist. Received: {out}, which does.")
+        raise AlreadyExists(f"--out must not exist. Received: {out}, which does.")
     result = pretrain(
         split_texts(written, seed=seed),
         out,
@@ -217,10 +218,10 @@ def _written_texts(
 ) -> list[str]:
     """The texts that two options name, without the blank ones, which are counted."""
     if (data is None) == (file is None):
-        raise ValueError("Give the texts by --data or by --texts, one of them.")
+        raise InvalidInput("Give the texts by --data or by --texts, one of them.")
     if file is not None:
         if columns or data_dir:
-            raise ValueError("--column and --data-dir belong to --data, not to --texts.")
+            raise InvalidInput("--column and --data-dir belong to --data, not to --texts.")
         texts = lines_of(file)
     else:
         texts = texts_of(str(data), data_dir, columns or (TEXT_COLUMN,))
@@ -248,11 +249,11 @@ def texts_of(data: str, data_dir: Path | None, columns: Iterable[str]) -> list[s
         found = {name: frame[column] for name, frame in frames.items() if column in frame}
         if not found:
             have = "; ".join(f"{name} has {', '.join(one)}" for name, one in frames.items())
-            raise ValueError(f"--column must be one of a table's. Received: {column!r}; {have}.")
+            raise InvalidInput(f"--column must be one of a table's. Received: {column!r}; {have}.")
         for name, series in found.items():
             values = series.dropna()
             if pd.api.types.is_numeric_dtype(values) or not values.map(type).eq(str).all():
-                raise ValueError(
+                raise InvalidInput(
                     f"--column {column}: {name}.{column} must hold texts. "
                     f"Received: values of type {values.dtype}."
                 )
@@ -271,11 +272,11 @@ def lines_of(file: Path) -> list[str]:
         ValueError: When it is not UTF-8.
     """
     if not file.is_file():
-        raise FileNotFoundError(f"--texts must be a file. Received: {file}, which is none.")
+        raise NotFound(f"--texts must be a file. Received: {file}, which is none.")
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise InvalidInput(
             f"--texts must be a UTF-8 file. Received: {file}, whose byte {error.start} is "
             f"{error.object[error.start]:#04x}. Convert it, e.g. `iconv -f latin1 -t utf-8`."
         ) from error

@@ -23,6 +23,7 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.errors import InvalidInput
 from zoo.matrix_chain import Matrix, MatrixChain, histories
 
 BYTES_PER_CELL = 12  # float64 while inverting, float32 to keep
@@ -61,10 +62,10 @@ class EASE(MatrixChain):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.l2 > 0:
-            raise ValueError(f"`l2` must be above 0. Received: l2={self.l2}.")
+            raise InvalidInput(f"`l2` must be above 0. Received: l2={self.l2}.")
         for name in ("half_life", "kept"):
             if not 0 <= (value := getattr(self, name)) < math.inf:
-                raise ValueError(f"`{name}` must be 0 or more. Received: {name}={value}.")
+                raise InvalidInput(f"`{name}` must be 0 or more. Received: {name}={value}.")
 
     def fit(self, events: Events, item_texts: Sequence[str] | None = None) -> Self:
         """Inverts the regularised Gram matrix; see `MatrixChain.fit`.
@@ -89,7 +90,7 @@ class EASE(MatrixChain):
 
     def _check_memory(self, num_items: int) -> None:
         if not self.fits_memory(num_items):
-            raise ValueError(
+            raise InvalidInput(
                 "EASE needs dense matrices of num_items x num_items: "
                 f"{_needed_gib(num_items):.1f} GiB for {num_items} items, more than "
                 f"memory_limit_gib={self.memory_limit_gib:g}. "

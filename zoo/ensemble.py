@@ -14,6 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.ensemble import CombinedScores
 
 
@@ -38,11 +39,11 @@ class Ensemble:
 
     def __post_init__(self) -> None:
         if len(self.members) < 2:
-            raise ValueError(
+            raise InvalidInput(
                 f"An ensemble needs two members. Received: {', '.join(self.members) or 'none'}."
             )
         if list(self.members) != list(self.weights):
-            raise ValueError(
+            raise InvalidInput(
                 f"`weights` must name the members {', '.join(self.members)}, in this order. "
                 f"Received: {', '.join(self.weights)}."
             )

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.errors import AlreadyExists, InvalidInput
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.layers.ensemble import SCALES, scaled
@@ -60,7 +61,7 @@ def train_ensemble(
         FileExistsError: When `folder` holds a run already.
     """
     if (folder / "run.json").exists():
-        raise FileExistsError(f"{folder} holds a finished run already. Choose another folder.")
+        raise AlreadyExists(f"{folder} holds a finished run already. Choose another folder.")
     started = time.perf_counter()
     runs = _by_name(members)
     first = next(iter(runs.values()))
@@ -105,7 +106,7 @@ def train_ensemble(
 def _by_name(members: Sequence[Path]) -> dict[str, Run]:
     """The runs by the name of their model, checked."""
     if len(members) < 2:
-        raise ValueError(f"An ensemble needs two runs. Received: {len(members)}.")
+        raise InvalidInput(f"An ensemble needs two runs. Received: {len(members)}.")
     runs: dict[str, Run] = {}
     for path in members:
         run = load_run(path)
@@ -115,7 +116,7 @@ def _by_name(members: Sequence[Path]) -> dict[str, Run]:
     for run in runs.values():
         for key in ("checksum", "split"):
             if run.info["data"][key] != first.info["data"][key]:
-                raise ValueError(
+                raise InvalidInput(
                     f"All runs must be of the same data and split. {first.folder} has the {key} "
                     f"{first.info['data'][key]!r}, {run.folder} has {run.info['data'][key]!r}."
                 )
@@ -126,7 +127,7 @@ def _by_name(members: Sequence[Path]) -> dict[str, Run]:
             ("parts", all(_equal_events(run.parts[one], first.parts[one]) for one in PARTS)),
         ):
             if not same:
-                raise ValueError(
+                raise InvalidInput(
                     f"{first.folder} and {run.folder} must have the same {name} in the same order. "
                     "Train both on the data, or fine-tune both from runs of one split."
                 )
@@ -153,7 +154,7 @@ def before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
         return BASELINES[name](**run.info["hyperparameters"]).fit(train, texts).score
     checkpoint = run.folder / "training" / f"choose_epochs-{name}" / "checkpoints" / "training.npz"
     if not checkpoint.exists():
-        raise ValueError(
+        raise InvalidInput(
             f"{run.folder} has no {checkpoint.relative_to(run.folder)}, the model before its "
             "refit, on which weights are chosen. Train that model again."
         )

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.plots import effect_bars
 from tfrec_fusion.text.attribution import WordEffects
 from tfrec_fusion.text.encoder import TextEncoder
@@ -114,7 +115,7 @@ class Explainer:
         self._reads_user = by_user and model.config.reads_user_id
         graph = model.history_model(asks_user=True) if self._reads_user else model.history_model()
         if graph is None:
-            raise ValueError(
+            raise InvalidInput(
                 "This model knows people by their ids alone: no past item carries its scores. "
                 "Ask one that reads histories, such as two_tower, gpt2_hybrid or ease."
             )
@@ -142,7 +143,7 @@ class Explainer:
         if item_id is None:
             best = one.recommend(user_id, 1)["item_id"].tolist()
             if not best:
-                raise ValueError(f"User {user_id!r} knows every item. Name the one to explain.")
+                raise InvalidInput(f"User {user_id!r} knows every item. Name the one to explain.")
             item_id = str(best[0])
         user, item = int(one.users.index([user_id])[0]), int(one.items.index([item_id])[0])
         for asked, index, ids in (
@@ -150,12 +151,14 @@ class Explainer:
             (f"Item {item_id!r}", item, one.items.ids),
         ):
             if not index:
-                raise ValueError(
+                raise InvalidInput(
                     f"{asked} is not known to the model. Its ids look like {ids[1:4].tolist()}."
                 )
         history = self.history(user)
         if not len(history):
-            raise ValueError(f"User {user_id!r} has no history: nothing carries a recommendation.")
+            raise InvalidInput(
+                f"User {user_id!r} has no history: nothing carries a recommendation."
+            )
         without = [np.delete(history, place) for place in range(len(history))]
         whole, *rest = self.scores_of_histories([history, *without], user)[:, item]
         past = pd.DataFrame(

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.errors import InvalidInput
 from zoo.baselines import BASELINES
 from zoo.registry import hyperparameters
 from zoo.run import Run
@@ -65,12 +66,12 @@ def fine_tune(
     name = start.info["model"]
     config = getattr(start.model, "config", None)
     if name not in (*FOR_NETWORKS, *BASELINES):
-        raise ValueError(
+        raise InvalidInput(
             f"{name} cannot grow. Baselines can, and {', '.join(FOR_NETWORKS)}. Received: "
             f"{start.folder}."
         )
     if getattr(config, "tunes_text", False) or getattr(config, "user_text_dim", 0):
-        raise ValueError(
+        raise InvalidInput(
             f"{start.folder} holds a tuned language model or users' own words, which a run does "
             "not keep. Start from one with a frozen language model that reads no users' words."
         )
@@ -80,7 +81,7 @@ def fine_tune(
     if "item_features" in kept:
         kept["item_features"] = tuple(kept["item_features"])
     if kept.get("item_features") and start.features is None:
-        raise ValueError(
+        raise InvalidInput(
             f"{start.folder} keeps no labels of its items ({', '.join(kept['item_features'])}), "
             "so those of new items have no place. Train that model again."
         )
@@ -117,7 +118,7 @@ def grown_tables(
     known_items = mine["item_id"].isin(start.items.ids[1:]).sum()
     known_users = mine["user_id"].isin(start.users.ids[1:]).sum()
     if not known_items and not known_users:
-        raise ValueError(
+        raise InvalidInput(
             f"No user and no item of {name} is known to the model, so there is nothing to "
             f"continue from. Its items are like {start.items.ids[1:4].tolist()} "
             f"({', '.join(map(repr, start.titles[1:4]))}), those received like "
@@ -126,7 +127,7 @@ def grown_tables(
     old = _events(start)
     for column, plain in (("rating", 1), ("timestamp", 0)):
         if column not in mine and (old[column] != plain).any():
-            raise ValueError(
+            raise InvalidInput(
                 f"The interactions of {name} lack `{column}`, which the model's own events have. "
                 f"They have {', '.join(mine.columns)}."
             )
@@ -136,7 +137,7 @@ def grown_tables(
     if repeated := len(mine) - len(new):
         say(f"{repeated:,} of {len(mine):,} events of {name} are the model's own: dropped")
     if new.empty:
-        raise ValueError(
+        raise InvalidInput(
             f"All {len(mine):,} events of {name} are the model's own: there is nothing to continue "
             "with. Give events that it has not seen."
         )
@@ -185,7 +186,7 @@ def _items(start: Run, catalog: pd.DataFrame, name: str) -> pd.DataFrame:
     more = catalog[~catalog["item_id"].isin(old["item_id"])]
     read = () if start.features is None else tuple(start.features.table)
     if (missing := [column for column in read if column not in more]) and len(more):
-        raise ValueError(
+        raise InvalidInput(
             f"The items of {name} lack {', '.join(f'`{one}`' for one in missing)}, which the "
             f"model reads of {len(more)} new items. They have {', '.join(more.columns)}."
         )

@@ -26,6 +26,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.history import most_recent
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
@@ -295,7 +296,7 @@ class GPT2Hybrid(keras.Model):
             choices["text_length"] = item_tokens[0].shape[1]
         config = cls.config_class(num_users, num_items, **choices)
         if config.tunes_text and (text_tower is None or item_tokens is None):
-            raise ValueError(
+            raise InvalidInput(
                 f"text_mode={config.text_mode!r} needs `text_tower` and `item_tokens`: the "
                 "language model to tune and what it reads."
             )

@@ -17,6 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.whole import whole_file
 from zoo.baselines import BASELINES
 
@@ -70,7 +71,7 @@ def load_half(path: Path) -> Any:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         name, config = said["model"], json.loads(said["config"])
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"It is no file of weights of the zoo: {error}.") from error
+        raise InvalidInput(f"It is no file of weights of the zoo: {error}.") from error
     if name in BASELINES:
         arrays = {key: _usual(array) for key, array in arrays.items()}
         chosen = {f"{_HYPERPARAMETER}{key}": np.asarray(value) for key, value in config.items()}
@@ -80,7 +81,7 @@ def load_half(path: Path) -> Any:
     found = [(key, arrays[key].shape) for key in sorted(arrays)]
     for mine, its in itertools.zip_longest(expected, found, fillvalue=("nothing", ())):
         if mine[1] != its[1]:
-            raise ValueError(
+            raise InvalidInput(
                 f"Its weights are not those of this version's {name}: where {mine[0]} of shape "
                 f"{mine[1]} is expected, it has {its[0]} of shape {its[1]}."
             )
@@ -94,7 +95,7 @@ def _small(name: str, array: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
             half = array.astype(np.float16)
         if not np.isfinite(half).all():
-            raise ValueError(
+            raise InvalidInput(
                 f"{name} holds {np.abs(array).max():g}, which 16 bits do not; the largest number "
                 f"they hold is {np.finfo(np.float16).max:g}."
             )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import ItemTower
 
 HALF = "float16"
@@ -53,7 +54,7 @@ def _in_half(tower: ItemTower) -> ItemTower:
     half(np.zeros(1, np.int32))  # makes the weights
     largest = float(np.abs(keras.ops.convert_to_numpy(tower.embeddings)).max())
     if not largest <= float(np.finfo(HALF).max):
-        raise ValueError(
+        raise InvalidInput(
             f"The item table of {tower.name} holds {largest:g}, which 16 bits do not; the largest "
             f"number they hold is {np.finfo(HALF).max:g}. Export it without `half`."
         )

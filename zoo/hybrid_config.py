@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.fusion import FUSIONS
 
 _CHOICES = {
@@ -79,23 +80,23 @@ class GPT2HybridConfig:
         object.__setattr__(self, "mlp_units", tuple(self.mlp_units))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(
+                raise InvalidInput(
                     f"`{name}` must be one of {choices}. Received: {getattr(self, name)!r}."
                 )
         if self.num_users < 2 or self.num_items < 2:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
                 f"Received: num_users={self.num_users}, num_items={self.num_items}."
             )
         if self.text_dim < 1 and self.sources != "id":
-            raise ValueError(
+            raise InvalidInput(
                 f"`text_dim` must be positive when `sources` is {self.sources!r}. Give item "
                 f'texts, or `sources="id"`. Received: text_dim={self.text_dim}.'
             )
 
         pairs = self.head == "ncf" or (self.negatives == "in_batch" and self.reads_history)
         if self.tunes_text and pairs:
-            raise ValueError(
+            raise InvalidInput(
                 "A language model inside the model cannot read the item of every pair and of every "
                 'history: take head="two_tower" and negatives="catalogue", which reads each item '
                 f"once a step. Received: text_mode={self.text_mode!r}, head={self.head!r}, "

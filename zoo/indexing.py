@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.serving.catalogue import LOWEST
 from tfrec_fusion.serving.inverted_file import InvertedFile, Precision
@@ -69,16 +70,18 @@ def item_index(
             floor, as short numbers can make it.
     """
     if not 0 < recall_floor <= 1:
-        raise ValueError(f"`recall_floor` must be above 0 and at most 1. Received: {recall_floor}.")
+        raise InvalidInput(
+            f"`recall_floor` must be above 0 and at most 1. Received: {recall_floor}."
+        )
     vectors = candidate_vectors(model)
     if vectors is None:
-        raise ValueError(
+        raise InvalidInput(
             f"{type(model).__name__} has no item vectors whose product with a query is the score: "
             "it cannot be indexed. Export it without an index, or take a model of two towers."
         )
     users = np.unique(known.user)
     if len(users) < 2 or len(vectors) <= K:
-        raise ValueError(
+        raise InvalidInput(
             f"An index is measured with at least 2 users and {K} items. "
             f"Received: {len(users)} users, {len(vectors) - 1} items."
         )
@@ -101,7 +104,7 @@ def item_index(
             break
     measured = float(recalls(index, slice(half, None)).mean())
     if measured < recall_floor:
-        raise ValueError(
+        raise InvalidInput(
             f"The index finds {measured:.3f} of the ten best items, below recall_floor="
             f"{recall_floor}, looking through {index.num_probes} of {index.num_lists} lists "
             f"({how}). Take a longer precision or a lower floor."

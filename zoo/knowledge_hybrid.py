@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.graph import SCORES
 from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.hybrid_config import GPT2HybridConfig
@@ -52,9 +53,9 @@ class KnowledgeHybridConfig(GPT2HybridConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.head == "ncf":
-            raise ValueError('A hybrid with a graph has two towers. Received: head="ncf".')
+            raise InvalidInput('A hybrid with a graph has two towers. Received: head="ncf".')
         if self.triple_score not in SCORES:
-            raise ValueError(
+            raise InvalidInput(
                 f"`triple_score` must be one of {SCORES}. Received: {self.triple_score!r}."
             )
 
@@ -116,11 +117,11 @@ def knowledge_hybrid(
     """
     if choices.get("use_graph", True):
         if knowledge is None:
-            raise ValueError(
+            raise InvalidInput(
                 "`knowledge` is needed: this data has no graph. Give one, or `use_graph=False`."
             )
         if knowledge.num_items != num_items:
-            raise ValueError(
+            raise InvalidInput(
                 "`knowledge` must be over the same items. "
                 f"Received: {knowledge.num_items} items, num_items={num_items}."
             )

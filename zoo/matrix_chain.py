@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.errors import InvalidInput
 from zoo.matrix_layers import DenseMatrix, PastItems, SparseMatrix
 
 Matrix: TypeAlias = np.ndarray | sp.csr_matrix
@@ -67,7 +68,7 @@ class MatrixChain:
             ValueError: When the model has no notion of similar items.
         """
         if not self.similar_chain:
-            raise ValueError(self.why_no_similar)
+            raise InvalidInput(self.why_no_similar)
         return self._multiply(self.similar_chain, item_indices)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -100,7 +101,7 @@ class MatrixChain:
             names = dict.fromkeys(cls.score_chain + cls.similar_chain)
             matrices = {name: _matrix_of(arrays, name) for name in names}
         except KeyError as missing:
-            raise ValueError(
+            raise InvalidInput(
                 f"{cls.__name__} cannot be read: the array {missing} is missing; "
                 "was it saved by another model?"
             ) from None
@@ -154,7 +155,7 @@ class MatrixChain:
 
     def _check_fitted(self) -> None:
         if not self._matrices:
-            raise ValueError(
+            raise InvalidInput(
                 f"{type(self).__name__} must be fitted first: call `fit(events)` before this."
             )
 
@@ -204,7 +205,7 @@ def histories(events: Events, half_life: float = 0.0) -> sp.csr_matrix:
     matrix = events.matrix(weight)
     matrix.eliminate_zeros()
     if not matrix.nnz:
-        raise ValueError(
+        raise InvalidInput(
             f"`events` must hold at least one event of a known user and item. Received: "
             f"{len(events)} events, {int(seen.sum())} of them of known users and items."
         )

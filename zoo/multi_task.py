@@ -28,6 +28,7 @@ import numpy as np
 import tokenizers
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import HistoryTable
 from tfrec_fusion.text.causal import GPT2Size
 from zoo.gpt2_hybrid import GPT2Hybrid
@@ -119,7 +120,7 @@ class MultiTask(GPT2Hybrid):
             ValueError: When the model reads no reviews.
         """
         if not self.config.reads_reviews:
-            raise ValueError(f"No task reads reviews. Received: tasks={self.config.tasks}.")
+            raise InvalidInput(f"No task reads reviews. Received: tasks={self.config.tasks}.")
         given = [str(text) for text in texts]
         if self.config.review_reader == "frozen":
             return {"vector": text_vectors(given, self.config.review_preset)}
@@ -147,7 +148,7 @@ class MultiTask(GPT2Hybrid):
         """
         wanted = tuple(self.config.tasks if tasks is None else tasks)
         if unknown := [task for task in wanted if task not in self.config.tasks]:
-            raise ValueError(
+            raise InvalidInput(
                 f"This model has the tasks {', '.join(self.config.tasks)}. "
                 f"Received: {', '.join(unknown)}."
             )
@@ -243,7 +244,7 @@ def multi_task(
     reads = "sentiment" in wanted or "next_token" in wanted
     if reads and choices.get("review_reader", MultiTaskConfig.review_reader) == "gpt2":
         if tokenizer is None:
-            raise ValueError(
+            raise InvalidInput(
                 'A GPT-2 that reads reviews needs a `tokenizer`. Give one, review_reader="frozen" '
                 'or tasks=("rating",).'
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tfrec_fusion.errors import InvalidInput
 from zoo.hybrid_config import GPT2HybridConfig
 
 TASKS = ("rating", "sentiment", "next_token")
@@ -55,35 +56,35 @@ class MultiTaskConfig(GPT2HybridConfig):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         unknown = [task for task in self.tasks if task not in TASKS]
         if unknown or not self.tasks or len(set(self.tasks)) < len(self.tasks):
-            raise ValueError(
+            raise InvalidInput(
                 f"`tasks` must be one or more of {', '.join(TASKS)}, each once. "
                 f"Received: {self.tasks!r}."
             )
         for name, choices in (("bottom", BOTTOMS), ("review_reader", REVIEW_READERS)):
             if getattr(self, name) not in choices:
-                raise ValueError(
+                raise InvalidInput(
                     f"`{name}` must be one of {', '.join(choices)}. "
                     f"Received: {getattr(self, name)!r}."
                 )
         for name in ("num_experts", "pairs", "review_length"):
             if getattr(self, name) < 1:
-                raise ValueError(
+                raise InvalidInput(
                     f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}."
                 )
         if self.head != "two_tower" or self.negatives != "catalogue" or not self.reads_history:
-            raise ValueError(
+            raise InvalidInput(
                 "A multi-task model has two towers, a history and the softmax over the catalogue. "
                 f"Received: head={self.head!r}, negatives={self.negatives!r}, "
                 f"query={self.query!r}."
             )
         if self.review_reader == "frozen":
             if "next_token" in self.tasks:
-                raise ValueError(
+                raise InvalidInput(
                     'A frozen reader predicts no tokens. Take review_reader="gpt2", or leave '
                     f"next_token out of `tasks`. Received: {self.tasks!r}."
                 )
             if self.reads_reviews and self.review_dim < 1:
-                raise ValueError(
+                raise InvalidInput(
                     "`review_dim` must be positive with a frozen reader. "
                     f"Received: {self.review_dim}."
                 )

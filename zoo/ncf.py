@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.collaborative import PairDense, WeightedDot
 from tfrec_fusion.layers.embedding import ItemTower
 from zoo.similarity import cosine_model
@@ -50,17 +51,17 @@ class NCFConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mlp_units", tuple(self.mlp_units))
         if self.num_users < 2 or self.num_items < 2:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
                 f"Received: num_users={self.num_users}, num_items={self.num_items}."
             )
         if self.gmf_dim < 0 or self.mlp_dim < 0 or not (self.gmf_dim or self.mlp_dim):
-            raise ValueError(
+            raise InvalidInput(
                 "`gmf_dim` and `mlp_dim` must not be negative, and one must be positive. "
                 f"Received: gmf_dim={self.gmf_dim}, mlp_dim={self.mlp_dim}."
             )
         if self.mlp_dim and not self.mlp_units:
-            raise ValueError("`mlp_units` needs a hidden layer when `mlp_dim` is positive.")
+            raise InvalidInput("`mlp_units` needs a hidden layer when `mlp_dim` is positive.")
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
@@ -223,7 +224,7 @@ def _weights_of(source: NCF, layer: keras.layers.Layer) -> list[np.ndarray]:
     expected = [tuple(weight.shape) for weight in layer.weights]
     received = [tuple(weight.shape) for weight in found[0].weights] if found else None
     if received != expected:
-        raise ValueError(
+        raise InvalidInput(
             f"The pretrained model must have a layer `{layer.name}` with weights {expected}. "
             f"Received: {received or 'no such layer'} in {source.name}."
         )

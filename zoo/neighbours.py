@@ -24,6 +24,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.errors import InvalidInput
 from zoo.matrix_chain import MatrixChain, histories
 
 BLOCK_CELLS = 2**23  # similarities held at a time
@@ -43,11 +44,11 @@ class _Neighbours(MatrixChain):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.k < 1:
-            raise ValueError(f"`k` must be at least 1. Received: k={self.k}.")
+            raise InvalidInput(f"`k` must be at least 1. Received: k={self.k}.")
         if self.shrink < 0:
-            raise ValueError(f"`shrink` must be 0 or more. Received: shrink={self.shrink}.")
+            raise InvalidInput(f"`shrink` must be 0 or more. Received: shrink={self.shrink}.")
         if self.similarity not in SIMILARITIES:
-            raise ValueError(
+            raise InvalidInput(
                 f"`similarity` must be one of {', '.join(SIMILARITIES)}. "
                 f"Received: {self.similarity!r}."
             )

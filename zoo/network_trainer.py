@@ -16,6 +16,7 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.features import LabelFeatures
 from tfrec_fusion.data.indexed import IndexedData
 from tfrec_fusion.data.knowledge import Knowledge, knowledge_of
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.augment import TextAugmentation
 from tfrec_fusion.training.balancing import BalancedModel
 from tfrec_fusion.training.callbacks import Mode
@@ -198,7 +199,7 @@ class NetworkTrainer:
             return recipe_for(model.name, model.config).monitor, "max"
         learned = [name for name in MONITORS if name in model.output and weights.get(name, 1)]
         if not learned:
-            raise ValueError(
+            raise InvalidInput(
                 f"One of {', '.join(('logits', *MONITORS))} must have a loss with a weight above "
                 f"0, to choose epochs by. Received: {weights}."
             )
@@ -213,14 +214,14 @@ class NetworkTrainer:
         """The model with its losses balanced, where that is more than a sum."""
         options = self.options
         if unknown := [name for name in options.loss_weights if name not in model.output]:
-            raise ValueError(
+            raise InvalidInput(
                 f"`loss_weights` names outputs that {model.name} does not have: "
                 f"{', '.join(unknown)}. Its outputs are {', '.join(model.output)}."
             )
         if options.balance == "fixed":
             return None
         if len(model.output) < 2:
-            raise ValueError(
+            raise InvalidInput(
                 f"{model.name} has one loss, so there is nothing to balance. "
                 f"Received: balance={options.balance!r}."
             )
@@ -238,12 +239,12 @@ class NetworkTrainer:
         if not any(rates.values()):
             return None
         if "review_token_ids" not in model.input:
-            raise ValueError(
+            raise InvalidInput(
                 f"{model.name} reads no words of reviews that could be left out or moved. "
                 f"Received: {rates}."
             )
         if rates["span_swap"] and "next_token" in model.output:
-            raise ValueError(
+            raise InvalidInput(
                 "`span_swap` moves words before others that next_token is yet to predict. Leave "
                 f"it out, or take tasks=rating,sentiment. Received: {rates['span_swap']}."
             )
@@ -254,7 +255,7 @@ class NetworkTrainer:
         if not self.options.weigh_scores or validation is None:
             return
         if not hasattr(model, "set_score_weights"):
-            raise ValueError(f"{model.name} has no score weights; multi_task has.")
+            raise InvalidInput(f"{model.name} has no score weights; multi_task has.")
         self.score_weights.update(choose_score_weights(model, events, validation))
         self.say(f"{model.name}: weights of the score on validation {self.score_weights}")
 

@@ -21,6 +21,7 @@ import numpy as np
 from keras import ops
 from scipy.special import softmax
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.retrieval import CatalogueLogits
 
 _WIDEST = 100.0  # logits; beyond, new items come before or behind all others anyway
@@ -106,7 +107,7 @@ def offer_new_items(model: Any, known: Any, share: float | None = None, k: int =
     """
     head = next((one for one in model.layers if isinstance(one, CatalogueLogits)), None)
     if head is None or (share is not None and not 0 < share < 1):
-        raise ValueError(
+        raise InvalidInput(
             "`share` must be between 0 and 1, and the model's negatives the catalogue. "
             f"Received: share={share}, head={model.config.head}, "
             f"negatives={model.config.negatives}."

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
 
+from tfrec_fusion.errors import InvalidInput, UserError
 from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half
@@ -29,7 +30,7 @@ READER, READER_LENGTH = "tiny_gpt2", 32  # the language model of wishes, and its
 TEXTS_FILE = "texts.safetensors"  # the catalogue's texts as READER sees them
 
 
-class BrokenPackage(RuntimeError):
+class BrokenPackage(UserError, RuntimeError):
     """A file of a prebuilt model is missing, or is not the one that its card names."""
 
 
@@ -101,7 +102,7 @@ class Prebuilt:
         ['item_id', 'title', 'score']
         """
         if (history is not None) == (user_id is not None or text is not None):
-            raise ValueError(
+            raise InvalidInput(
                 "Give `user_id`, or `history`, or `text` with or without `user_id`. "
                 f"Received: user_id={user_id!r}, history={history!r}, text={text!r}."
             )
@@ -154,13 +155,13 @@ class Prebuilt:
         if len(same) == 1:
             return str(same["item_id"].iloc[0])
         if len(same) > 1:
-            raise ValueError(
+            raise InvalidInput(
                 f"{given!r} is the title of several items: {', '.join(same['item_id'])}. "
                 "Give the id of one."
             )
         close = difflib.get_close_matches(given, titles.tolist(), n=3)
         meant = f" Did you mean {', '.join(map(repr, close))}?" if close else ""
-        raise ValueError(f"{given!r} is neither an id nor a title of the catalogue.{meant}")
+        raise InvalidInput(f"{given!r} is neither an id nor a title of the catalogue.{meant}")
 
     @cached_property
     def _search(self) -> Any:
@@ -226,7 +227,7 @@ def card_of(name: str) -> Card:
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         meant = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(
+        raise InvalidInput(
             f"There is no prebuilt model {name!r}.{meant} There are {', '.join(known)}."
         )
     return known[name]

@@ -28,6 +28,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.history import most_recent
 from zoo.hybrid_parts import history_inputs
@@ -98,7 +99,7 @@ class ProfileSemanticsBehaviour(keras.Model):
             ("profile_text", profile_text, config.num_users),
         ):
             if np.shape(rows) != (number, config.text_dim):
-                raise ValueError(
+                raise InvalidInput(
                     f"`{name}` must have the shape {(number, config.text_dim)}. "
                     f"Received: {np.shape(rows)}."
                 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tfrec_fusion.errors import InvalidInput
+
 TASKS = ("profile", "semantics", "behaviour")
 
 
@@ -46,24 +48,24 @@ class ProfileSemanticsBehaviourConfig:
         object.__setattr__(self, "tasks", tuple(self.tasks))
         unknown = [task for task in self.tasks if task not in TASKS]
         if unknown or not self.tasks or len(set(self.tasks)) < len(self.tasks):
-            raise ValueError(
+            raise InvalidInput(
                 f"`tasks` must be one or more of {', '.join(TASKS)}, each once. "
                 f"Received: {self.tasks!r}."
             )
         if self.tasks == ("semantics",):
-            raise ValueError(
+            raise InvalidInput(
                 "Semantics alone knows nothing of users: take `profile` or `behaviour`, too. "
                 f"Received: tasks={self.tasks!r}."
             )
         if min(self.num_users, self.num_items) < 2:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
                 f"Received: num_users={self.num_users}, num_items={self.num_items}."
             )
         sizes = ("text_dim", "num_words", "dim", "text_components", "levels", "reasoning_units")
         for name in (*sizes, "negatives", "history_length"):
             if getattr(self, name) < 1:
-                raise ValueError(
+                raise InvalidInput(
                     f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}."
                 )
 

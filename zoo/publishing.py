@@ -21,6 +21,7 @@ import numpy as np
 from safetensors.numpy import save
 
 import zoo
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.text.presets import load_language_model
@@ -80,7 +81,7 @@ def publish(
             NDCG@10 in half precision.
     """
     if not re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", name):
-        raise ValueError(
+        raise InvalidInput(
             "`name` must be an architecture, a dot and a tag, of small letters, digits and "
             f"underscores, such as ease.my_films. Received: {name!r}."
         )
@@ -151,7 +152,7 @@ def read_texts_again() -> list[Path]:
 def _check_alike(first: Run, run: Run, keys: Sequence[str]) -> None:
     for key in keys:
         if run.info.get(key) != first.info.get(key):
-            raise ValueError(
+            raise InvalidInput(
                 f"{run.folder} and {first.folder} must have the same {key}. "
                 f"Received: {run.info.get(key)!r} and {first.info.get(key)!r}."
             )
@@ -165,7 +166,7 @@ def _share(run: Run, folder: Path) -> list[Path]:
         if not source.exists():
             continue
         if target.exists() and _sha256(target) != _sha256(source):
-            raise ValueError(
+            raise InvalidInput(
                 f"{target} is not {source}: other models are read with it. Train on the same "
                 "data, or remove the folder and publish all of them again."
             )
@@ -266,7 +267,7 @@ def _check_kept(run: Run, kept: Any, say: Callable[[str], None]) -> None:
     before, after = (ranking_of(one, *parts)().metrics["ndcg@10"] for one in (run.model, kept))
     say(f"NDCG@10 {before:.4f}, as it is loaded {after:.4f}")
     if abs(before - after) > TOLERANCE:
-        raise ValueError(
+        raise InvalidInput(
             f"What is loaded must keep the NDCG@10 of {run.folder} within {TOLERANCE}. Received: "
             f"{before:.4f} of the run, {after:.4f} of numbers of 16 bits and, of an ensemble, its "
             "published members. Publish the members it was made of first."

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.ranking import RankingResult, evaluate_ranking
 from tfrec_fusion.evaluation.ranking_auc import ranking_auc
 from tfrec_fusion.evaluation.rating import EventResult
@@ -34,7 +35,7 @@ def ranking_of(
     candidates = np.arange(known.num_items) > 0
     ks = [k for k in (10, 20) if k < known.num_items]
     if not ks:
-        raise ValueError(
+        raise InvalidInput(
             "Lists of 10 items are measured, so the catalogue needs at least 10. "
             f"Received: {known.num_items - 1} items."
         )

@@ -14,6 +14,7 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.pair_tasks import pair_tasks
 from tfrec_fusion.data.pipeline import pairs, pointwise
 from tfrec_fusion.data.sequences import sequences
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.losses import SmoothedSoftmax
 
 CLICK_NEGATIVES = 8  # for each positive
@@ -231,7 +232,9 @@ def recipe_for(model: str, config: Any, *, from_branches: bool = False) -> Recip
     if hybrid and config.tunes_text and config.reads_history:
         return TUNED_TEXT
     if model != "two_tower" and not hybrid:
-        raise ValueError(f"`model` has no recipe: it is not trained by gradients. Got: {model!r}.")
+        raise InvalidInput(
+            f"`model` has no recipe: it is not trained by gradients. Got: {model!r}."
+        )
     if config.negatives == "in_batch":
         return IN_BATCH
     if not config.reads_history:

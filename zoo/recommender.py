@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.profiles import Interests, Phrase, reason
 
 _PAIRS_AT_ONCE = 2**20  # bounds the memory of models that score pair by pair
@@ -106,14 +107,14 @@ class Recommender:
         items = self.items.index(item_ids)
         if not len(items) or not items.all():
             unknown = [one for one, index in zip(item_ids, items, strict=True) if not index]
-            raise ValueError(
+            raise InvalidInput(
                 f"`item_ids` must be items of the catalogue, at least one. Received: "
                 f"{', '.join(map(repr, unknown)) or 'none'} unknown; its ids look like "
                 f"{self.items.ids[1:4].tolist()}."
             )
         graph = self.model.history_model()
         if graph is None:
-            raise ValueError(
+            raise InvalidInput(
                 "This model knows people by their ids alone. Ask one that reads histories, such "
                 "as two_tower, gpt2_hybrid or ease."
             )
@@ -135,7 +136,7 @@ class Recommender:
             ValueError: When no interests were mined for this model.
         """
         if self.interests is None or self.texts is None:
-            raise ValueError("No interests were mined for this model; gpt2_hybrid has them.")
+            raise InvalidInput("No interests were mined for this model; gpt2_hybrid has them.")
         user, item = self.users.index([user_id])[0], self.items.index([item_id])[0]
         return reason(self.interests.of(int(user)), str(self.texts[item]), max_phrases)
 
@@ -156,13 +157,13 @@ class Recommender:
         self._check_k(k)
         item = self.items.index([item_id])
         if not item[0]:
-            raise ValueError(
+            raise InvalidInput(
                 f"Item {item_id!r} is not in the catalogue of {len(self.items) - 1} items. "
                 f"Its ids look like {self.items.ids[1:4].tolist()}."
             )
         graph = self.model.similarity_model()
         if graph is None:
-            raise ValueError("This model has no notion of similar items; ask item_knn or ease.")
+            raise InvalidInput("This model has no notion of similar items; ask item_knn or ease.")
         return self._table(np.asarray(graph({"item_id": item})["scores"])[0], item, k)
 
     @cached_property
@@ -177,7 +178,7 @@ class Recommender:
 
     def _check_k(self, k: int) -> None:
         if not 1 <= k < len(self.items):
-            raise ValueError(
+            raise InvalidInput(
                 "`k` must be at least 1 and at most the number of items. "
                 f"Received: k={k}, {len(self.items) - 1} items."
             )

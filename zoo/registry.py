@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 
 import pandas as pd
 
+from tfrec_fusion.errors import InvalidInput
 from zoo.baselines import BASELINES
 from zoo.card import table_of_cards
 from zoo.gpt2_hybrid import gpt2_hybrid
@@ -106,16 +107,16 @@ def build(name: str, **arguments: Any) -> Any:
     'two_tower'
     """
     if name not in MODELS:
-        raise ValueError(f"`name` must be one of {', '.join(MODELS)}. Received: {name!r}.")
+        raise InvalidInput(f"`name` must be one of {', '.join(MODELS)}. Received: {name!r}.")
     sizes = ("num_users", "num_items") if name in NETWORKS else ()
     missing = [size for size in sizes if size not in arguments]
     if missing:
-        raise ValueError(f"{name} needs {' and '.join(f'`{size}`' for size in missing)}.")
+        raise InvalidInput(f"{name} needs {' and '.join(f'`{size}`' for size in missing)}.")
     extra = _ARRAYS.get(name, ())
     valid = [*sizes, *(one.name for one in hyperparameters(name)), *extra]
     unknown = [argument for argument in arguments if argument not in valid]
     if unknown:
-        raise ValueError(f"{name} takes {', '.join(valid)}. Received: {', '.join(unknown)}.")
+        raise InvalidInput(f"{name} takes {', '.join(valid)}. Received: {', '.join(unknown)}.")
     return MODELS[name](**arguments)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.data.tables import checksum
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.report import ReportRow
 from zoo.card import Card
 from zoo.ensembling import train_ensemble
@@ -83,7 +84,7 @@ def reproduce(
     """
     card = card_of(name)
     if card.start:
-        raise ValueError(
+        raise InvalidInput(
             f"{name} was fine-tuned from a {card.start}, and `reproduce` trains from scratch. "
             "Continue the same start on the same data instead: "
             f"{card.command or 'its card holds no command'}."
@@ -105,7 +106,7 @@ def _run(
         return train_ensemble(folders, folder, scale=card.scale, command=card.command, say=say)
     tables = read_tables(card.data["name"], data_dir)
     if (received := checksum(tables)) != card.data["checksum"]:
-        raise ValueError(
+        raise InvalidInput(
             f"{card.data['name']} must be the data of {card.name}, with the checksum "
             f"{card.data['checksum'][:12]}…. Received: {received[:12]}…; give the folder of the "
             "same release with --data-dir."

@@ -8,6 +8,7 @@ from typing import Any
 import keras_hub
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.byte_pairs import train_tokenizer
 from tfrec_fusion.text.presets import load_language_model
 from tfrec_fusion.text.tokens import byte_pair_twin
@@ -46,7 +47,7 @@ def review_arguments(
     texts = [] if events.text is None else [str(text) for text in events.text]
     written = [text for text in texts if text.strip()]
     if not written:
-        raise ValueError(
+        raise InvalidInput(
             f"The tasks {', '.join(chosen('tasks'))} read reviews, and this data has none: "
             f"{len(events)} events, {'all with an empty text' if texts else 'no column `text`'}. "
             "Give a `text` column with words, or take tasks=rating."
@@ -59,7 +60,7 @@ def review_arguments(
     found = load_language_model(language_model)
     twin = byte_pair_twin(found.tokenizer)
     if not isinstance(found.backbone, keras_hub.models.GPT2Backbone) or twin is None:
-        raise ValueError(
+        raise InvalidInput(
             "`language_model` must be a GPT-2, which predicts words. Received: "
             f"{language_model!r}, a {type(found.backbone).__name__}."
         )

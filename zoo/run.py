@@ -33,6 +33,7 @@ from tfrec_fusion.data.features import LabelFeatures
 from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.indexed import IndexedData, merge
 from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.errors import InvalidInput, UserError
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.profiles import Interests
 from zoo.baselines import BASELINES
@@ -49,7 +50,7 @@ SHARED = (
 COLUMNS = ("user", "item", "rating", "timestamp")
 
 
-class BrokenRun(RuntimeError):
+class BrokenRun(UserError, RuntimeError):
     """A folder that is not, or no longer, a whole run."""
 
 
@@ -280,7 +281,7 @@ def _read_graph(path: Path, config: Any) -> GraphNames:
         )
     )
     if found != expected:
-        raise ValueError(f"It must name the model's {expected}. Received: {found}.")
+        raise InvalidInput(f"It must name the model's {expected}. Received: {found}.")
     return names
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.store import TextStore
 from zoo.recommender import Recommender
@@ -79,9 +80,9 @@ class SemanticSearch:
                 model has another catalogue.
         """
         if not query.strip():
-            raise ValueError("The query is empty. Say in a few words what is looked for.")
+            raise InvalidInput("The query is empty. Say in a few words what is looked for.")
         if not 1 <= k < len(self.item_ids):
-            raise ValueError(
+            raise InvalidInput(
                 "`k` must be at least 1 and at most the number of items. "
                 f"Received: k={k}, {len(self.item_ids) - 1} items."
             )
@@ -98,10 +99,10 @@ class SemanticSearch:
     def _fused(self, best: np.ndarray, recommender: Recommender, user_id: str) -> np.ndarray:
         """Sums of reciprocal ranks, by meaning (the order of `best`) and by the user's scores."""
         if list(recommender.items.ids) != list(self.item_ids):
-            raise ValueError("The model was trained on another catalogue than is searched.")
+            raise InvalidInput("The model was trained on another catalogue than is searched.")
         user = recommender.users.index([user_id])
         if not user[0]:
-            raise ValueError(
+            raise InvalidInput(
                 f"User {user_id!r} was never seen by the model; search without a user, or give "
                 f"one of its {len(recommender.users) - 1} users."
             )

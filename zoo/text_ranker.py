@@ -27,6 +27,7 @@ from typing import Any, get_args
 import keras
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.texts import JoinedTexts, NgramBag
 from tfrec_fusion.text.adaptation import Mode
 from tfrec_fusion.text.tower import Pooling, TextTower
@@ -81,16 +82,16 @@ class TextRankerConfig:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(
+                raise InvalidInput(
                     f"`{name}` must be one of {choices}. Received: {getattr(self, name)!r}."
                 )
         if self.vector_dim < 0 or self.lexical_buckets < 0:
-            raise ValueError(
+            raise InvalidInput(
                 "`vector_dim` and `lexical_buckets` must not be negative. Received: "
                 f"vector_dim={self.vector_dim}, lexical_buckets={self.lexical_buckets}."
             )
         if self.vector_dim and (self.mode != "frozen" or self.pair != "towers"):
-            raise ValueError(
+            raise InvalidInput(
                 "Vectors computed beforehand are those of a frozen model that reads each text "
                 f"alone. Received: vector_dim={self.vector_dim}, mode={self.mode!r}, "
                 f"pair={self.pair!r}. Give a `backbone` instead of `vector_dim`."
@@ -227,16 +228,16 @@ def text_ranker(backbone: keras.Model | None = None, **choices: Any) -> TextRank
 
 def _check_sources(config: TextRankerConfig, tower: TextTower | None) -> None:
     if tower is not None and config.vector_dim:
-        raise ValueError(
+        raise InvalidInput(
             "Give a language model or `vector_dim`, not both. "
             f"Received: a tower of dim {tower.dim} and vector_dim={config.vector_dim}."
         )
     if tower is None and config.mode != "frozen":
-        raise ValueError(
+        raise InvalidInput(
             f"mode={config.mode!r} needs a language model to train. Give a `backbone`."
         )
     if tower is None and not config.vector_dim and not config.lexical_buckets:
-        raise ValueError(
+        raise InvalidInput(
             "There is nothing to read. Give a `backbone`, or a positive `vector_dim` or "
             "`lexical_buckets`."
         )
@@ -246,7 +247,7 @@ def _freeze_below(backbone: keras.Model, num_blocks: int) -> None:
     """Leaves only the last transformer blocks, and what comes after them, to be trained."""
     blocks = getattr(backbone, "transformer_layers", [])
     if not 1 <= num_blocks <= len(blocks):
-        raise ValueError(
+        raise InvalidInput(
             "`full_layers` must be between 1 and the number of transformer blocks, or None for "
             f"everything. Received: full_layers={num_blocks}, blocks={len(blocks)}."
         )

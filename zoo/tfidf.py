@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.errors import InvalidInput
 from zoo.matrix_chain import MatrixChain, histories
 
 
@@ -46,7 +47,7 @@ class TFIDF(MatrixChain):
         super().__post_init__()
         for name in ("min_count", "ngrams"):
             if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
+                raise InvalidInput(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
 
     def fit(self, events: Events, item_texts: Sequence[str] | None = None) -> Self:
         """Weighs the terms of `item_texts`; see `MatrixChain.fit`.
@@ -75,7 +76,7 @@ class TFIDF(MatrixChain):
             # The OOV item is no document: it would count in every idf.
             vectorizer.fit(texts[1:])
         except ValueError as error:
-            raise ValueError(
+            raise InvalidInput(
                 f"`item_texts` hold no term that occurs in {self.min_count} or more items "
                 f"({error}). Give texts with words in them or lower `min_count`."
             ) from None
@@ -85,15 +86,15 @@ class TFIDF(MatrixChain):
 def _checked_texts(item_texts: Sequence[str] | None, num_items: int) -> list[str]:
     """The texts with that of index 0 emptied."""
     if item_texts is None:
-        raise ValueError("`item_texts` must be given: tfidf reads the items' texts.")
+        raise InvalidInput("`item_texts` must be given: tfidf reads the items' texts.")
     if len(item_texts) != num_items:
-        raise ValueError(
+        raise InvalidInput(
             "`item_texts` must hold one text an item index, index 0 included. "
             f"Received: {len(item_texts)} texts, num_items={num_items}."
         )
     for index, text in enumerate(item_texts):
         if not isinstance(text, str):
-            raise ValueError(
+            raise InvalidInput(
                 f"`item_texts` must be strings. Received: {text!r} at item index {index}; "
                 "use an empty string for an item without text."
             )

@@ -19,6 +19,7 @@ import numpy as np
 import zoo
 from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.data.tables import RecData, checksum
+from tfrec_fusion.errors import AlreadyExists
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.files.whole import write_text
 from zoo.comparison import notes, write_report, yardsticks
@@ -69,7 +70,7 @@ def train(
     """
     options = options or TrainOptions()
     if (folder / "run.json").exists():
-        raise FileExistsError(
+        raise AlreadyExists(
             f"{folder} holds a finished run already. Choose another folder, or remove that one."
         )
     plan = {
@@ -166,7 +167,7 @@ def _claimed(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
     if path.exists() and (begun := path.read_text("utf-8")) != text:
         old, new = json.loads(begun), json.loads(text)
         changed = ", ".join(key for key in new if old.get(key) != new[key])
-        raise FileExistsError(
+        raise AlreadyExists(
             f"{folder} holds the beginning of a training with other {changed} (see {path}). "
             "Choose another folder, or remove that one."
         )

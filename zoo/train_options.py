@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.multitask import BALANCES
 
 
@@ -76,17 +77,19 @@ class TrainOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss_weights", dict(self.loss_weights))
         if self.balance not in BALANCES:
-            raise ValueError(
+            raise InvalidInput(
                 f"`balance` must be one of {', '.join(BALANCES)}. Received: {self.balance!r}."
             )
         for name in ("label_smoothing", "word_dropout", "span_swap"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
+                raise InvalidInput(
                     f"`{name}` must be at least 0 and below 1. Received: {getattr(self, name)}."
                 )
         for name in ("weight_decay", "adversarial_epsilon"):
             if (value := getattr(self, name)) is not None and not 0 <= value < float("inf"):
-                raise ValueError(f"`{name}` must not be negative. Received: {value}.")
+                raise InvalidInput(f"`{name}` must not be negative. Received: {value}.")
         for name, value in self.loss_weights.items():
             if not 0 <= value < float("inf"):
-                raise ValueError(f"A loss's weight must not be negative. Received: {name}={value}.")
+                raise InvalidInput(
+                    f"A loss's weight must not be negative. Received: {name}={value}."
+                )

@@ -20,6 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.history import HistoryEncoder, most_recent
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
@@ -78,14 +79,14 @@ class TwoTowerConfig:
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(
+                raise InvalidInput(
                     f"`{name}` must be one of {choices}. Received: {getattr(self, name)!r}."
                 )
         if self.negatives == "auto":
             small = self.num_items <= LARGEST_SOFTMAX
             object.__setattr__(self, "negatives", "catalogue" if small else "in_batch")
         if self.num_users < 2 or self.num_items < 2:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
                 f"Received: num_users={self.num_users}, num_items={self.num_items}."
             )

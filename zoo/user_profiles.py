@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from zoo.user_words import user_words
 
 DEFAULT_PROFILE = "A person of whom nothing is known yet."
@@ -80,7 +81,7 @@ def spoken_words(
     try:
         counts = counter.fit_transform(documents).toarray()
     except ValueError as error:
-        raise ValueError(
+        raise InvalidInput(
             "Texts or reviews must hold words that occur twice, for profiles and semantics to be "
             f"learned from. Received: {len(own) - 1} items and {len(events)} events without."
         ) from error

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.pipeline import Batch, pairs, prefetched, unknown_item_sampler
+from tfrec_fusion.errors import InvalidInput
 
 
 def candidates(
@@ -44,7 +45,7 @@ def candidates(
     (TensorShape([8, 3]), [1.0, 0.0, 0.0])
     """
     if negatives < 1:
-        raise ValueError(f"`negatives` must be at least 1. Received: negatives={negatives}.")
+        raise InvalidInput(f"`negatives` must be at least 1. Received: negatives={negatives}.")
     draw = unknown_item_sampler(events)
     positives = pairs(events, history_length=history_length, batch_size=batch_size, seed=seed)
 

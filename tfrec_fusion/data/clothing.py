@@ -20,6 +20,7 @@ import pandas as pd
 from tfrec_fusion.data.layouts import Files, Layout, Tables, read_local, read_zip
 from tfrec_fusion.data.sources import DataUnavailable
 from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.files.download import Unreachable, Wheel, fetched, in_cache
 
@@ -118,7 +119,7 @@ def _checked(
             tables.interactions, tables.items, name=NAME, licence=LICENCE, citation=CITATION
         )
     except ValueError as error:
-        raise ValueError(f"{NAME} from {place} is damaged: {error}") from error
+        raise InvalidInput(f"{NAME} from {place} is damaged: {error}") from error
 
 
 def _read_parquet(files: Files) -> Tables:
@@ -139,7 +140,7 @@ def _tables(reviews: pd.DataFrame) -> Tables:
     recommended = pd.to_numeric(reviews["Recommended IND"])
     if not recommended.isin([0, 1]).all():
         other = recommended[~recommended.isin([0, 1])].iloc[0]
-        raise ValueError(f"`Recommended IND` must be 0 or 1. Received: {other}.")
+        raise InvalidInput(f"`Recommended IND` must be 0 or 1. Received: {other}.")
     interactions = {
         "user_id": np.arange(1, len(reviews) + 1),
         "item_id": reviews["Clothing ID"],

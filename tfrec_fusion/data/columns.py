@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from tfrec_fusion.errors import InvalidInput, WrongType
+
 logger = logging.getLogger(__name__)
 
 SHOWN_ROWS = 5
@@ -21,7 +23,7 @@ DATE_CURE = (
 )
 
 
-def failure(table: str, column: str, problem: str, bad: np.ndarray, cure: str) -> ValueError:
+def failure(table: str, column: str, problem: str, bad: np.ndarray, cure: str) -> InvalidInput:
     """An error that names the table, the column, the first offending rows and the cure.
 
     Args:
@@ -35,7 +37,7 @@ def failure(table: str, column: str, problem: str, bad: np.ndarray, cure: str) -
     shown = ", ".join(str(row) for row in rows[:SHOWN_ROWS])
     more = f" and {len(rows) - SHOWN_ROWS} more" if len(rows) > SHOWN_ROWS else ""
     where = f"row{'s' if len(rows) > 1 else ''} {shown}{more} (counted from 0)"
-    return ValueError(f"`{table}.{column}` {problem}. Received: {where}. {cure}")
+    return InvalidInput(f"`{table}.{column}` {problem}. Received: {where}. {cure}")
 
 
 def check_columns(frame: pd.DataFrame, table: str, required: Iterable[str] = ()) -> None:
@@ -46,16 +48,16 @@ def check_columns(frame: pd.DataFrame, table: str, required: Iterable[str] = ())
         ValueError: When a column occurs twice or is missing.
     """
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"`{table}` must be a pandas DataFrame. Received: {type(frame).__name__}.")
+        raise WrongType(f"`{table}` must be a pandas DataFrame. Received: {type(frame).__name__}.")
     columns = [str(column) for column in frame.columns]
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
-        raise ValueError(
+        raise InvalidInput(
             f"`{table}` has duplicate columns: {', '.join(twice)}. Rename or drop one of each."
         )
     missing = [column for column in required if column not in columns]
     if missing:
-        raise ValueError(
+        raise InvalidInput(
             f"`{table}` lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}. "
             f"Received: {', '.join(columns) or 'no columns'}. Rename your columns, or name them "
             "in `from_frames` or `load_csv`. A file with one long column needs another `sep`."
@@ -65,7 +67,7 @@ def check_columns(frame: pd.DataFrame, table: str, required: Iterable[str] = ())
 def check_filled(frame: pd.DataFrame, table: str, cure: str) -> None:
     """Raises `ValueError` when `frame` has no rows."""
     if not len(frame):
-        raise ValueError(f"`{table}` is empty. Received: 0 rows. {cure}")
+        raise InvalidInput(f"`{table}` is empty. Received: 0 rows. {cure}")
 
 
 def _id_text(one: object) -> str:

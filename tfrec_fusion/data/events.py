@@ -9,6 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Events:
             ValueError: When `length` is below 1.
         """
         if length < 1:
-            raise ValueError(f"`length` must be at least 1. Received: length={length}.")
+            raise InvalidInput(f"`length` must be at least 1. Received: length={length}.")
         items = self.item[self.tie_shuffled(seed)]
         end = self.row_splits[1:, None]
         position = end - np.arange(length, 0, -1)[None, :]  # (num_users, length)

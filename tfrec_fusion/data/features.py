@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tfrec_fusion.errors import InvalidInput
+
 SEPARATOR = "|"
 
 
@@ -54,14 +56,14 @@ class LabelFeatures:
         kept = {}
         for column in columns:
             if column not in table:
-                raise ValueError(
+                raise InvalidInput(
                     f"`columns` must be columns of the catalogue, {', '.join(map(str, table))}. "
                     f"Received: {column!r}."
                 )
             kept[column] = table[column].fillna("").astype(str).reset_index(drop=True)
             names = sorted(set(kept[column].str.split(SEPARATOR).explode()) - {""})
             if not names:
-                raise ValueError(f"Column {column!r} of the catalogue holds no label.")
+                raise InvalidInput(f"Column {column!r} of the catalogue holds no label.")
             ordered |= dict.fromkeys((column, name) for name in names)
         return cls(pd.DataFrame(kept), tuple(ordered))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from tfrec_fusion.data.tables import RecData, from_frames, read_text_table
+from tfrec_fusion.errors import InvalidInput, NotAFolder, NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +37,12 @@ def load_folder(path: str | Path) -> RecData:
     """
     folder = Path(path)
     if not folder.exists():
-        raise FileNotFoundError(f"There is no folder {folder}. Give one that holds {_expected()}.")
+        raise NotFound(f"There is no folder {folder}. Give one that holds {_expected()}.")
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file. Give the folder that holds {_expected()}.")
+        raise NotAFolder(f"{folder} is a file. Give the folder that holds {_expected()}.")
     files = {table: _file(folder, table) for table in TABLES}
     if files["interactions"] is None:
-        raise FileNotFoundError(
+        raise NotFound(
             f"{folder} holds no interactions. Received: {_present(folder)}. "
             f"Expected: {_expected()}."
         )
@@ -55,7 +56,7 @@ def load_folder(path: str | Path) -> RecData:
         read = {table: _read(file) for table, file in files.items() if file is not None}
         return from_frames(**read, name=folder.resolve().name)
     except ValueError as error:
-        raise ValueError(f"{folder}: {error}") from error
+        raise InvalidInput(f"{folder}: {error}") from error
 
 
 def _expected() -> str:
@@ -71,7 +72,7 @@ def _file(folder: Path, table: str) -> Path | None:
     found = [file for file in found if file.is_file()]
     if len(found) > 1:
         names = " and ".join(file.name for file in found)
-        raise ValueError(f"{folder} holds the table `{table}` more than once: {names}. Keep one.")
+        raise InvalidInput(f"{folder} holds the table `{table}` more than once: {names}. Keep one.")
     return found[0] if found else None
 
 
@@ -81,4 +82,4 @@ def _read(file: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(file)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{file.name} is not a readable parquet file: {error}") from error
+        raise InvalidInput(f"{file.name} is not a readable parquet file: {error}") from error

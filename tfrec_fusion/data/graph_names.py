@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.whole import write_text
 
 INVERSE = " (inverse)"
@@ -69,12 +70,12 @@ class GraphNames:
         try:
             found = json.loads(Path(path).read_text("utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} does not hold a graph's names: {error}.") from None
+            raise InvalidInput(f"{path} does not hold a graph's names: {error}.") from None
         lists = found if isinstance(found, dict) else {}
         for name in ("entities", "relations"):
             names = lists.get(name)
             if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
-                raise ValueError(
+                raise InvalidInput(
                     f"{path} must hold a JSON object with the lists of strings `entities` and "
                     f"`relations`. Received: {name}={names!r:.60}."
                 )

@@ -11,6 +11,7 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.split import SPLITS, Split
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def index_data(
     """
     if isinstance(split, str):
         if split not in SPLITS:
-            raise ValueError(f"`split` must be one of {sorted(SPLITS)}. Received: {split!r}.")
+            raise InvalidInput(f"`split` must be one of {sorted(SPLITS)}. Received: {split!r}.")
         split = SPLITS[split](data, seed=seed, trained=trained)
     users, items = known or (Vocabulary([]), Vocabulary([]))
     users = users.grown(data.interactions["user_id"])

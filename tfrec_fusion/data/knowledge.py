@@ -9,6 +9,7 @@ import pandas as pd
 
 from tfrec_fusion.data.graph_names import INVERSE, GraphNames
 from tfrec_fusion.data.indexed import IndexedData
+from tfrec_fusion.errors import InvalidInput
 
 LINK = "entity_id"  # the catalogue's column that says which entity an item is
 
@@ -79,7 +80,7 @@ def knowledge_of(data: IndexedData, graph: pd.DataFrame, min_items: int = 2) -> 
     ('genre', 'genre (inverse)', 'maker', 'maker (inverse)')
     """
     if min_items < 1:
-        raise ValueError(f"`min_items` must be at least 1. Received: {min_items}.")
+        raise InvalidInput(f"`min_items` must be at least 1. Received: {min_items}.")
     own = _entities_of_items(data)
     item_of = {entity: number for number, entity in enumerate(own) if entity}
     ends = [graph[name].to_numpy(object) for name in ("head_id", "tail_id")]
@@ -87,7 +88,7 @@ def knowledge_of(data: IndexedData, graph: pd.DataFrame, min_items: int = 2) -> 
     head, tail = np.split(inverse, 2)
     node_item = np.array([item_of.get(name, 0) for name in names])
     if not node_item.any():
-        raise ValueError(
+        raise InvalidInput(
             f"The graph names none of the {len(own) - 1} items. Its ids look like "
             f"{names[:3].tolist()}, the items' entities like {own[1:4].tolist()}. Put each item's "
             f"entity into the catalogue's column {LINK}."
@@ -95,7 +96,7 @@ def knowledge_of(data: IndexedData, graph: pd.DataFrame, min_items: int = 2) -> 
     kept_node = _connecting(head, tail, node_item, min_items) | (node_item > 0)
     kept = kept_node[head] & kept_node[tail] & (head != tail)
     if not kept.any():
-        raise ValueError(
+        raise InvalidInput(
             f"The graph connects no items: none of its {len(names):,} entities is linked to "
             f"{min_items} of them."
         )
@@ -133,7 +134,7 @@ def _entities_of_items(data: IndexedData) -> np.ndarray:
     if (counts > 1).any():
         twice = str(linked[counts > 1][0])
         rows = np.flatnonzero(own == twice)[:2]
-        raise ValueError(
+        raise InvalidInput(
             f"Two items are the entity {twice!r}: {str(data.items.ids[rows[0]])!r} and "
             f"{str(data.items.ids[rows[1]])!r}. Each entity may be one item."
         )

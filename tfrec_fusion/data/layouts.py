@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.download import Unreachable
 
 Files = Mapping[str, bytes]
@@ -103,7 +104,7 @@ def _read(
             try:
                 return layout.read(files)
             except (KeyError, ValueError) as error:
-                raise ValueError(f"The files in {place} are damaged: {error}") from error
+                raise InvalidInput(f"The files in {place} are damaged: {error}") from error
     return None
 
 

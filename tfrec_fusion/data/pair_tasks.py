@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.pipeline import prefetched
 from tfrec_fusion.data.sequences import sequences
+from tfrec_fusion.errors import InvalidInput
 
 
 def pair_tasks(
@@ -63,9 +64,9 @@ def pair_tasks(
     True
     """
     if pairs < 1:
-        raise ValueError(f"`pairs` must be at least 1. Received: pairs={pairs}.")
+        raise InvalidInput(f"`pairs` must be at least 1. Received: pairs={pairs}.")
     if len(np.unique(events.rating)) < 2:
-        raise ValueError(
+        raise InvalidInput(
             f"Ratings that differ are needed to learn ratings. Received: {len(events)} events, "
             f"all rated {events.rating[0] if len(events) else 'nothing'}. Give a `rating` column "
             "with several values (without one all are 1), or train a model that reads none."
@@ -139,18 +140,18 @@ def _check_reviews(reviews: Mapping[str, np.ndarray] | None, num_events: int) ->
     if reviews is None:
         return
     if set(reviews) not in ({"token_ids", "num_tokens"}, {"vector"}):
-        raise ValueError(
+        raise InvalidInput(
             "`reviews` must hold `token_ids` and `num_tokens`, or `vector`. "
             f"Received: {', '.join(sorted(reviews)) or 'nothing'}."
         )
     for name, rows in reviews.items():
         if len(rows) != num_events:
-            raise ValueError(
+            raise InvalidInput(
                 f"`reviews` must have one row an event. Received: {len(rows)} rows of `{name}`, "
                 f"{num_events} events."
             )
     if not np.any(reviews.get("num_tokens", reviews.get("vector"))):
-        raise ValueError(
+        raise InvalidInput(
             f"`reviews` are all empty, {num_events} of them: there is no text to learn from. "
             "Train without reviews, or give a `text` column that has words."
         )

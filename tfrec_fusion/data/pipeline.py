@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.errors import InvalidInput
 
 Batch = tuple[dict[str, tf.Tensor], tf.Tensor]
 
@@ -54,7 +55,7 @@ def pointwise(
     """
     _check(events, batch_size=batch_size)
     if negatives < 0:
-        raise ValueError(f"`negatives` must not be negative. Received: negatives={negatives}.")
+        raise InvalidInput(f"`negatives` must not be negative. Received: negatives={negatives}.")
     positives = max(1, batch_size // (1 + negatives))
     draw = unknown_item_sampler(events if known is None else known) if negatives else None
     user, item = tf.constant(events.user), tf.constant(events.item)
@@ -99,7 +100,7 @@ def pairs(
     """
     _check(events, batch_size=batch_size)
     if history_length is not None and history_length < 1:
-        raise ValueError(
+        raise InvalidInput(
             f"`history_length` must be at least 1. Received: history_length={history_length}."
         )
     order = events.tie_shuffled(seed)
@@ -127,9 +128,9 @@ def pairs(
 
 def _check(events: Events, *, batch_size: int) -> None:
     if not len(events):
-        raise ValueError("`events` must hold at least one event. Received: 0 events.")
+        raise InvalidInput("`events` must hold at least one event. Received: 0 events.")
     if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}.")
+        raise InvalidInput(f"`batch_size` must be at least 1. Received: batch_size={batch_size}.")
 
 
 def _shuffled_batches(
@@ -185,7 +186,7 @@ def unknown_item_sampler(known: Events) -> Callable[[tf.Tensor, tf.Tensor], tf.T
     num_real = known.num_items - 1
     full = np.flatnonzero(degree >= num_real)
     if len(full):
-        raise ValueError(
+        raise InvalidInput(
             f"{len(full)} users know all {num_real} items, so they have no negatives "
             f"(first user index {full[0]}). Use `negatives=0` or a larger catalogue."
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from tfrec_fusion.data.folder import load_folder
 from tfrec_fusion.data.sources import SOURCES, load
 from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.errors import InvalidInput
 
 
 def read_tables(data: str, data_dir: str | Path | None = None) -> RecData:
@@ -27,7 +28,7 @@ def read_tables(data: str, data_dir: str | Path | None = None) -> RecData:
     if data in SOURCES:
         return load(data, data_dir=data_dir)
     if not Path(data).exists():
-        raise ValueError(
+        raise InvalidInput(
             f"--data must be one of {', '.join(SOURCES)}, or a folder of tables. "
             f"Received: {data!r}, which is neither."
         )

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.pipeline import fresh_each_epoch
+from tfrec_fusion.errors import InvalidInput
 
 _PARTS = (4, 2, 1)  # windows are padded to history_length / 4, / 2 or / 1
 
@@ -63,12 +64,12 @@ def sequences(
     sizes = {"history_length": history_length, "batch_size": batch_size, "jitter": jitter + 1}
     for name, value in sizes.items():
         if value < 1:
-            raise ValueError(
+            raise InvalidInput(
                 f"`{name}` is too small. Received: {name}={value - (name == 'jitter')}."
             )
     windows = _Windows.of(events, history_length)
     if not len(windows.start):
-        raise ValueError(
+        raise InvalidInput(
             "Sequences need a user with at least two events. "
             f"Received: {len(events)} events of {len(np.unique(events.user))} users."
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from tfrec_fusion.data import movielens
 from tfrec_fusion.data.layouts import Layout, Tables, read_local, read_zip
 from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.errors import InvalidInput, UserError
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.files.download import Archive, Unreachable, Wheel, fetched, in_cache
 
@@ -24,7 +25,7 @@ HARPER_KONSTAN = (
 )
 
 
-class DataUnavailable(RuntimeError):
+class DataUnavailable(UserError, RuntimeError):
     """No source could deliver a data set; the message lists each, why it failed, what to do."""
 
 
@@ -119,7 +120,7 @@ def load(
     RecData(movielens-100k: 100000 interactions, 943 users, 1682 items, 91631 triples)
     """
     if name not in SOURCES:
-        raise ValueError(f"There is no source {name!r}. Choose one of: {', '.join(SOURCES)}.")
+        raise InvalidInput(f"There is no source {name!r}. Choose one of: {', '.join(SOURCES)}.")
     source = SOURCES[name]
     cache = cache_folder(cache_dir)
     local = None if data_dir is None else Path(data_dir).expanduser()
@@ -152,7 +153,7 @@ def load(
             source.citation,
         )
     except ValueError as error:
-        raise ValueError(f"{name} from {place} is damaged: {error}") from error
+        raise InvalidInput(f"{name} from {place} is damaged: {error}") from error
 
 
 Attempt = tuple[str, Callable[[], Tables]]

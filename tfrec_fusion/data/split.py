@@ -10,6 +10,7 @@ import pandas as pd
 
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def cold_item(
     num_familiar = len(with_events) - num_items
     if num_test + num_validation >= num_items + bool(num_familiar):
         which = "with events" if trained is None else "that the model has not been trained on"
-        raise ValueError(
+        raise InvalidInput(
             "A cold-item split needs at least one item in each of three parts. "
             f"Received: {num_items} items {which}, test={test}, validation={validation}."
         )
@@ -146,9 +147,9 @@ SPLITS: dict[str, Callable[..., Split]] = {
 def _check_shares(*, test: float, validation: float) -> None:
     for name, share in (("test", test), ("validation", validation)):
         if not 0 < share < 1:
-            raise ValueError(f"`{name}` must be between 0 and 1. Received: {name}={share}.")
+            raise InvalidInput(f"`{name}` must be between 0 and 1. Received: {name}={share}.")
     if test + validation >= 1:
-        raise ValueError(
+        raise InvalidInput(
             "`test` and `validation` must leave rows to train on. "
             f"Received: test={test}, validation={validation}."
         )
@@ -216,7 +217,7 @@ def _later_of_the_user(user: pd.Series, counted: np.ndarray) -> np.ndarray:
 def _cut(ordered: pd.DataFrame, test: np.ndarray, validation: np.ndarray, what: str) -> Split:
     train = ordered[~test & ~validation]
     if train.empty:
-        raise ValueError(
+        raise InvalidInput(
             f"No rows are left to train on: {len(ordered)} interactions of "
             f"{ordered['user_id'].nunique()} users, split {what}. "
             "Give users with at least three events each."

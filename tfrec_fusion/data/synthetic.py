@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.errors import InvalidInput
 
 MIN_EVENTS = 5
 START = 1_420_070_400  # 2015-01-01 UTC
@@ -102,14 +103,14 @@ def _check(
         sizes["num_topics"] = num_topics
     for name, size in sizes.items():
         if size < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={size}.")
+            raise InvalidInput(f"`{name}` must be at least 1. Received: {name}={size}.")
     if num_interactions > num_users * num_items:
-        raise ValueError(
+        raise InvalidInput(
             "`num_interactions` must be at most num_users * num_items, as no user meets an item "
             f"twice. Received: {num_interactions} > {num_users} * {num_items}."
         )
     if not 0 <= focus <= 1:
-        raise ValueError(f"`focus` must be between 0 and 1. Received: focus={focus}.")
+        raise InvalidInput(f"`focus` must be between 0 and 1. Received: focus={focus}.")
 
 
 def _ids(prefix: str, count: int) -> np.ndarray:

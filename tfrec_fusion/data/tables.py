@@ -14,6 +14,7 @@ import pandas as pd
 
 from tfrec_fusion.data import columns, validation
 from tfrec_fusion.data.vocabulary import natural_order
+from tfrec_fusion.errors import InvalidInput
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,7 +163,7 @@ def _renamed(
     rest = [column for column in frame.columns if column not in taken]
     for target, column in own.items():
         if target in rest:
-            raise ValueError(
+            raise InvalidInput(
                 f"`{table}` has a column `{target}` besides `{column}`, which is to become "
                 f"`{target}`. Drop or rename one of them."
             )
@@ -191,15 +192,15 @@ def read_text_table(
     try:
         frame = pd.read_csv(path, sep=sep, encoding=encoding, dtype=str, keep_default_na=False)
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise InvalidInput(
             f'{path} is not {encoding}: {error}. Give its encoding, e.g. encoding="latin-1".'
         ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{path} is not a table separated by {sep!r}: {error}") from None
+        raise InvalidInput(f"{path} is not a table separated by {sep!r}: {error}") from None
     except (zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} is not a sound compressed file: {error}") from None
+        raise InvalidInput(f"{path} is not a sound compressed file: {error}") from None
     if not isinstance(frame.index, pd.RangeIndex):
-        raise ValueError(f"{path} has more values in a row than columns in its first line.")
+        raise InvalidInput(f"{path} has more values in a row than columns in its first line.")
     return frame
 
 

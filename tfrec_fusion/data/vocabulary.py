@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.whole import write_text
 
 UNSEEN = ""
@@ -59,11 +60,11 @@ class Vocabulary:
         known = [str(one) for one in ids]
         if UNSEEN in known:
             row = known.index(UNSEEN)
-            raise ValueError(f"`ids` must not be empty strings. Received: '' at position {row}.")
+            raise InvalidInput(f"`ids` must not be empty strings. Received: '' at position {row}.")
         index = pd.Index([UNSEEN, *known], dtype=object)
         if not index.is_unique:
             twice = index[index.duplicated()][0]
-            raise ValueError(f"`ids` must be distinct. Received: {twice!r} more than once.")
+            raise InvalidInput(f"`ids` must be distinct. Received: {twice!r} more than once.")
         self._index = index
 
     @classmethod
@@ -117,14 +118,16 @@ class Vocabulary:
         try:
             ids = json.loads(Path(path).read_text("utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not a vocabulary (a JSON list of ids): {error}.") from None
+            raise InvalidInput(
+                f"{path} is not a vocabulary (a JSON list of ids): {error}."
+            ) from None
         if not isinstance(ids, list):
-            raise ValueError(
+            raise InvalidInput(
                 f"{path} must hold a JSON list of strings. Received: {type(ids).__name__}."
             )
         for row, one in enumerate(ids):
             if not isinstance(one, str):
-                raise ValueError(
+                raise InvalidInput(
                     f"{path} must hold a JSON list of strings. Received: {one!r} at position {row}."
                 )
         return cls(ids)

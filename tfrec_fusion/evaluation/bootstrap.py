@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
+
 BLOCK_CELLS = 2**21  # draws held at a time: 16 MiB of int64
 
 
@@ -24,9 +26,9 @@ def resampled_counts(num_rows: int, num_bootstrap: int, seed: int) -> Iterator[n
         ValueError: When `num_rows` is below 1 or `num_bootstrap` below 0.
     """
     if num_rows < 1:
-        raise ValueError(f"`num_rows` must be at least 1. Received: num_rows={num_rows}.")
+        raise InvalidInput(f"`num_rows` must be at least 1. Received: num_rows={num_rows}.")
     if num_bootstrap < 0:
-        raise ValueError(
+        raise InvalidInput(
             f"`num_bootstrap` must be 0 (no intervals) or more. Received: {num_bootstrap}."
         )
     generator = np.random.default_rng(seed)

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.bootstrap import percentile_interval, resampled_means
 from tfrec_fusion.evaluation.top_items import Score, top_items
 
@@ -102,7 +103,7 @@ def evaluate_ranking(
     popularity = _checked_popularity(item_popularity, known)
     users = np.flatnonzero(np.diff(heldout.indptr))
     if not len(users):
-        raise ValueError(
+        raise InvalidInput(
             "`heldout` must hold at least one positive cell. Received: none; is the split empty?"
         )
     items, _ = top_items(
@@ -122,7 +123,7 @@ def evaluate_ranking(
 def _positive_cells(matrix: sp.csr_matrix, name: str) -> sp.csr_matrix:
     """The positive cells as a bool CSR with sorted indices."""
     if not sp.issparse(matrix):
-        raise ValueError(
+        raise InvalidInput(
             f"`{name}` must be a scipy CSR matrix. Received: {type(matrix).__name__}; "
             "wrap it in scipy.sparse.csr_matrix."
         )
@@ -133,15 +134,15 @@ def _positive_cells(matrix: sp.csr_matrix, name: str) -> sp.csr_matrix:
 
 def _checked_ks(ks: Sequence[int], known: sp.csr_matrix, heldout: sp.csr_matrix) -> tuple[int, ...]:
     if known.shape != heldout.shape:
-        raise ValueError(
+        raise InvalidInput(
             "`known` and `heldout` must have the same shape (num_users, num_items). "
             f"Received: {known.shape} and {heldout.shape}."
         )
     lengths = tuple(int(k) for k in ks)
     if not lengths or min(lengths) < 1:
-        raise ValueError(f"`ks` must be one or more numbers from 1 up. Received: {lengths}.")
+        raise InvalidInput(f"`ks` must be one or more numbers from 1 up. Received: {lengths}.")
     if max(lengths) > known.shape[1]:
-        raise ValueError(
+        raise InvalidInput(
             "`ks` must be at most the number of items. "
             f"Received: ks={lengths}, num_items={known.shape[1]}."
         )
@@ -154,7 +155,7 @@ def _checked_popularity(item_popularity: np.ndarray | None, known: sp.csr_matrix
         return np.bincount(known.indices, minlength=num_items).astype(np.float64)
     popularity = np.asarray(item_popularity, np.float64)
     if popularity.shape != (num_items,) or not np.isfinite(popularity).all():
-        raise ValueError(
+        raise InvalidInput(
             f"`item_popularity` must be finite numbers of shape ({num_items},). "
             f"Received: shape {popularity.shape}."
         )

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.stats
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.bootstrap import percentile_interval, resampled_means
 from tfrec_fusion.evaluation.rating import EventResult
 
@@ -57,7 +58,7 @@ def ranking_auc(
     for part in np.array_split(users, max(1, -(-len(users) * num_items // _CELLS_AT_ONCE))):
         scores = np.asarray(score(part), np.float64)
         if not np.isfinite(scores).all():
-            raise ValueError("Scores must be finite. Received: NaN or infinity.")
+            raise InvalidInput("Scores must be finite. Received: NaN or infinity.")
         out = (known[part].toarray() > 0) | ~ranked
         wanted = (heldout[part].toarray() > 0) & ~out
         others = ~out & ~wanted
@@ -70,7 +71,7 @@ def ranking_auc(
         found.append(won[both] / (positives * negatives)[both])
     auc = np.concatenate(found)
     if not len(auc):
-        raise ValueError("AUC needs a user with held-out items and with others. Received: none.")
+        raise InvalidInput("AUC needs a user with held-out items and with others. Received: none.")
     drawn = resampled_means(auc[:, None], num_bootstrap, seed)
     intervals = {"auc": percentile_interval(drawn[:, 0])} if num_bootstrap else {}
     return EventResult({"auc": float(auc.mean())}, intervals, len(auc))

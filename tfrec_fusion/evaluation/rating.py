@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.bootstrap import (
     percentile_interval,
     resampled_counts,
@@ -106,12 +107,12 @@ def evaluate_clicks(
 def _checked(values: np.ndarray, name: str) -> np.ndarray:
     array = np.asarray(values, np.float64)
     if array.ndim != 1 or not len(array):
-        raise ValueError(
+        raise InvalidInput(
             f"`{name}` must be one-dimensional and not empty. Received: shape {array.shape}."
         )
     if not np.isfinite(array).all():
         position = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise ValueError(
+        raise InvalidInput(
             f"`{name}` must be finite. Received: {array[position]} at position {position}."
         )
     return array
@@ -119,7 +120,7 @@ def _checked(values: np.ndarray, name: str) -> np.ndarray:
 
 def _check_same_length(first: np.ndarray, name: str, second: np.ndarray, other: str) -> None:
     if first.shape != second.shape:
-        raise ValueError(
+        raise InvalidInput(
             f"`{name}` and `{other}` must have the same length. "
             f"Received: {len(first)} and {len(second)}."
         )
@@ -128,19 +129,19 @@ def _check_same_length(first: np.ndarray, name: str, second: np.ndarray, other: 
 def _check_clicks(labels: np.ndarray, probabilities: np.ndarray, threshold: float) -> None:
     distinct = np.unique(labels)
     if not np.isin(distinct, [0, 1]).all():
-        raise ValueError(f"`labels` must be 0 or 1. Received: {distinct[:5].tolist()}.")
+        raise InvalidInput(f"`labels` must be 0 or 1. Received: {distinct[:5].tolist()}.")
     if len(distinct) == 1:
-        raise ValueError(
+        raise InvalidInput(
             f"`labels` must hold both classes. Received: only {int(distinct[0])}; AUC compares "
             "clicks with non-clicks, so add events of the other class (negatives, say)."
         )
     if probabilities.min() < 0 or probabilities.max() > 1:
-        raise ValueError(
+        raise InvalidInput(
             "`probabilities` must be between 0 and 1. Received: "
             f"{probabilities.min():g} to {probabilities.max():g}; apply a sigmoid to logits first."
         )
     if not 0 <= threshold <= 1:
-        raise ValueError(f"`threshold` must be between 0 and 1. Received: {threshold}.")
+        raise InvalidInput(f"`threshold` must be between 0 and 1. Received: {threshold}.")
 
 
 def _click_metrics(

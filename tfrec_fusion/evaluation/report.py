@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.rows import ReportRow, best_models, metric_label, metric_names, number
 from tfrec_fusion.files.whole import write_text
 
@@ -109,7 +110,7 @@ def read_csv(path: str | Path) -> list[ReportRow]:
     with Path(path).open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     if not lines or "model" not in lines[0]:
-        raise ValueError(f"{path} must have a column 'model' and at least one line after it.")
+        raise InvalidInput(f"{path} must have a column 'model' and at least one line after it.")
     rows = []
     for line in lines:
         cells = {name: float(cell) for name, cell in line.items() if name != "model" and cell}

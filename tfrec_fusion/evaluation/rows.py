@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tfrec_fusion.errors import InvalidInput
+
 DASH = "\N{EN DASH}"
 _ACRONYMS = ("ndcg", "hr", "mrr", "auc", "rmse", "mae", "f1")
 _LOWER_IS_BETTER = ("rmse", "mae", "gini", "loss", "perplexity")
@@ -59,11 +61,11 @@ def metric_names(rows: Sequence[ReportRow], metrics: Sequence[str] | None = None
         ValueError: When there is no row, or none of them has one of `metrics`.
     """
     if not rows:
-        raise ValueError("`rows` must hold at least one model. Received: none.")
+        raise InvalidInput("`rows` must hold at least one model. Received: none.")
     present = list(dict.fromkeys(name for row in rows for name in row.metrics))
     for name in metrics or ():
         if name not in present:
-            raise ValueError(f"`metrics` must be among {present}. Received: {name!r}.")
+            raise InvalidInput(f"`metrics` must be among {present}. Received: {name!r}.")
     return list(metrics) if metrics is not None else present
 
 

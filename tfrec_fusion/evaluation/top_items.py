@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import scipy.sparse as sp
 
+from tfrec_fusion.errors import InvalidInput
+
 Score = Callable[[np.ndarray], "np.ndarray"]
 
 BLOCK_BYTES = 64 * 2**20  # of float32 scores
@@ -53,7 +55,7 @@ def top_items(
     """
     num_items = known.shape[1]
     if not 1 <= k <= num_items:
-        raise ValueError(
+        raise InvalidInput(
             f"`k` must be at least 1 and at most num_items. Received: k={k}, num_items={num_items}."
         )
     excluded = np.flatnonzero(~_checked_candidates(candidates, num_items))
@@ -97,12 +99,12 @@ def _checked_candidates(candidates: np.ndarray | None, num_items: int) -> np.nda
         return np.ones(num_items, bool)
     mask = np.asarray(candidates)
     if mask.dtype != bool or mask.shape != (num_items,):
-        raise ValueError(
+        raise InvalidInput(
             f"`candidates` must be a bool mask of shape ({num_items},). "
             f"Received: dtype {mask.dtype}, shape {mask.shape}."
         )
     if not mask.any():
-        raise ValueError("`candidates` must allow at least one item. Received: all False.")
+        raise InvalidInput("`candidates` must allow at least one item. Received: all False.")
     return mask
 
 
@@ -110,7 +112,7 @@ def _checked_batch_size(batch_size: int | None, num_items: int) -> int:
     if batch_size is None:
         return min(LARGEST_BATCH, max(1, BLOCK_BYTES // (4 * num_items)))
     if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}.")
+        raise InvalidInput(f"`batch_size` must be at least 1. Received: batch_size={batch_size}.")
     return batch_size
 
 
@@ -121,7 +123,7 @@ def _scores_of(score: Score, users: np.ndarray, num_items: int, width: int) -> n
     """
     given = np.asarray(score(users))
     if given.shape != (len(users), num_items):
-        raise ValueError(
+        raise InvalidInput(
             f"`score` must return shape (batch, num_items) = ({len(users)}, {num_items}). "
             f"Received: {given.shape}."
         )
@@ -131,7 +133,7 @@ def _scores_of(score: Score, users: np.ndarray, num_items: int, width: int) -> n
     real = scores[:, :num_items]
     if not (np.isfinite(real.min()) and np.isfinite(real.max())):
         row, item = np.argwhere(~np.isfinite(real))[0]
-        raise ValueError(
+        raise InvalidInput(
             f"`score` must return finite numbers. Received: {real[row, item]} for "
             f"user {users[row]}, item {item}."
         )

@@ -11,6 +11,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfrec_fusion.errors import UserError
+
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10
@@ -18,7 +20,7 @@ READ_SECONDS = 60
 PIP_SECONDS = 600
 
 
-class Unreachable(RuntimeError):
+class Unreachable(UserError, RuntimeError):
     """One place could not deliver; the message says why."""
 
 

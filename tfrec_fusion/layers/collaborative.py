@@ -11,6 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class WeightedDot(keras.layers.Layer):
@@ -43,7 +45,7 @@ class WeightedDot(keras.layers.Layer):
     def build(self, user_shape: tuple[int, ...], item_shape: tuple[int, ...]) -> None:
         """Makes the weights."""
         if user_shape[-1] != item_shape[-1]:
-            raise ValueError(
+            raise InvalidInput(
                 "`user` and `item` must have vectors of one size. "
                 f"Received: user {tuple(user_shape)}, item {tuple(item_shape)}."
             )
@@ -92,7 +94,7 @@ class PairDense(keras.layers.Layer):
     def __init__(self, units: int, activation: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if units < 1:
-            raise ValueError(f"`units` must be positive. Received: units={units}.")
+            raise InvalidInput(f"`units` must be positive. Received: units={units}.")
         self.units = units
         self.activation = keras.activations.get(activation)
 

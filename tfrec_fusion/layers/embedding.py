@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 _FROZEN: WeakValueDictionary[tuple[Any, ...], ItemTower] = WeakValueDictionary()
 
 
@@ -61,12 +63,14 @@ class ItemTower(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if num_items < 2 or dim < 1 or feature_dim < 0:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_items` must be at least 2, `dim` at least 1 and `feature_dim` at least 0. "
                 f"Received: num_items={num_items}, dim={dim}, feature_dim={feature_dim}."
             )
         if not (use_id or feature_dim):
-            raise ValueError("An item tower needs ids or features: set `use_id` or `feature_dim`.")
+            raise InvalidInput(
+                "An item tower needs ids or features: set `use_id` or `feature_dim`."
+            )
         self.num_items, self.dim = num_items, dim
         self.feature_dim, self.use_id = feature_dim, use_id
         self.embeddings_initializer = keras.initializers.get(
@@ -121,12 +125,14 @@ class ItemTower(keras.layers.Layer):
         """
         expected = (self.num_items, self.feature_dim)
         if np.shape(features) != expected:
-            raise ValueError(
+            raise InvalidInput(
                 f"`features` must have the shape {expected}. Received: {np.shape(features)}."
             )
         if not np.isfinite(features).all():
             row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-            raise ValueError(f"`features` must be finite. Received: NaN or infinity in row {row}.")
+            raise InvalidInput(
+                f"`features` must be finite. Received: NaN or infinity in row {row}."
+            )
         self(np.zeros(1, np.int32))  # makes the weights where they are missing
         self.features.assign(features)
 
@@ -183,7 +189,7 @@ class HistoryTable(keras.layers.Layer):
     def __init__(self, num_users: int, length: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if num_users < 1 or length < 1:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_users` and `length` must be positive. "
                 f"Received: num_users={num_users}, length={length}."
             )
@@ -209,7 +215,7 @@ class HistoryTable(keras.layers.Layer):
             ValueError: When `known` is None.
         """
         if known is None:
-            raise ValueError("`known` is needed: this model's query reads what users did.")
+            raise InvalidInput("`known` is needed: this model's query reads what users did.")
         histories = known.histories(length)
         table = cls(*histories.shape, **kwargs)
         table.set_histories(histories)
@@ -223,7 +229,7 @@ class HistoryTable(keras.layers.Layer):
         """
         expected = (self.num_users, self.length)
         if np.shape(histories) != expected:
-            raise ValueError(
+            raise InvalidInput(
                 f"`histories` must have the shape {expected}. Received: {np.shape(histories)}."
             )
         self.histories.assign(histories)

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 SCALES = ("scores", "ranks")
 RANK_OFFSET = 60  # of reciprocal rank fusion, in the paper
 
@@ -46,18 +48,18 @@ class CombinedScores(keras.layers.Layer):
         super().__init__(**kwargs)
         given = np.asarray(weights, np.float64)
         if given.ndim != 1 or not np.isfinite(given).all() or (given < 0).any() or not given.any():
-            raise ValueError(
+            raise InvalidInput(
                 "`weights` must be numbers of at least 0, not all of them 0. "
                 f"Received: {list(weights)}."
             )
         if scale not in SCALES:
-            raise ValueError(f"`scale` must be one of {', '.join(SCALES)}. Received: {scale!r}.")
+            raise InvalidInput(f"`scale` must be one of {', '.join(SCALES)}. Received: {scale!r}.")
         self.given_weights, self.scale = (given / given.sum()).tolist(), scale
 
     def call(self, scores: Any) -> Any:
         """Computes what the class describes."""
         if scores.shape[0] not in (None, len(self.given_weights)):
-            raise ValueError(
+            raise InvalidInput(
                 f"`scores` must be of {len(self.given_weights)} models. "
                 f"Received: {scores.shape[0]}."
             )

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class Experts(keras.layers.Layer):
@@ -37,7 +39,7 @@ class Experts(keras.layers.Layer):
     def __init__(self, num_experts: int, units: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if num_experts < 1 or not units or min(units) < 1:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_experts` and every size in `units` must be positive. "
                 f"Received: num_experts={num_experts}, units={tuple(units)}."
             )
@@ -181,7 +183,7 @@ class PLE(keras.layers.Layer):
         super().__init__(**kwargs)
         _check_tasks(num_tasks)
         if num_levels < 1:
-            raise ValueError(f"`num_levels` must be positive. Received: {num_levels}.")
+            raise InvalidInput(f"`num_levels` must be positive. Received: {num_levels}.")
         self.num_tasks, self.num_shared, self.num_own = num_tasks, num_shared, num_own
         self.units, self.num_levels = tuple(units), num_levels
         policy = self.dtype_policy
@@ -238,4 +240,4 @@ def _mixed(gate: Any, experts: Any) -> Any:
 
 def _check_tasks(num_tasks: int) -> None:
     if num_tasks < 1:
-        raise ValueError(f"`num_tasks` must be positive. Received: {num_tasks}.")
+        raise InvalidInput(f"`num_tasks` must be positive. Received: {num_tasks}.")

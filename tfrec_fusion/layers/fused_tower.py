@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.fusion import fusion_layer
 
 
@@ -71,13 +72,13 @@ class FusedTower(keras.layers.Layer):
         super().__init__(**kwargs)
         rates = (id_dropout, text_dropout)
         if num_rows < 2 or dim < 1 or not all(0 <= rate < 1 for rate in rates):
-            raise ValueError(
+            raise InvalidInput(
                 "`num_rows` must be at least 2, `dim` at least 1 and the dropout rates in [0, 1). "
                 f"Received: num_rows={num_rows}, dim={dim}, id_dropout={id_dropout}, "
                 f"text_dropout={text_dropout}."
             )
         if not (use_id or use_text):
-            raise ValueError("A fused tower needs ids or texts: set `use_id` or `use_text`.")
+            raise InvalidInput("A fused tower needs ids or texts: set `use_id` or `use_text`.")
         self.num_rows, self.dim, self.use_id, self.use_text = num_rows, dim, use_id, use_text
         self.fusion, self.id_dropout, self.text_dropout = fusion, id_dropout, text_dropout
         kind = fusion if use_id and use_text else "concat"  # one source needs no weighing
@@ -115,7 +116,7 @@ class FusedTower(keras.layers.Layer):
         """
         mask = np.array(known, np.float32)
         if not self.use_id or mask.shape != (self.num_rows,):
-            raise ValueError(
+            raise InvalidInput(
                 f"`known` must have the shape {(self.num_rows,)} and the tower ids. "
                 f"Received: shape {mask.shape}, use_id={self.use_id}."
             )
@@ -139,7 +140,7 @@ class FusedTower(keras.layers.Layer):
         expected = (len(rows), self.dim)
         known = self.use_id and ops.convert_to_numpy(self.known)[rows].any()
         if not self.use_id or known or np.shape(vectors) != expected:
-            raise ValueError(
+            raise InvalidInput(
                 f"`vectors` must have the shape {expected}, none of the rows be known and the "
                 f"tower have ids. Received: shape {np.shape(vectors)}, a known row: {known}, "
                 f"use_id={self.use_id}."

@@ -14,6 +14,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class ConcatFusion(keras.layers.Layer):
@@ -45,7 +47,7 @@ class ConcatFusion(keras.layers.Layer):
     def __init__(self, dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if dim < 1:
-            raise ValueError(f"`dim` must be positive. Received: dim={dim}.")
+            raise InvalidInput(f"`dim` must be positive. Received: dim={dim}.")
         self.dim = dim
 
     def build(self, sources_shape: Sequence[Any], present_shape: Any = None) -> None:
@@ -72,7 +74,7 @@ class ConcatFusion(keras.layers.Layer):
         """`x_k`, zero where absent, and `(..., 1)` presence of each source."""
         given = [None] * len(sources) if present is None else list(present)
         if len(given) != len(sources) or len(sources) != len(self.projections):
-            raise ValueError(
+            raise InvalidInput(
                 "A fusion needs one `present` for each source, and as many sources as it was "
                 f"built for. Received: {len(sources)} sources, {len(given)} present, built for "
                 f"{len(self.projections)}."
@@ -194,7 +196,7 @@ def fusion_layer(kind: str, dim: int, **kwargs: Any) -> ConcatFusion:
     'GatedFusion'
     """
     if kind not in FUSIONS:
-        raise ValueError(f"`kind` must be one of {', '.join(FUSIONS)}. Received: {kind!r}.")
+        raise InvalidInput(f"`kind` must be one of {', '.join(FUSIONS)}. Received: {kind!r}.")
     return FUSIONS[kind](dim, **kwargs)
 
 

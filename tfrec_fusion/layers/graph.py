@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 SCORES = ("translation", "bilinear")
 
 
@@ -56,7 +58,7 @@ class NeighbourAttention(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if num_rows < 2 or num_edges < 1 or num_neighbours < 1:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_rows` must be at least 2, `num_edges` and `num_neighbours` at least 1. "
                 f"Received: num_rows={num_rows}, num_edges={num_edges}, "
                 f"num_neighbours={num_neighbours}."
@@ -93,12 +95,14 @@ class NeighbourAttention(keras.layers.Layer):
         given = [np.asarray(one) for one in (starts, relation, tail)]
         expected = [(self.num_rows + 1,), (self.num_edges,), (self.num_edges,)]
         if [one.shape for one in given] != expected:
-            raise ValueError(
+            raise InvalidInput(
                 f"`starts`, `relation` and `tail` must have the shapes {expected}. "
                 f"Received: {[one.shape for one in given]}."
             )
         if given[0][0] or given[0][-1] != self.num_edges or (np.diff(given[0]) < 0).any():
-            raise ValueError(f"`starts` must rise from 0 to {self.num_edges}, the number of edges.")
+            raise InvalidInput(
+                f"`starts` must rise from 0 to {self.num_edges}, the number of edges."
+            )
         for weight, values in zip((self.starts, self.relation, self.tail), given, strict=True):
             weight.assign(values)
 
@@ -179,7 +183,7 @@ class TripleScores(keras.layers.Layer):
     def __init__(self, kind: str = "translation", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if kind not in SCORES:
-            raise ValueError(f"`kind` must be one of {', '.join(SCORES)}. Received: {kind!r}.")
+            raise InvalidInput(f"`kind` must be one of {', '.join(SCORES)}. Received: {kind!r}.")
         self.kind = kind
 
     def call(self, head: Any, relation: Any, tail: Any) -> Any:

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class CausalAttention(keras.layers.Layer):
@@ -48,7 +50,7 @@ class CausalAttention(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if num_heads < 1 or dim % num_heads:
-            raise ValueError(
+            raise InvalidInput(
                 "`dim` must be a multiple of `num_heads`. "
                 f"Received: dim={dim}, num_heads={num_heads}."
             )
@@ -146,9 +148,9 @@ class HistoryEncoder(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if kind not in ("attention", "gru"):
-            raise ValueError(f'`kind` must be "attention" or "gru". Received: kind={kind!r}.')
+            raise InvalidInput(f'`kind` must be "attention" or "gru". Received: kind={kind!r}.')
         if num_layers < 1 or not 0 <= dropout < 1:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_layers` must be positive and `dropout` in [0, 1). "
                 f"Received: num_layers={num_layers}, dropout={dropout}."
             )

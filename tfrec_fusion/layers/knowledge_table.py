@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
 
 
@@ -73,16 +74,16 @@ class KnowledgeTable(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if num_entities < num_rows or min(num_relations, dim, num_triples, num_corrupted) < 1:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_entities` must be at least `num_rows`, and the other numbers positive. "
                 f"Received: num_entities={num_entities}, num_rows={num_rows}, "
                 f"num_relations={num_relations}, dim={dim}, num_triples={num_triples}, "
                 f"num_corrupted={num_corrupted}."
             )
         if not 0 <= dropout < 1:
-            raise ValueError(f"`dropout` must be from 0 to below 1. Received: {dropout}.")
+            raise InvalidInput(f"`dropout` must be from 0 to below 1. Received: {dropout}.")
         if not triple_weight >= 0:
-            raise ValueError(f"`triple_weight` must not be negative. Received: {triple_weight}.")
+            raise InvalidInput(f"`triple_weight` must not be negative. Received: {triple_weight}.")
         self.num_rows, self.num_entities, self.num_relations = num_rows, num_entities, num_relations
         self.num_edges, self.dim, self.num_neighbours = num_edges, dim, num_neighbours
         self.score, self.triple_weight = score, triple_weight
@@ -116,7 +117,7 @@ class KnowledgeTable(keras.layers.Layer):
             ("tail", tail, self.num_entities),
         ):
             if np.size(values) and not 0 <= np.min(values) <= np.max(values) < size:
-                raise ValueError(
+                raise InvalidInput(
                     f"`{name}` must be indices below {size}. Received: {np.min(values)} to "
                     f"{np.max(values)}."
                 )

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class RatingBiases(keras.layers.Layer):
@@ -48,7 +50,7 @@ class RatingBiases(keras.layers.Layer):
     def __init__(self, num_users: int, num_items: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if min(num_users, num_items) < 2:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
                 f"Received: num_users={num_users}, num_items={num_items}."
             )
@@ -86,7 +88,7 @@ class RatingBiases(keras.layers.Layer):
             ValueError: When there is no rating, or a damping is negative.
         """
         if not len(rating) or min(user_damping, item_damping) < 0:
-            raise ValueError(
+            raise InvalidInput(
                 "There must be ratings, and dampings must not be negative. Received: "
                 f"{len(rating)} ratings, user_damping={user_damping}, item_damping={item_damping}."
             )

@@ -9,6 +9,8 @@ import keras_rs
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 _NEVER = -1e9  # a logit no softmax gives weight to, finite also in bfloat16
 
 
@@ -52,7 +54,7 @@ class CatalogueLogits(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if temperature <= 0:
-            raise ValueError(f"`temperature` must be positive. Received: {temperature}.")
+            raise InvalidInput(f"`temperature` must be positive. Received: {temperature}.")
         self.num_items, self.temperature, self.use_bias = num_items, temperature, use_bias
         self.partial = partial
         if use_bias:
@@ -81,7 +83,7 @@ class CatalogueLogits(keras.layers.Layer):
             ValueError: When the layer is not `partial` or the shape differs.
         """
         if not self.partial or np.shape(takes_part) != (self.num_items,):
-            raise ValueError(
+            raise InvalidInput(
                 f"`takes_part` must have the shape {(self.num_items,)} and the layer be "
                 f"`partial`. Received: {np.shape(takes_part)}, partial={self.partial}."
             )
@@ -163,9 +165,9 @@ class InBatchLogits(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if temperature <= 0:
-            raise ValueError(f"`temperature` must be positive. Received: {temperature}.")
+            raise InvalidInput(f"`temperature` must be positive. Received: {temperature}.")
         if num_hard_negatives is not None and num_hard_negatives < 1:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_hard_negatives` must be positive or None. "
                 f"Received: num_hard_negatives={num_hard_negatives}."
             )

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class ScoreWeights(keras.layers.Layer):
@@ -50,7 +52,7 @@ class ScoreWeights(keras.layers.Layer):
         """Sets both."""
         given = (behaviour, language)
         if not (min(given) >= 0 and 0 < max(given) < float("inf")):
-            raise ValueError(
+            raise InvalidInput(
                 "`behaviour` and `language` must not be negative, and not both 0. "
                 f"Received: behaviour={behaviour}, language={language}."
             )

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 _SHARES = (0.5, 0.8, 0.95, 1.0)  # of the catalogue, by length: short texts are not padded to long
 
 
@@ -47,7 +49,7 @@ class TextTable(keras.layers.Layer):
     def __init__(self, num_rows: int, text_dim: int, components: int = 64, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if num_rows < 2 or not 1 <= components <= text_dim:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_rows` must be at least 2 and `components` between 1 and `text_dim`. "
                 f"Received: num_rows={num_rows}, components={components}, text_dim={text_dim}."
             )
@@ -74,14 +76,14 @@ class TextTable(keras.layers.Layer):
         rows = np.asarray(texts, np.float64)
         expected = (self.num_rows, self.text_dim)
         if rows.shape != expected:
-            raise ValueError(f"`texts` must have the shape {expected}. Received: {rows.shape}.")
+            raise InvalidInput(f"`texts` must have the shape {expected}. Received: {rows.shape}.")
         if not np.isfinite(rows).all():
             row = int(np.argwhere(~np.isfinite(rows))[0][0])
-            raise ValueError(f"`texts` must be finite. Received: NaN or infinity in row {row}.")
+            raise InvalidInput(f"`texts` must be finite. Received: NaN or infinity in row {row}.")
         there = np.any(rows != 0, axis=1)
         there[0] = False
         if not there.any():
-            raise ValueError(
+            raise InvalidInput(
                 "`texts` holds no text: all rows are zero. Give texts, or build without."
             )
         mean = rows[there].mean(0)
@@ -189,7 +191,7 @@ class EncodedTable(TextTable):
         expected = ((self.num_rows, self.length), (self.num_rows,))
         received = (np.shape(token_ids), np.shape(num_tokens))
         if received != expected:
-            raise ValueError(
+            raise InvalidInput(
                 f"Token ids and their numbers must have the shapes {expected}. "
                 f"Received: {received}."
             )

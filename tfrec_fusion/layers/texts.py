@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 # Odd numbers of 31 bits; their products with token ids stay far below the limit of int64.
 _FACTORS = (1_640_531_527, 1_367_130_551, 1_083_827_681, 1_927_868_237)
 
@@ -46,12 +48,12 @@ class NgramBag(keras.layers.Layer):
     def __init__(self, num_buckets: int, dim: int, ngrams: int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if num_buckets < 1 or dim < 1:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_buckets` and `dim` must be at least 1. "
                 f"Received: num_buckets={num_buckets}, dim={dim}."
             )
         if not 1 <= ngrams <= len(_FACTORS):
-            raise ValueError(f"`ngrams` must be from 1 to {len(_FACTORS)}. Received: {ngrams}.")
+            raise InvalidInput(f"`ngrams` must be from 1 to {len(_FACTORS)}. Received: {ngrams}.")
         self.num_buckets = num_buckets
         self.dim = dim
         self.ngrams = ngrams

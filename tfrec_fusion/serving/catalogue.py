@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from tfrec_fusion.errors import InvalidInput
+
 UNSEEN = ""
 LOWEST = float(np.finfo(np.float32).min)
 
@@ -61,26 +63,26 @@ class Catalogue:
         users, items = _ids(user_ids, "user_ids"), _ids(item_ids, "item_ids")
         names = np.array([str(title) for title in titles], dtype=object)
         if len(names) != len(items):
-            raise ValueError(
+            raise InvalidInput(
                 "`titles` must have one entry per item id, the unseen item 0 included. "
                 f"Received: {len(names)} titles for {len(items)} item ids."
             )
         names[0] = UNSEEN
         shape = (len(users), len(items))
         if known.shape != shape:
-            raise ValueError(
+            raise InvalidInput(
                 "`known` must have the shape (num_users, num_items), the unseen row and column "
                 f"included. Received: {known.shape}, expected {shape}."
             )
         popular = np.asarray(popularity, dtype=np.float32)
         if popular.shape != (len(items),):
-            raise ValueError(
+            raise InvalidInput(
                 "`popularity` must have one value per item id, the unseen item 0 included. "
                 f"Received: shape {popular.shape} for {len(items)} item ids."
             )
         if not np.isfinite(popular).all():
             row = int(np.flatnonzero(~np.isfinite(popular))[0])
-            raise ValueError(
+            raise InvalidInput(
                 f"`popularity` must be finite. Received: {popular[row]} at item {row}."
             )
         return cls(users, items, names, _without_unseen(known), popular)
@@ -89,14 +91,14 @@ class Catalogue:
 def _ids(ids: Sequence[str] | np.ndarray, name: str) -> np.ndarray:
     array = np.array([str(one) for one in ids], dtype=object)
     if len(array) < 2 or array[0] != UNSEEN:
-        raise ValueError(
+        raise InvalidInput(
             f"`{name}` must begin with '' (the unseen one) and hold at least one id after it; "
             f"`Vocabulary.ids` has this form. Received: {array[:3].tolist()}."
         )
     distinct, counts = np.unique(array.astype(str), return_counts=True)
     if (counts > 1).any():
         twice = str(distinct[counts > 1][0])
-        raise ValueError(f"`{name}` must be distinct. Received: {twice!r} more than once.")
+        raise InvalidInput(f"`{name}` must be distinct. Received: {twice!r} more than once.")
     return array
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
+from tfrec_fusion.errors import AlreadyExists, InvalidInput
 from tfrec_fusion.serving.catalogue import Catalogue
 from tfrec_fusion.serving.folder_check import check_version
 from tfrec_fusion.serving.graph import AnswerGraph
@@ -148,9 +149,9 @@ def _free_version(directory: Path, version: int | None) -> int:
     if version is None:
         return max(versions_of(directory), default=0) + 1
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise ValueError(f"`version` must be a positive whole number. Received: {version!r}.")
+        raise InvalidInput(f"`version` must be a positive whole number. Received: {version!r}.")
     if (directory / str(version)).exists():
-        raise FileExistsError(
+        raise AlreadyExists(
             f"{directory / str(version)} exists already, and a served version must not change. "
             "Leave `version` out to write the next one, or remove that folder."
         )
@@ -167,7 +168,7 @@ def _remove_leftovers(directory: Path) -> None:
 def _checked_sizes(page_sizes: Sequence[int], num_items: int) -> tuple[int, ...]:
     sizes = tuple(int(k) for k in page_sizes)
     if not sizes or len(set(sizes)) < len(sizes) or not all(1 <= k < num_items for k in sizes):
-        raise ValueError(
+        raise InvalidInput(
             "`page_sizes` must be one or more different numbers, each from 1 to the number of "
             f"items. Received: {list(sizes)}, {num_items - 1} items."
         )

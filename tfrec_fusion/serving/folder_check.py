@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tfrec_fusion.errors import InvalidInput, NotFound
 from tfrec_fusion.serving.catalogue import LOWEST
 from tfrec_fusion.serving.kit import CANARY, CONFIG, STABLE, labels_of, versions_of
 from tfrec_fusion.serving.reload import call_in_clean_process
@@ -69,17 +70,17 @@ def verify_folder(folder: str | Path) -> list[VersionCheck]:
     there = Path(folder)
     versions = versions_of(there)
     if not versions:
-        raise FileNotFoundError(
+        raise NotFound(
             f"{there} holds no version. Give a model's folder, such as savedmodels/NAME, that "
             "`python -m zoo export` wrote."
         )
     for name in KIT:
         if not (there / name).is_file():
-            raise FileNotFoundError(f"{there / name} is missing. Export again to write it.")
+            raise NotFound(f"{there / name} is missing. Export again to write it.")
     labels = labels_of(there)
     for label in (STABLE, CANARY):
         if label not in labels:
-            raise ValueError(
+            raise InvalidInput(
                 f"{there / CONFIG} names no version as `{label}` that is there. Versions: "
                 f"{', '.join(map(str, versions))}. `python -m zoo promote {there}` writes it anew."
             )
@@ -100,12 +101,12 @@ def check_version(version_dir: Path) -> tuple[tuple[str, ...], list[AnsweredCall
         Its signatures and its warm-up records.
     """
     if not (version_dir / "saved_model.pb").is_file():
-        raise FileNotFoundError(f"{version_dir} holds no saved_model.pb. Remove the folder.")
+        raise NotFound(f"{version_dir} holds no saved_model.pb. Remove the folder.")
     check_ops(version_dir)
     signatures = _batched_signatures(version_dir)
     calls = read_warm_up(version_dir)
     if missing := sorted(set(signatures) - {call.signature for call in calls}):
-        raise ValueError(
+        raise InvalidInput(
             f"{version_dir} has no warm-up record of {', '.join(missing)}: a server would answer "
             "the first users slowly. Export again."
         )
@@ -134,12 +135,12 @@ def _batched_signatures(version_dir: Path) -> tuple[str, ...]:
             for key, tensor in tensors.items():
                 shape = tensor.tensor_shape
                 if shape.unknown_rank or not shape.dim or shape.dim[0].size != -1:
-                    raise ValueError(
+                    raise InvalidInput(
                         f"{version_dir}: `{key}` of `{name}` must have the batch as its first "
                         "dimension, for servers that put requests together."
                     )
     if "serving_default" not in found:
-        raise ValueError(
+        raise InvalidInput(
             f"{version_dir} has no signature `serving_default`, which servers ask by default. "
             f"It has {', '.join(sorted(found)) or 'none'}."
         )

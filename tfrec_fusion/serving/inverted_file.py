@@ -17,6 +17,7 @@ import numpy as np
 from keras import ops
 from sklearn.cluster import MiniBatchKMeans
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.catalogue import LOWEST
 
 Precision = Literal["float32", "bfloat16", "int8"]
@@ -70,13 +71,13 @@ class InvertedFile(keras.layers.Layer):
     ) -> None:
         super().__init__(trainable=False, **kwargs)
         if min(num_items, capacity, dim) < 1 or not 1 <= num_probes <= num_lists:
-            raise ValueError(
+            raise InvalidInput(
                 "Sizes must be positive and `num_probes` between 1 and `num_lists`. "
                 f"Received: num_items={num_items}, num_lists={num_lists}, capacity={capacity}, "
                 f"dim={dim}, num_probes={num_probes}."
             )
         if precision not in get_args(Precision):
-            raise ValueError(
+            raise InvalidInput(
                 f"`precision` must be one of {', '.join(get_args(Precision))}. "
                 f"Received: {precision!r}."
             )
@@ -212,7 +213,7 @@ def divided(vectors: np.ndarray, capacity: int, seed: int = 0) -> list[np.ndarra
         ValueError: When there are no vectors, one is not finite, or `capacity` is below 1.
     """
     if not len(vectors) or not np.isfinite(vectors).all() or capacity < 1:
-        raise ValueError(
+        raise InvalidInput(
             "There must be vectors, all finite, and `capacity` must be positive. "
             f"Received: {len(vectors)} vectors, capacity={capacity}."
         )

@@ -12,6 +12,7 @@ from string import Template
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from tfrec_fusion.errors import InvalidInput, NotFound
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.serving.stock_ops import needs_scann
 
@@ -106,7 +107,7 @@ def checked_name(folder: Path) -> str:
     """
     name = folder.resolve().name
     if not _NAME.fullmatch(name):
-        raise ValueError(
+        raise InvalidInput(
             "A model's folder must be named by letters, digits, `_`, `.` and `-`, as it is part of "
             f"an address. Received: {name!r}."
         )
@@ -160,7 +161,7 @@ def promote(folder: str | Path, version: int | None = None) -> int:
     there = Path(folder)
     versions = versions_of(there)
     if not versions or (version is not None and version not in versions):
-        raise FileNotFoundError(
+        raise NotFound(
             f"{there} has no version {'' if version is None else version}; it has "
             f"{', '.join(map(str, versions)) or 'none'}."
         )
@@ -183,7 +184,7 @@ def labels_of(folder: Path) -> dict[str, int]:
             path.read_text("utf-8"), model_server_config_pb2.ModelServerConfig()
         )
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise ValueError(
+        raise InvalidInput(
             f"{path} is no configuration of a server: {error}. Remove it and export again."
         ) from None
     versions = set(versions_of(folder))

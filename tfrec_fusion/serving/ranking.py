@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.catalogue import LOWEST
 
 Tensors = dict[str, Any]
@@ -197,10 +198,10 @@ def output_of(model: keras.Model, inputs: Tensors, name: str, width: int | None 
     outputs = model(inputs, training=False)
     if not isinstance(outputs, dict) or name not in outputs:
         got = sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__
-        raise ValueError(f"The model must output a dict with '{name}'. Received: {got}.")
+        raise InvalidInput(f"The model must output a dict with '{name}'. Received: {got}.")
     found = outputs[name]
     if width is not None and (found.shape.rank != 2 or found.shape[1] not in (None, width)):
-        raise ValueError(
+        raise InvalidInput(
             f"The model's '{name}' must have the shape (batch, {width}), the unseen item 0 "
             f"included among scores. Received: {tuple(found.shape)}."
         )

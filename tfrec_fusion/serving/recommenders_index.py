@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import tensorflow as tf
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.catalogue import LOWEST
 
 Kind = Literal["scann", "brute_force"]
@@ -60,7 +61,7 @@ class RecommendersIndex(tf.Module):
     ) -> None:
         super().__init__(name="nearest")
         if kind not in get_args(Kind):
-            raise ValueError(
+            raise InvalidInput(
                 f"`kind` must be one of {', '.join(get_args(Kind))}. Received: {kind!r}."
             )
         number, self.dim = len(vectors) - 1, vectors.shape[1]
@@ -74,7 +75,7 @@ class RecommendersIndex(tf.Module):
         if kind == "brute_force":
             layer = factorized_top_k.BruteForce(k=self.num_found)
         elif number < _FEWEST:
-            raise ValueError(
+            raise InvalidInput(
                 f"ScaNN learns its codes from {_FEWEST} items or more. Received: {number}. An "
                 "exact search through so few is fast: export without an index."
             )

@@ -50,7 +50,9 @@ def call_in_clean_process(
     """
     folder = Path(version_dir)
     if not (folder / "saved_model.pb").is_file():
-        raise FileNotFoundError(
+        from tfrec_fusion.errors import NotFound  # the clean process has no such package
+
+        raise NotFound(
             f"{folder} holds no saved_model.pb. Give the version folder of an export, such as "
             "savedmodels/NAME/1."
         )

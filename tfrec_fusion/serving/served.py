@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.ranking import ExactRanker, NearestRanker, NearItems, Ranker
 
 
@@ -52,7 +53,7 @@ class ServedModels:
             if getattr(self, name) is not None
         ]
         if bool(reading) != (self.encoder is not None):
-            raise ValueError(
+            raise InvalidInput(
                 "`encoder` and a model that reads its vectors go together. Received: encoder="
                 f"{self.encoder}, reading: {', '.join(reading) or 'none'}."
             )

@@ -7,6 +7,8 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tfrec_fusion.errors import InvalidInput
+
 # TensorFlow registers these in Python alone; a server has no Python to call back.
 NEEDS_PYTHON = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"})
 
@@ -72,7 +74,7 @@ def check_ops(version_dir: Path) -> None:
     stock = (set(dir(tf.raw_ops)) | TEXT_OPS) - NEEDS_PYTHON
     found = {op for op in ops_of(version_dir) if not op.startswith((TEXT_PREFIX, SCANN_PREFIX))}
     if foreign := sorted(found - stock):
-        raise ValueError(
+        raise InvalidInput(
             "The model must use only operations of TensorFlow and TensorFlow Text, which every "
             f"TensorFlow Serving has. Received: {', '.join(foreign)}. Move them out of the "
             "exported model."

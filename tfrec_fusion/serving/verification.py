@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec_fusion.errors import UserError
 from tfrec_fusion.serving.catalogue import LOWEST, UNSEEN, Catalogue
 from tfrec_fusion.serving.reload import call_in_clean_process
 from tfrec_fusion.serving.served import ServedModels
@@ -23,7 +24,7 @@ TOLERANCE = 1e-5
 NUM_SAMPLES = 32
 
 
-class ExportMismatch(RuntimeError):
+class ExportMismatch(UserError, RuntimeError):
     """The SavedModel does not answer as the model it was made from."""
 
 

@@ -17,6 +17,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
+from tfrec_fusion.errors import InvalidInput, NotFound
+
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000  # that a server takes
 
@@ -53,7 +55,7 @@ def write_warm_up(version_dir: Path, model: str, calls: Iterable[AnsweredCall]) 
     """
     logs = [_log(model, call) for call in calls]
     if len(logs) > MAX_RECORDS:
-        raise ValueError(
+        raise InvalidInput(
             f"A server takes at most {MAX_RECORDS} warm-up records. Received: {len(logs)}."
         )
     path = version_dir / WARM_UP
@@ -74,23 +76,23 @@ def read_warm_up(version_dir: Path) -> list[AnsweredCall]:
     """
     path = version_dir / WARM_UP
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: a server would answer its first users slowly.")
+        raise NotFound(f"{path} is missing: a server would answer its first users slowly.")
     calls = []
     try:
         for number, record in enumerate(tf.data.TFRecordDataset(str(path)).as_numpy_iterator()):
             log = prediction_log_pb2.PredictionLog.FromString(record)
             if not log.HasField("predict_log"):
-                raise ValueError(f"{path}: record {number} is no PredictRequest.")
+                raise InvalidInput(f"{path}: record {number} is no PredictRequest.")
             request, response = log.predict_log.request, log.predict_log.response
             inputs, answer = _lists(request.inputs), _lists(response.outputs)
             calls.append(AnsweredCall(request.model_spec.signature_name, inputs, answer))
     except (DecodeError, tf.errors.DataLossError) as error:
-        raise ValueError(
+        raise InvalidInput(
             f"{path}: record {len(calls)} cannot be read ({error}). A server would refuse to load "
             "this version. Export again."
         ) from None
     if not 0 < len(calls) <= MAX_RECORDS:
-        raise ValueError(
+        raise InvalidInput(
             f"{path} must hold 1 to {MAX_RECORDS} records, as a server takes. "
             f"Received: {len(calls)}."
         )

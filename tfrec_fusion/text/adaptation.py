@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 
 import keras
 
+from tfrec_fusion.errors import InvalidInput
+
 Mode = Literal["frozen", "lora", "full"]
 
 
@@ -142,28 +144,30 @@ class LoraFactors(keras.layers.Layer):
 
 def _check(backbone: keras.Model, mode: str, lora_rank: int, lora_layers: int | None) -> None:
     if mode not in get_args(Mode):
-        raise ValueError(
+        raise InvalidInput(
             f"`mode` must be one of {', '.join(get_args(Mode))}. Received: mode={mode!r}."
         )
     if mode != "lora":
         return
     if lora_rank < 1:
-        raise ValueError(f"`lora_rank` must be positive. Received: lora_rank={lora_rank}.")
+        raise InvalidInput(f"`lora_rank` must be positive. Received: lora_rank={lora_rank}.")
     if lora_layers is not None:
         num_blocks = len(_blocks(backbone))
         if not 1 <= lora_layers <= num_blocks:
-            raise ValueError(
+            raise InvalidInput(
                 "`lora_layers` must be between 1 and the number of transformer blocks, or None for "
                 f"all. Received: lora_layers={lora_layers}, blocks={num_blocks}."
             )
     if any(getattr(layer, "lora_enabled", False) for layer in _layers_of(backbone)):
-        raise ValueError("The backbone has low-rank factors already. Load it again to start anew.")
+        raise InvalidInput(
+            "The backbone has low-rank factors already. Load it again to start anew."
+        )
 
 
 def _blocks(backbone: keras.Model) -> list[keras.layers.Layer]:
     blocks = getattr(backbone, "transformer_layers", None)
     if not blocks:
-        raise ValueError(
+        raise InvalidInput(
             "`lora_layers` needs a backbone that lists its `transformer_layers`. Received: "
             f"{type(backbone).__name__}. Leave `lora_layers` out to adapt all of them."
         )
@@ -187,7 +191,7 @@ def _add_factors(
         if layer.name in names and hasattr(layer, "enable_lora")
     )
     if not projections:
-        raise ValueError(
+        raise InvalidInput(
             f"{type(backbone).__name__} has no projection named {', '.join(sorted(names))} to "
             "adapt. Choose mode='full'."
         )

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.adaptation import sequence_output
 from tfrec_fusion.text.tokens import TextTokens
 from tfrec_fusion.text.tower import TextTower
@@ -127,7 +128,7 @@ def _after_embedding(backbone: keras.Model) -> tuple[Any, keras.Model]:
     """A language model's table of tokens, and the rest of it as a model of its own."""
     table = getattr(backbone, "token_embedding", None)
     if table is None:
-        raise ValueError(
+        raise InvalidInput(
             f"{type(backbone).__name__} has no `token_embedding`: the effects of its words cannot "
             "be computed."
         )

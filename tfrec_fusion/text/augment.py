@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec_fusion.errors import InvalidInput
+
 
 @dataclass(frozen=True)
 class TextAugmentation:
@@ -43,11 +45,11 @@ class TextAugmentation:
     def __post_init__(self) -> None:
         for name in ("word_dropout", "span_swap"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
+                raise InvalidInput(
                     f"`{name}` must be between 0 and 1. Received: {getattr(self, name)}."
                 )
         if self.kept < 0:
-            raise ValueError(f"`kept` must not be negative. Received: {self.kept}.")
+            raise InvalidInput(f"`kept` must not be negative. Received: {self.kept}.")
 
     def __call__(self, x: dict[str, Any], seed: Any) -> dict[str, Any]:
         """The inputs with changed token ids.
@@ -64,7 +66,7 @@ class TextAugmentation:
         for turn, name in enumerate(self.inputs):
             ids, number = f"{name}_token_ids", f"{name}_num_tokens"
             if ids not in x or number not in x:
-                raise ValueError(
+                raise InvalidInput(
                     f"`inputs` names the text {name!r}, which needs {ids} and {number}. "
                     f"Received: {', '.join(sorted(x))}."
                 )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
+
 
 def batches_by_length(
     num_tokens: np.ndarray, tokens_at_once: int
@@ -28,7 +30,7 @@ def batches_by_length(
     [([1], 9), ([2, 0, 3], 3)]
     """
     if tokens_at_once < 1:
-        raise ValueError(
+        raise InvalidInput(
             f"`tokens_at_once` must be positive. Received: tokens_at_once={tokens_at_once}."
         )
     order = np.argsort(-num_tokens, kind="stable")

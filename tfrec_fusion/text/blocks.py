@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
+
 
 class PackedBlocks(keras.utils.PyDataset):
     """Batches of blocks without padding: texts one after the other, in a new order each epoch.
@@ -40,7 +42,7 @@ class PackedBlocks(keras.utils.PyDataset):
         self.end = sequences[0][-1:]
         num_blocks = sum(map(len, self.sequences)) // length
         if not num_blocks:
-            raise ValueError(
+            raise InvalidInput(
                 f"The texts to train on must fill one block of {length} tokens. Received: "
                 f"{sum(map(len, self.sequences))} tokens. Give more texts, or lower `max_length`."
             )

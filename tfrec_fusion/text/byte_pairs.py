@@ -12,6 +12,8 @@ import keras_hub
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from tfrec_fusion.errors import InvalidInput
+
 END = "<|endoftext|>"
 NUM_BYTES = 256
 
@@ -34,7 +36,7 @@ def train_tokenizer(texts: Sequence[str], vocabulary_size: int) -> Tokenizer:
     ['go', 'od']
     """
     if vocabulary_size <= NUM_BYTES:
-        raise ValueError(
+        raise InvalidInput(
             f"`vocabulary_size` must be more than {NUM_BYTES}, for every byte and the end of a "
             f"text. Received: {vocabulary_size}."
         )
@@ -48,7 +50,7 @@ def train_tokenizer(texts: Sequence[str], vocabulary_size: int) -> Tokenizer:
     )
     tokenizer.train_from_iterator(texts, trainer)
     if (most := tokenizer.get_vocab_size() + 1) < vocabulary_size:
-        raise ValueError(
+        raise InvalidInput(
             f"`vocabulary_size` must be at most {most} for these texts: they have no more pairs "
             f"that occur twice. Received: {vocabulary_size}, {len(texts)} texts."
         )

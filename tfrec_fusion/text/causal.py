@@ -17,6 +17,7 @@ import keras_hub
 import numpy as np
 from tqdm import tqdm
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.blocks import PackedBlocks, model_inputs, windows
 
 MEASURED_TOKENS = 4096
@@ -57,12 +58,12 @@ class GPT2Size:
         whole = ("num_layers", "num_heads", "hidden_dim", "intermediate_dim")
         _check_at_least(self, {**dict.fromkeys(whole, 1), "max_length": 2, "dropout": 0})
         if self.hidden_dim % self.num_heads:
-            raise ValueError(
+            raise InvalidInput(
                 "`num_heads` must divide `hidden_dim`. "
                 f"Received: num_heads={self.num_heads}, hidden_dim={self.hidden_dim}."
             )
         if self.dropout >= 1:
-            raise ValueError(f"`dropout` must be below 1. Received: {self.dropout}.")
+            raise InvalidInput(f"`dropout` must be below 1. Received: {self.dropout}.")
 
     def backbone(self) -> keras_hub.models.GPT2Backbone:
         """The untrained network: `(batch, length)` tokens to `(batch, length, hidden_dim)`."""
@@ -107,9 +108,11 @@ class Schedule:
         _check_at_least(self, least)
         for name in ("learning_rate", "max_norm"):
             if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"`{name}` must be more than 0. Received: {getattr(self, name)}.")
+                raise InvalidInput(
+                    f"`{name}` must be more than 0. Received: {getattr(self, name)}."
+                )
         if self.warm_up >= 1:
-            raise ValueError(f"`warm_up` must be below 1. Received: {self.warm_up}.")
+            raise InvalidInput(f"`warm_up` must be below 1. Received: {self.warm_up}.")
 
     def optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
         """AdamW for this many steps an epoch."""
@@ -247,7 +250,7 @@ class _Watch(keras.callbacks.Callback):
         logs["val_loss"] = float(np.mean(self.nats(self.validation), dtype=np.float64))
         for name, value in logs.items():
             if not math.isfinite(value):
-                raise ValueError(
+                raise InvalidInput(
                     f"{name} became {value} in epoch {epoch + 1}. Lower `learning_rate`."
                 )
         self.bar.set_postfix({name: f"{value:.3f}" for name, value in logs.items()})
@@ -258,4 +261,4 @@ def _check_at_least(one: GPT2Size | Schedule, least: Mapping[str, int]) -> None:
     for name, smallest in least.items():
         value = values[name]
         if value is not None and not smallest <= value < math.inf:
-            raise ValueError(f"`{name}` must be at least {smallest}. Received: {value}.")
+            raise InvalidInput(f"`{name}` must be at least {smallest}. Received: {value}.")

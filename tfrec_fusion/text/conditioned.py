@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class ConditionedGPT2(keras.layers.Layer):
@@ -50,7 +52,7 @@ class ConditionedGPT2(keras.layers.Layer):
         super().__init__(**kwargs)
         parts = ("token_embedding", "position_embedding", "transformer_layers", "layer_norm")
         if missing := [part for part in parts if not hasattr(backbone, part)]:
-            raise ValueError(
+            raise InvalidInput(
                 "`backbone` must be a KerasHub GPT2Backbone. Received: "
                 f"{type(backbone).__name__}, which has no {', '.join(missing)}."
             )
@@ -66,7 +68,7 @@ class ConditionedGPT2(keras.layers.Layer):
         """Computes what the class describes."""
         length = token_ids.shape[1]
         if length is not None and length > self.max_length:
-            raise ValueError(
+            raise InvalidInput(
                 f"The GPT-2 reads at most {self.max_length} tokens behind the condition. "
                 f"Received: texts of {length}. Cut them, or give a model of more positions."
             )

@@ -23,6 +23,7 @@ import numpy as np
 import scipy.stats
 import tensorflow as tf
 
+from tfrec_fusion.errors import AlreadyExists, InvalidInput
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.causal import Schedule
 from tfrec_fusion.text.encoder import TextEncoder
@@ -100,10 +101,10 @@ def distil(
     """
     target = Path(folder)
     if target.exists():
-        raise FileExistsError(f"{target} exists. Name a folder that does not, or remove it.")
+        raise AlreadyExists(f"{target} exists. Name a folder that does not, or remove it.")
     for name in ("train", "validation"):
         if len(getattr(parts, name)) < schedule.batch_size:
-            raise ValueError(
+            raise InvalidInput(
                 f"`parts.{name}` must fill a batch of {schedule.batch_size} texts. "
                 f"Received: {len(getattr(parts, name))}."
             )

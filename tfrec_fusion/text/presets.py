@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.text.folders import check_folder, licence_of, one_line, pooling_of, read_config
 from tfrec_fusion.text.hubs import (
@@ -111,7 +112,7 @@ def load_language_model(
         folder = Path(preset).expanduser()
         if folder.exists():
             return _from_folder(preset, folder, dtype)
-        raise ValueError(_unknown(preset))
+        raise InvalidInput(_unknown(preset))
 
 
 def packaged_folder(preset: str) -> Path:
@@ -130,7 +131,7 @@ def _from_folder(name: str, folder: Path, dtype: str, licence: str | None = None
         backbone = keras_hub.models.Backbone.from_preset(str(folder), dtype=dtype)
     # KerasHub stumbles over what it does not know in many ways: KeyError, AttributeError, ...
     except Exception as error:
-        raise ValueError(
+        raise InvalidInput(
             f"KerasHub cannot load the model in {folder}: {type(error).__name__}: "
             f"{one_line(error).rstrip('.')}. The folder must have the weights and tokenizer files "
             "of one of the language models that KerasHub knows, such as BERT or GPT-2."
@@ -157,7 +158,7 @@ def _from_kaggle(preset: str, dtype: str) -> LanguageModel:
 
     parts = preset.removeprefix("kaggle://").split("/")
     if preset.startswith("kaggle://") and (len(parts) not in (4, 5) or not all(parts)):
-        raise ValueError(
+        raise InvalidInput(
             "Kaggle's models are named kaggle://owner/model/keras/variant, with /version where "
             f"one is meant. Received: {preset}."
         )
@@ -179,14 +180,14 @@ def _language_model(
 ) -> LanguageModel:
     inputs = {tensor.name for tensor in backbone.inputs}
     if not {"token_ids", "padding_mask"} <= inputs <= INPUTS:
-        raise ValueError(
+        raise InvalidInput(
             f"{name} is no model of one text: its {type(backbone).__name__} takes "
             f"{', '.join(sorted(inputs))}. Choose an encoder such as BERT or a decoder such as "
             "GPT-2."
         )
     known, has = backbone.vocabulary_size, tokenizer.vocabulary_size()
     if has > known:
-        raise ValueError(
+        raise InvalidInput(
             f"{name}: the tokenizer belongs to another model: it has {has} tokens, the backbone "
             f"{known}. Take both from the same place."
         )
@@ -212,7 +213,7 @@ def _fingerprint(name: str, backbone: keras.Model, tokenizer: keras.layers.Layer
     for weight in backbone.weights:
         values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
         if not np.isfinite(values).all():
-            raise ValueError(
+            raise InvalidInput(
                 f"{name}: the weights {weight.path} hold NaN or infinity. Fetch the model again."
             )
         digest.update(f"{values.shape} {values.dtype}".encode())
@@ -257,7 +258,7 @@ def _check_dtype(dtype: str) -> None:
     try:
         keras.dtype_policies.get(dtype)
     except (ValueError, TypeError) as error:
-        raise ValueError(
+        raise InvalidInput(
             "`dtype` must be a Keras data type or policy, such as float32, bfloat16 or "
             f"mixed_bfloat16. Received: {dtype!r}."
         ) from error

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfrec_fusion.errors import AlreadyExists, InvalidInput, WrongType
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.byte_pairs import keras_tokenizer, token_sequences, train_tokenizer
 from tfrec_fusion.text.causal import GPT2Size, Schedule, TokenNats, Training, train_gpt2
@@ -64,7 +65,7 @@ def split_texts(
     """
     _check_texts(texts, "texts")
     if not (validation > 0 and test > 0 and validation + test < 1):
-        raise ValueError(
+        raise InvalidInput(
             "`validation` and `test` must be more than 0 and together less than 1. "
             f"Received: validation={validation}, test={test}."
         )
@@ -72,14 +73,14 @@ def split_texts(
     if repeated := len(texts) - len(different):
         logger.warning("%d of %d texts repeat another and are left out.", repeated, len(texts))
     if len(different) < MIN_TEXTS:
-        raise ValueError(
+        raise InvalidInput(
             f"`texts` must hold at least {MIN_TEXTS} different texts. Received: {len(different)}."
         )
     order = np.random.default_rng(seed).permutation(len(different))
     sizes = [max(1, round(share * len(different))) for share in (validation, test)]
     held_out, measured, rest = np.split(order, np.cumsum(sizes))
     if not len(rest):
-        raise ValueError(
+        raise InvalidInput(
             f"`validation` and `test` leave no text to train on. Received: "
             f"validation={validation}, test={test}, {len(different)} different texts."
         )
@@ -193,29 +194,29 @@ def _measured(
 
 def _check_absent(folder: Path) -> None:
     if folder.exists():
-        raise FileExistsError(f"{folder} exists. Name a folder that does not, or remove it.")
+        raise AlreadyExists(f"{folder} exists. Name a folder that does not, or remove it.")
 
 
 def _check_texts(texts: Sequence[str], name: str) -> None:
     if isinstance(texts, str):
-        raise TypeError(f"`{name}` must be a list of strings. Received: one string.")
+        raise WrongType(f"`{name}` must be a list of strings. Received: one string.")
     if not len(texts):
-        raise ValueError(f"`{name}` is empty. Received: 0 texts.")
+        raise InvalidInput(f"`{name}` is empty. Received: 0 texts.")
     for position, text in enumerate(texts):
         if not isinstance(text, str):
-            raise TypeError(
+            raise WrongType(
                 f"`{name}` must be strings. Received: {type(text).__name__} at position "
                 f"{position} (counted from 0)."
             )
         if not text.strip():
-            raise ValueError(
+            raise InvalidInput(
                 f"`{name}` must not be blank. Received: {text!r} at position {position} "
                 "(counted from 0). Leave such texts out."
             )
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise ValueError(
+            raise InvalidInput(
                 f"`{name}` must be Unicode that UTF-8 can write. Received: the lone surrogate "
                 f"{text[error.start]!r} at position {position} (counted from 0). Read the text "
                 "again with its right encoding."

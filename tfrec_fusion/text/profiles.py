@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.text.words import carries_meaning, is_word, singular, split_words
 
@@ -116,7 +117,7 @@ class Interests:
                 phrases = tuple(arrays["phrases"].tolist())
                 parts = {name: arrays[name] for name in PARTS}
         except (ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} does not hold interests: {error}.") from None
+            raise InvalidInput(f"{path} does not hold interests: {error}.") from None
         sizes = {len(parts[name]) for name in PARTS if name != "start"}
         start, phrase = parts["start"], parts["phrase"]
         whole = (
@@ -128,12 +129,12 @@ class Interests:
             and ((phrase >= 0) & (phrase < len(phrases))).all()
         )
         if not whole:
-            raise ValueError(f"{path} does not hold interests: its arrays do not fit together.")
+            raise InvalidInput(f"{path} does not hold interests: its arrays do not fit together.")
         return cls(phrases, **parts)
 
     def _rows(self, user_index: int) -> range:
         if not 0 <= user_index < self.num_users:
-            raise ValueError(
+            raise InvalidInput(
                 f"`user_index` must be from 0 to {self.num_users - 1}. Received: {user_index}."
             )
         return range(int(self.start[user_index]), int(self.start[user_index + 1]))
@@ -163,9 +164,9 @@ def reason(phrases: Sequence[Phrase], item_text: str, max_phrases: int = 3) -> l
     ['capos', 'leather strap']
     """
     if not isinstance(item_text, str):
-        raise ValueError(f"`item_text` must be a string. Received: {item_text!r}.")
+        raise InvalidInput(f"`item_text` must be a string. Received: {item_text!r}.")
     if max_phrases < 1:
-        raise ValueError(f"`max_phrases` must be at least 1. Received: {max_phrases}.")
+        raise InvalidInput(f"`max_phrases` must be at least 1. Received: {max_phrases}.")
     tokens = [singular(token) for token in split_words(item_text)]
     words, written = set(tokens), f" {' '.join(tokens)} "
     ranked = []

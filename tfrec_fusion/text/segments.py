@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.download import sha256
 from tfrec_fusion.files.whole import whole_file
 
@@ -156,7 +157,7 @@ def _open(path: Path, dim: int, verified: set[str]) -> Segment | None:
         verified.add(path.name)
     records = np.load(path, mmap_mode="r", allow_pickle=False)
     if records.dtype != _record_type(dim):
-        raise ValueError(
+        raise InvalidInput(
             f"{path.parent} has vectors of another length than this encoder's, {dim}, under the "
             "same fingerprint. An encoder that gives other vectors needs another `fingerprint`."
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.words import Tokens, distinct, tokenize
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def learn(
 
     used = _in_texts(tokens.word, tokens.document, min_count)
     if not len(used):
-        raise ValueError(
+        raise InvalidInput(
             f"No word occurs in {min_count} or more texts, so sentiment cannot be learned. Lower "
             "`min_count`, or leave `rating` out."
         )
@@ -151,19 +152,19 @@ def checked_rating(rating: np.ndarray, num_texts: int) -> np.ndarray:
     """
     rating = np.asarray(rating, np.float64)
     if rating.shape != (num_texts,):
-        raise ValueError(
+        raise InvalidInput(
             f"`rating` must hold one number a text. Received: shape {rating.shape} for "
             f"{num_texts} texts."
         )
     finite = np.isfinite(rating)
     if not finite.all():
         first = int(np.argmin(finite))
-        raise ValueError(
+        raise InvalidInput(
             f"`rating` must be finite. Received: {rating[first]} at position {first}. Leave out "
             "rows without a rating, or `rating` altogether."
         )
     if num_texts and rating.min() == rating.max():
-        raise ValueError(
+        raise InvalidInput(
             f"`rating` is {rating[0]:g} everywhere: sentiment cannot be learned from it. Leave "
             "`rating` out."
         )

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
+from tfrec_fusion.errors import InvalidInput, SystemRefusal
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.text.segments import (
     Places,
@@ -82,7 +83,7 @@ class TextStore:
         self, folder: str | Path | None = None, *, texts_per_segment: int = TEXTS_PER_SEGMENT
     ) -> None:
         if texts_per_segment < 1:
-            raise ValueError(
+            raise InvalidInput(
                 f"`texts_per_segment` must be at least 1. Received: {texts_per_segment}."
             )
         self.folder = cache_folder() / "text" if folder is None else Path(folder).expanduser()
@@ -117,7 +118,9 @@ class TextStore:
         attempts = 0
         while missing := [key for key in text_of if key not in places]:
             if attempts == ATTEMPTS:
-                raise OSError(f"What is written to {folder} does not stay there. Is it sound?")
+                raise SystemRefusal(
+                    f"What is written to {folder} does not stay there. Is it sound?"
+                )
             self._encode_missing(encoder, folder, missing, text_of, progress)
             segments, places = self._read(folder, encoder.dim)
             attempts += 1
@@ -166,21 +169,21 @@ def _checked(texts: Iterable[str]) -> list[str]:
         ValueError: With the position of the first that is not, and what to do.
     """
     if isinstance(texts, str | bytes | dict | set | frozenset) or getattr(texts, "ndim", 1) != 1:
-        raise ValueError(
+        raise InvalidInput(
             "`texts` must be a list or column of strings, one for each item. Received: a "
             f"{type(texts).__name__}."
         )
     try:
         listed = list(texts)
     except TypeError as error:
-        raise ValueError(
+        raise InvalidInput(
             f"`texts` must be a list of strings. Received: a {type(texts).__name__}."
         ) from error
     if not listed:
-        raise ValueError("`texts` is an empty catalogue: there is nothing to encode.")
+        raise InvalidInput("`texts` is an empty catalogue: there is nothing to encode.")
     for position, text in enumerate(listed):
         if not isinstance(text, str):
-            raise ValueError(
+            raise InvalidInput(
                 f"`texts` must hold strings. Received at position {position}: {_shown(text)} "
                 f"({type(text).__name__}). Write a missing text as an empty string, a number "
                 "with str(), bytes with .decode()."
@@ -188,7 +191,7 @@ def _checked(texts: Iterable[str]) -> list[str]:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise ValueError(
+            raise InvalidInput(
                 f"The text at position {position} cannot be written as UTF-8: character "
                 f"{error.start} is {text[error.start]!r}, half of a pair. Read its source with "
                 "the encoding it has, or with errors='replace'."
@@ -199,14 +202,14 @@ def _checked(texts: Iterable[str]) -> list[str]:
 def _checked_vectors(vectors: np.ndarray, texts: list[str], dim: int) -> np.ndarray:
     vectors = np.asarray(vectors, np.float32)
     if vectors.shape != (len(texts), dim):
-        raise ValueError(
+        raise InvalidInput(
             f"The encoder must give vectors of shape {(len(texts), dim)}. Received: "
             f"{vectors.shape}."
         )
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         first = texts[int(np.argmin(finite))]
-        raise ValueError(
+        raise InvalidInput(
             f"The encoder gave NaN or infinity for {(~finite).sum()} of {len(texts)} texts, first "
             f"for {_shown(first)}; they are not stored. Try dtype='float32', or another model."
         )

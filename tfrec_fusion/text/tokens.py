@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec_fusion.errors import InvalidInput
+
 if TYPE_CHECKING:
     import tokenizers
 
@@ -75,7 +77,7 @@ class TextTokens(keras.layers.Layer):
         )
         special = 2 if add_special_tokens else 0
         if max_length <= special:
-            raise ValueError(
+            raise InvalidInput(
                 f"`max_length` must be more than {special}, or no token of a text fits. "
                 f"Received: max_length={max_length}."
             )

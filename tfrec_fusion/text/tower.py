@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import keras
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.adaptation import LoraFactors, Mode, adapt, sequence_output
 
 Pooling = Literal["mean", "last", "first"]
@@ -71,7 +72,7 @@ class TextTower(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if pooling not in get_args(Pooling):
-            raise ValueError(
+            raise InvalidInput(
                 f"`pooling` must be one of {', '.join(get_args(Pooling))}. "
                 f"Received: pooling={pooling!r}."
             )

@@ -9,6 +9,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 TABLES = ("embeddings",)  # what Keras, KerasHub and our own layers call them
 
 
@@ -47,13 +49,13 @@ class AdversarialModel(keras.Model):
     ) -> None:
         super().__init__(inputs=model.input, outputs=model.output, **kwargs)
         if not epsilon >= 0:
-            raise ValueError(f"`epsilon` must not be negative. Received: {epsilon}.")
+            raise InvalidInput(f"`epsilon` must not be negative. Received: {epsilon}.")
         self.epsilon, self.attacked = float(epsilon), False
         found = [one for one in model.trainable_variables if one.path.split("/")[-1] in tables]
         self.table_paths = tuple(one.path for one in found)
         if epsilon and not found:
             names = sorted({one.path for one in model.trainable_variables})
-            raise ValueError(
+            raise InvalidInput(
                 f"The model has no trainable table named {' or '.join(tables)}. "
                 f"Its weights are {', '.join(names)}."
             )

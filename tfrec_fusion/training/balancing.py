@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.multitask import (
     BALANCES,
     dynamic_weights,
@@ -74,9 +75,9 @@ class BalancedModel(AdversarialModel):
         **kwargs: Any,
     ) -> None:
         if balance not in BALANCES:
-            raise ValueError(f"`balance` must be one of {', '.join(BALANCES)}. Got: {balance!r}.")
+            raise InvalidInput(f"`balance` must be one of {', '.join(BALANCES)}. Got: {balance!r}.")
         if not isinstance(getattr(model, "output", None), Mapping):
-            raise ValueError("`model` must have a dict of named outputs, one for each task.")
+            raise InvalidInput("`model` must have a dict of named outputs, one for each task.")
         super().__init__(model, epsilon, **kwargs)
         self.tasks = tuple(model.output)
         _check_names("loss_weights", loss_weights or {}, self.tasks)
@@ -111,15 +112,15 @@ class BalancedModel(AdversarialModel):
         if not isinstance(loss, Mapping) or not all(
             isinstance(one, keras.losses.Loss) for one in loss.values()
         ):
-            raise ValueError(
+            raise InvalidInput(
                 "`loss` must be a dict with a `keras.losses.Loss` for each output "
                 f"({', '.join(self.tasks)}). Received: {loss!r}."
             )
         _check_names("loss", loss, self.tasks)
         if missing := [task for task in self.tasks if task not in loss]:
-            raise ValueError(f"`loss` has nothing for the outputs {', '.join(missing)}.")
+            raise InvalidInput(f"`loss` has nothing for the outputs {', '.join(missing)}.")
         if kwargs.get("loss_weights") is not None:
-            raise ValueError("Pass `loss_weights` to `BalancedModel`, not to `compile`.")
+            raise InvalidInput("Pass `loss_weights` to `BalancedModel`, not to `compile`.")
         self.task_losses = [loss[task] for task in self.tasks]
         self.gaussian = np.array(
             [isinstance(one, keras.losses.MeanSquaredError) for one in self.task_losses]
@@ -148,7 +149,7 @@ class BalancedModel(AdversarialModel):
         """The tasks' losses on this replica, divided by the number of replicas."""
         if not isinstance(y, Mapping) or set(y) != set(self.tasks):
             received = sorted(y) if isinstance(y, Mapping) else type(y).__name__
-            raise ValueError(
+            raise InvalidInput(
                 f"Targets must be a dict with {', '.join(self.tasks)}. Received: {received}."
             )
         found = []
@@ -301,7 +302,7 @@ def _weighted_sum(weights: Sequence[Any], added: Any, *by_task: Any) -> Any:
 
 def _check_names(argument: str, names: Collection[str], tasks: Sequence[str]) -> None:
     if unknown := [name for name in names if name not in tasks]:
-        raise ValueError(
+        raise InvalidInput(
             f"`{argument}` names outputs the model does not have: {', '.join(unknown)}. "
             f"Its outputs are {', '.join(tasks)}."
         )

@@ -14,13 +14,14 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput, UserError
 from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.training.checkpoint import Record, save_checkpoint
 
 Mode = Literal["max", "min"]
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(UserError, RuntimeError):
     """The loss or the monitored metric became NaN or infinite."""
 
 
@@ -61,7 +62,7 @@ class Validation(keras.callbacks.Callback):
             return
         measured = {name: float(value) for name, value in self.validate().items()}
         if self.monitor not in measured:
-            raise ValueError(
+            raise InvalidInput(
                 f"`monitor` must be one of the metrics that `validate` returns: "
                 f"{', '.join(sorted(measured))}. Received: {self.monitor!r}"
             )

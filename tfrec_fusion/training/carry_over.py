@@ -18,6 +18,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.errors import InvalidInput
+
 
 @dataclass(frozen=True)
 class Carried:
@@ -61,7 +63,7 @@ def carry_over(
     4
     """
     if len(old.weights) != len(new.weights):
-        raise ValueError(
+        raise InvalidInput(
             f"The models have {len(old.weights)} and {len(new.weights)} weights: they differ by "
             "more than the size of their vocabularies."
         )
@@ -81,7 +83,7 @@ def _check_grown(before: Any, after: Any, allowed: set[tuple[int, int]]) -> None
     same = len(before.shape) == len(after.shape)
     pairs = zip(before.shape, after.shape, strict=same)
     if not same or any(one != other and (one, other) not in allowed for one, other in pairs):
-        raise ValueError(
+        raise InvalidInput(
             f"{after.path} has the shape {tuple(after.shape)}, that of the trained model is "
             f"{tuple(before.shape)}: only {sorted(allowed)} may differ, the sizes that grew."
         )

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.whole import whole_file
 
 
@@ -105,7 +106,7 @@ def best_weights(path: Path) -> list[np.ndarray]:
     with np.load(path, allow_pickle=False) as file:
         stored = {name: file[name] for name in file.files if name.startswith("best_")}
     if not stored:
-        raise ValueError(f"The checkpoint {path} keeps no best weights: nothing was validated.")
+        raise InvalidInput(f"The checkpoint {path} keeps no best weights: nothing was validated.")
     return _members(stored, "best")
 
 
@@ -136,7 +137,7 @@ def _assign(
     saved = [value.shape for value in values]
     expected = [tuple(variable.shape) for variable in variables]
     if saved != expected:
-        raise ValueError(
+        raise InvalidInput(
             f"The checkpoint {path} was written for another {group}. Its variables have the shapes "
             f"{saved}, this one's {expected}. Train into another folder, or pass resume=False "
             "to start over."

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import keras
 
+from tfrec_fusion.errors import InvalidInput
+
 MAX_STEPS_PER_EXECUTION = 20
 
 
@@ -69,11 +71,11 @@ def compile_model(
 
 def _check_compiled(model: keras.Model, given: list[str]) -> None:
     if not model.compiled:
-        raise ValueError(
+        raise InvalidInput(
             "The model is not compiled. Pass `optimizer` and `loss`, or call `model.compile` first."
         )
     if given:
-        raise ValueError(
+        raise InvalidInput(
             f"{', '.join(f'`{name}`' for name in given)} belong to a compilation, which needs "
             "`optimizer`. Pass `optimizer` too, or put them into `model.compile`."
         )
@@ -83,7 +85,7 @@ def _check_replicas(
     num_replicas: int, steps_per_execution: int, jit_compile: bool | Literal["auto"]
 ) -> None:
     if num_replicas > 1 and (steps_per_execution != 1 or jit_compile):
-        raise ValueError(
+        raise InvalidInput(
             "Under a strategy with several replicas Keras 3 needs steps_per_execution=1 and "
             f"jit_compile=False. Received: steps_per_execution={steps_per_execution}, "
             f"jit_compile={jit_compile}, {num_replicas} replicas."

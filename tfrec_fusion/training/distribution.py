@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import tensorflow as tf
 
+from tfrec_fusion.errors import InvalidInput, Unavailable
 from tfrec_fusion.training.multi_worker import repair_keras
 
 StrategyName = Literal["none", "mirrored", "multi_worker", "tpu"]
@@ -51,7 +52,7 @@ def distribution_strategy(name: StrategyName) -> tf.distribute.Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "tpu":
         return tf.distribute.TPUStrategy(_tpu())
-    raise ValueError(
+    raise InvalidInput(
         f"`name` must be one of {', '.join(get_args(StrategyName))}. Received: {name!r}. "
         "Parameter servers are not supported by Keras 3."
     )
@@ -71,7 +72,7 @@ def _check_cluster() -> None:
     except (ValueError, KeyError, TypeError):
         valid = False
     if not valid:
-        raise ValueError(
+        raise InvalidInput(
             f"{CLUSTER} must name all workers, the same on each, and which of them this is, e.g. "
             f"{example}. Received: {said!r}."
         )
@@ -84,7 +85,7 @@ def _tpu() -> tf.distribute.cluster_resolver.TPUClusterResolver:
         tf.config.experimental_connect_to_cluster(tpu)
         tf.tpu.experimental.initialize_tpu_system(tpu)
     except (ValueError, tf.errors.OpError) as error:
-        raise RuntimeError(
+        raise Unavailable(
             "No TPU can be found. In Colab choose Runtime > Change runtime type > TPU; elsewhere "
             f"set TPU_NAME. TensorFlow says: {' '.join(str(error).split())[:200]}"
         ) from error
@@ -114,7 +115,7 @@ def share_evenly(dataset: tf.data.Dataset, num_replicas: int) -> tf.data.Dataset
     """
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
-        raise ValueError(
+        raise InvalidInput(
             "`dataset` must yield (x, y) or (x, y, sample_weight) to be shared among replicas. "
             f"Received: {spec}"
         )

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.training.adversarial import AdversarialModel
 from tfrec_fusion.training.callbacks import (
     DivergenceWatch,
@@ -139,7 +140,7 @@ def fit(
         steps_per_execution=None if steps_per_execution == "auto" else steps_per_execution,
     )
     if mode not in ("max", "min"):
-        raise ValueError(f"`mode` must be 'max' or 'min'. Received: {mode!r}")
+        raise InvalidInput(f"`mode` must be 'max' or 'min'. Received: {mode!r}")
     num_steps = _count_steps(dataset, steps_per_epoch)
     if augment is not None:
         dataset = _augmented(dataset, augment, seed)
@@ -187,7 +188,7 @@ def fit(
 def _attacked(model: keras.Model, epsilon: float) -> AdversarialModel:
     """The same weights under attack."""
     if isinstance(model, AdversarialModel):
-        raise ValueError(
+        raise InvalidInput(
             "Pass `epsilon` to the model that is wrapped already, not `adversarial_epsilon`. "
             f"Received: {type(model).__name__}."
         )
@@ -274,11 +275,11 @@ def _count_steps(dataset: tf.data.Dataset, steps_per_epoch: int | None) -> int |
     """Batches an epoch; None where the data set does not know."""
     cardinality = int(dataset.cardinality())
     if cardinality == 0:
-        raise ValueError("`dataset` has no batches: there is nothing to train on.")
+        raise InvalidInput("`dataset` has no batches: there is nothing to train on.")
     if steps_per_epoch is not None:
         return steps_per_epoch
     if cardinality == tf.data.INFINITE_CARDINALITY:
-        raise ValueError(
+        raise InvalidInput(
             "`dataset` is endless. Pass `steps_per_epoch` to say how long an epoch is."
         )
     return None if cardinality == tf.data.UNKNOWN_CARDINALITY else cardinality
@@ -287,4 +288,4 @@ def _count_steps(dataset: tf.data.Dataset, steps_per_epoch: int | None) -> int |
 def _check_positive(**arguments: int | None) -> None:
     for name, value in arguments.items():
         if value is not None and value < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {value}")
+            raise InvalidInput(f"`{name}` must be at least 1. Received: {value}")

@@ -25,6 +25,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pdoc.doc
 import pdoc.render
 
+from tfrec_fusion.errors import InvalidInput
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "zoo" / "pages"
 PACKAGES = ("tfrec_fusion", "zoo")
@@ -94,7 +96,7 @@ def _address(page: Path, link: re.Match[str]) -> str:
     elif file.suffix == ".py" and file.is_relative_to(ROOT):
         name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     else:
-        raise ValueError(f"{page} links to what is not on the site: {link['file']}.")
+        raise InvalidInput(f"{page} links to what is not on the site: {link['file']}.")
     there = os.path.relpath(_html(name), Path(_html(PAGES[page])).parent)
     return there + (link["anchor"] or "")
 

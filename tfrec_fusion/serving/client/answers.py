@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
+
 
 @dataclass(frozen=True)
 class Item:
@@ -90,7 +92,7 @@ def numpy_dtype(dtype: str) -> type[np.generic]:
         ValueError: When NumPy has none, as for DT_RESOURCE.
     """
     if dtype not in _DTYPES:
-        raise ValueError(f"The client cannot carry tensors of type {dtype}.")
+        raise InvalidInput(f"The client cannot carry tensors of type {dtype}.")
     return _DTYPES[dtype]
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.client.answers import (
     SignatureInfo,
     TensorInfo,
@@ -59,7 +60,7 @@ def open_transport(address: str, model: str, version: int | None, label: str | N
         from tfrec_fusion.serving.client.rest_transport import RestTransport
 
         return RestTransport(address, model, version, label)
-    raise ValueError(
+    raise InvalidInput(
         "`address` must begin with http://, https:// or grpc://, as in http://127.0.0.1:8501. "
         f"Received: {address!r}."
     )
@@ -92,11 +93,11 @@ class ModelClient:
         retries: Retries | None = None,
     ) -> None:
         if version is not None and label is not None:
-            raise ValueError(
+            raise InvalidInput(
                 f"Give `version` or `label`. Received: version={version}, label={label!r}."
             )
         if not timeout > 0:
-            raise ValueError(f"`timeout` must be positive. Received: {timeout}.")
+            raise InvalidInput(f"`timeout` must be positive. Received: {timeout}.")
         self._transport = open_transport(address, model, version, label)
         self._timeout = timeout
         self._retries = retries or Retries()
@@ -208,7 +209,7 @@ def _array(name: str, value: Any, dtype: str | None) -> np.ndarray:
             return np.array(value, numpy_dtype(str(dtype)))
         array = np.array(value, object)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"`{name}` must be nested lists of type {dtype}: {error}.") from error
+        raise InvalidInput(f"`{name}` must be nested lists of type {dtype}: {error}.") from error
     texts = np.empty(array.size, object)
     texts[:] = [_bytes(name, one, dtype) for one in array.ravel()]
     return texts.reshape(array.shape)
@@ -221,4 +222,6 @@ def _bytes(name: str, value: Any, dtype: str | None) -> Any:
         return value
     if dtype is None:
         return str(value).encode("utf-8")
-    raise ValueError(f"`{name}` must hold texts in lists of equal length. Received: {value!r:.60}.")
+    raise InvalidInput(
+        f"`{name}` must hold texts in lists of equal length. Received: {value!r:.60}."
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tfrec_fusion.errors import UserError
 
-class ServerError(Exception):
+
+class ServerError(UserError):
     """A request that was not answered.
 
     Args:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.client.answers import Item, SignatureInfo
 from tfrec_fusion.serving.client.asking import ModelClient
 
@@ -139,7 +140,7 @@ class Client(ModelClient):
         for argument, ids in (("exclude", exclude), ("allow", allow)):
             listed = _texts(argument, ids)
             if listed and f"{argument}_item_ids" not in info.inputs:
-                raise ValueError(
+                raise InvalidInput(
                     f"`{argument}` needs a signature with the input {argument}_item_ids. "
                     f"Received: {listed[:3]} for {signature}, which takes "
                     f"{', '.join(sorted(info.inputs))}."
@@ -155,7 +156,7 @@ class Client(ModelClient):
     def _wide_enough(self, name: str, k: int) -> str:
         """The signature that answers the fewest items that are `k` or more."""
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise ValueError(f"`k` must be a whole number of at least 1. Received: {k!r}.")
+            raise InvalidInput(f"`k` must be a whole number of at least 1. Received: {k!r}.")
         self._signature(name)
         known = self._known or {}
         widths = {
@@ -166,7 +167,7 @@ class Client(ModelClient):
         fitting = [one for one, width in widths.items() if width is None or width >= k]
         if not fitting:
             most = max(width for width in widths.values() if width is not None)
-            raise ValueError(
+            raise InvalidInput(
                 f"`k` must be at most {most}, the most that {name} answers. Received: k={k}."
             )
         return min(fitting, key=lambda one: (widths[one] or 0, one))
@@ -183,11 +184,11 @@ def _width(signature: str, info: SignatureInfo) -> int | None:
 
 def _text(name: str, value: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"`{name}` must be a text. Received: {value!r:.60}.")
+        raise InvalidInput(f"`{name}` must be a text. Received: {value!r:.60}.")
     return value
 
 
 def _texts(name: str, values: Iterable[str]) -> list[str]:
     if isinstance(values, str | bytes):
-        raise ValueError(f"`{name}` must be a list of texts. Received: {values!r:.60}.")
+        raise InvalidInput(f"`{name}` must be a list of texts. Received: {values!r:.60}.")
     return [_text(name, one) for one in values]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.client.errors import ServerTimeout, ServerUnavailable
 
 Answer = TypeVar("Answer")
@@ -33,9 +34,9 @@ class Retries:
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
-            raise ValueError(f"`attempts` must be at least 1. Received: {self.attempts}.")
+            raise InvalidInput(f"`attempts` must be at least 1. Received: {self.attempts}.")
         if self.first_delay < 0 or self.longest_delay < 0:
-            raise ValueError(
+            raise InvalidInput(
                 "`first_delay` and `longest_delay` must not be negative. "
                 f"Received: {self.first_delay}, {self.longest_delay}."
             )

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.local.failures import ServingError, invalid
 from tfrec_fusion.serving.local.signatures import Signature
 
@@ -47,7 +48,7 @@ class Limits:
         for one in fields(self):
             value = getattr(self, one.name)
             if value <= 0:
-                raise ValueError(f"`{one.name}` must be positive. Received: {value}.")
+                raise InvalidInput(f"`{one.name}` must be positive. Received: {value}.")
 
     def check_batch(self, arrays: Mapping[str, np.ndarray], signature: Signature) -> None:
         """Raises `ServingError` when an input has more rows than a request may have."""

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.local.failures import ServingError, from_tensorflow, invalid
 from tfrec_fusion.serving.local.protos import arrays_from_request
 from tfrec_fusion.serving.local.signatures import (
@@ -51,9 +52,9 @@ class Servable:
             load_server_ops(tf)
             self._model = tf.saved_model.load(str(folder), tags=[SERVE_TAG])
         except tf.errors.OpError as error:
-            raise ValueError(f"{folder} could not be loaded: {error.message}") from error
+            raise InvalidInput(f"{folder} could not be loaded: {error.message}") from error
         except Exception as error:  # TensorFlow's loader raises what the file makes it raise
-            raise ValueError(f"{folder} could not be loaded: {error}") from error
+            raise InvalidInput(f"{folder} could not be loaded: {error}") from error
         functions = dict(self._model.signatures)
         self._functions = {name: functions[name] for name in functions}
         self.signatures = {
@@ -62,7 +63,7 @@ class Servable:
             if name in self._functions
         }
         if not self.signatures:
-            raise ValueError(f"{folder} has no signature to serve.")
+            raise InvalidInput(f"{folder} has no signature to serve.")
         self._warm_up(folder / WARM_UP)
 
     def signature(self, name: str) -> Signature:
@@ -123,7 +124,7 @@ class Servable:
         try:
             for number, record in enumerate(tf.data.TFRecordDataset(str(path)).as_numpy_iterator()):
                 if number == MAX_RECORDS:
-                    raise ValueError(f"more than {MAX_RECORDS:,} records")
+                    raise InvalidInput(f"more than {MAX_RECORDS:,} records")
                 log = prediction_log_pb2.PredictionLog.FromString(record)
                 if log.WhichOneof("log_type") != "predict_log":
                     _LOG.warning("%s: record %d is no Predict request: left out.", path, number)
@@ -133,4 +134,4 @@ class Servable:
                 arrays = arrays_from_request(request.inputs, signature)
                 self.predict(signature.name, arrays, list(request.output_filter))
         except Exception as error:  # as the stock server: one bad record and the load fails
-            raise ValueError(f"{path}: warm-up failed: {error}") from error
+            raise InvalidInput(f"{path}: warm-up failed: {error}") from error

@@ -14,6 +14,7 @@ from types import TracebackType
 import grpc
 import uvicorn
 
+from tfrec_fusion.errors import SystemRefusal
 from tfrec_fusion.serving.local.answering import Answering
 from tfrec_fusion.serving.local.connection import connection_class
 from tfrec_fusion.serving.local.grpc_front import grpc_server
@@ -115,7 +116,7 @@ class LocalServer:
         while not server.started:
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 self.stop()
-                raise OSError(f"The server on {self.url} did not start: see its log.")
+                raise SystemRefusal(f"The server on {self.url} did not start: see its log.")
             time.sleep(0.01)
         if self._grpc is not None:
             self._grpc.start()
@@ -145,7 +146,7 @@ class LocalServer:
         except OSError as error:
             if listener is not None:
                 listener.close()
-            raise OSError(_refusal("port", self.host, self.port, error)) from error
+            raise SystemRefusal(_refusal("port", self.host, self.port, error)) from error
         self.port = listener.getsockname()[1]
         return listener
 
@@ -158,7 +159,7 @@ class LocalServer:
             port = server.add_insecure_port(f"{_bracketed(self.host)}:{self.grpc_port}")
         if port == 0:
             taken = OSError("the address is in use or not this machine's")
-            raise OSError(_refusal("grpc_port", self.host, self.grpc_port, taken))
+            raise SystemRefusal(_refusal("grpc_port", self.host, self.grpc_port, taken))
         self.grpc_port = port
         self._grpc = server
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.local.failures import invalid
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -78,11 +79,11 @@ def read_signature_defs(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
     try:
         saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     except Exception as error:  # protobuf's own DecodeError differs between its implementations
-        raise ValueError(f"{path} is not a SavedModel, or only part of one: {error}") from error
+        raise InvalidInput(f"{path} is not a SavedModel, or only part of one: {error}") from error
     for graph in saved.meta_graphs:
         if SERVE_TAG in graph.meta_info_def.tags:
             return {name: _copy(one) for name, one in graph.signature_def.items()}
-    raise ValueError(f"{path} has no graph with the tag `{SERVE_TAG}`.")
+    raise InvalidInput(f"{path} has no graph with the tag `{SERVE_TAG}`.")
 
 
 def _copy(definition: meta_graph_pb2.SignatureDef) -> meta_graph_pb2.SignatureDef:

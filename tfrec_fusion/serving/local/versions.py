@@ -9,6 +9,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.kit import CONFIG
 
 MAX_VERSION = 2**63 - 1
@@ -97,11 +98,11 @@ def read_policy(model_name: str, model_folder: Path) -> Policy:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} could not be read: {error}") from error
+            raise InvalidInput(f"{path} could not be read: {error}") from error
         try:
             config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
         except text_format.ParseError as error:
-            raise ValueError(f"{path} is no ModelServerConfig: {error}") from error
+            raise InvalidInput(f"{path} is no ModelServerConfig: {error}") from error
         for entry in config.model_config_list.config:
             if entry.name == model_name:
                 return _policy(path, entry)
@@ -112,7 +113,7 @@ def _policy(path: Path, entry: model_server_config_pb2.ModelConfig) -> Policy:
     labels = {str(key): int(value) for key, value in entry.version_labels.items()}
     wrong = [label for label in labels if not re.fullmatch(r"[a-zA-Z0-9_]+", label)]
     if wrong:
-        raise ValueError(
+        raise InvalidInput(
             f"{path}: a label must consist of letters, digits and underscores. "
             f"Received: {wrong[0]!r}."
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from tfrec_fusion.errors import InvalidInput, NotFound
 from tfrec_fusion.serving.local.failures import not_found
 from tfrec_fusion.serving.local.model import Model
 from tfrec_fusion.serving.local.versions import version_folders
@@ -37,12 +38,12 @@ class Models:
 
     def __init__(self, folder: Path, make: Callable[[str, Path], Model] = Model) -> None:
         if not folder.is_dir():
-            raise FileNotFoundError(
+            raise NotFound(
                 f"`folder` must be a folder of exported models. Received: {folder}, which is none."
             )
         self.folder = folder.resolve()
         if (self.folder / "saved_model.pb").is_file():
-            raise ValueError(
+            raise InvalidInput(
                 "`folder` must hold versions, folders named 1, 2 and so on. "
                 f"Received: {folder}, which is a version itself: give the folder above it."
             )
