@@ -61,21 +61,24 @@ def assert_ranked(
     heldout: np.ndarray,
     ks: tuple[int, ...] = (10, 20),
     rounding: float = 1e-5,
+    digits: int = 6,
 ) -> None:
     """Asserts that `received` holds the metrics of `scores`, whichever way rounding breaks ties.
 
     Another batch size, thread count or processor gives other last bits, and so may swap two items
     whose scores differ by less than `rounding` of the user's largest score. Each metric must lie
-    between its values with the held-out items moved down and up by that much.
+    between its values with the held-out items moved down and up by that much; `received` is
+    compared to so many `digits`.
     """
     sizes = np.where(np.abs(scores) < 1e30, np.abs(scores), 0)  # a mask's lowest is no score
     margin = rounding * sizes.max(axis=1, keepdims=True) * heldout
     lowest, highest = (
         reference_ranking(scores + sign * margin, known, heldout, ks) for sign in (-1, 1)
     )
+    last = 10**-digits
     compared = lowest.keys() & received.keys()
     assert compared, f"no ranking metric in {list(received)}"
     for name in compared:
-        assert lowest[name] - 1e-6 <= received[name] <= highest[name] + 1e-6, (
+        assert lowest[name] - last <= received[name] <= highest[name] + last, (
             f"{name} is {received[name]}, expected {lowest[name]} to {highest[name]}"
         )
