@@ -32,10 +32,12 @@ from tfrec_fusion.layers.fusion import FUSIONS
 from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
 from tfrec_fusion.layers.history import CausalAttention, HistoryEncoder
 from tfrec_fusion.layers.knowledge_table import KnowledgeTable
+from tfrec_fusion.layers.precision import FullPrecision
 from tfrec_fusion.layers.rating import RatingBiases
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from tfrec_fusion.layers.score_weights import ScoreWeights
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
+from tfrec_fusion.layers.texts import NgramBag
 from tfrec_fusion.text.tower import TextTower
 
 RNG = np.random.default_rng(0)
@@ -159,6 +161,13 @@ MODULES = (
 )
 
 
+@pytest.fixture(autouse=True)
+def own_draws():
+    """Each test draws the same numbers, whatever others there are."""
+    global RNG
+    RNG = np.random.default_rng(0)
+
+
 WITH_TABLES = [CASES[name][0] for name in ("CatalogueLogits", "NeighbourAttention")]
 
 
@@ -231,19 +240,64 @@ def test_gradients_are_finite_and_reach_every_trainable_weight(case):
         assert np.isfinite(tf.convert_to_tensor(gradient)).all(), weight.name
 
 
-def test_bfloat16_computes_near_float32(case):
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16", "float16"])
+def test_half_precision_computes_near_float32(case, policy):
     make, inputs = case
-    full, mixed = make(), make(dtype="mixed_bfloat16")
+    full, half = make(), make(dtype=policy)
     arguments = inputs()
     expected = full(*arguments)
-    received = mixed(*arguments)
-    mixed.set_weights(full.get_weights())
-    received = mixed(*arguments)
-    if full.compute_dtype == "float32" and expected.dtype != tf.int32:
-        assert received.dtype == tf.bfloat16
+    half(*arguments)
+    for mine, its in zip(half.weights, full.weights, strict=True):
+        mine.assign(keras.ops.cast(its, mine.dtype))
+    received = half(*arguments)
+    if expected.dtype != tf.int32:
+        computes = "float32" if isinstance(full, FullPrecision) else policy.removeprefix("mixed_")
+        assert received.dtype == half.compute_dtype == computes
     finite = np.abs(np.asarray(expected)) < 1e6  # removed logits are far below
     difference = np.asarray(tf.cast(received, tf.float32)) - np.asarray(expected)
     assert np.abs(difference[finite]).max(initial=0) < 0.1
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16", "mixed_float16"])
+def test_long_histories_are_counted_exactly_in_half_precision(policy):
+    """bfloat16 holds whole numbers up to 256, float16 up to 2048."""
+    texts, valid = np.ones((1, 4000, 1), np.float32), np.ones((1, 4000), bool)
+    profile = TextProfile(strength=1.0, dtype=policy)
+    assert profile(texts, valid, last=True).numpy().tolist() == [[1.0]]
+    assert np.asarray(profile(texts, valid), np.float32).ravel().tolist() == [1.0] * 4000
+    bag = NgramBag(num_buckets=5, dim=1, ngrams=1, dtype=policy)
+    tokens = np.ones((1, 4096), np.int32)
+    bag(tokens, np.array([4096]))
+    bag.vectors.assign(np.ones((5, 1)))
+    assert np.asarray(bag(tokens, np.array([4096])), np.float32).tolist() == [[64.0]]  # 4096 / 64
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "float16", "mixed_bfloat16", "bfloat16"])
+def test_rare_candidates_are_corrected_exactly_in_half_precision(policy):
+    """A probability of 1e-9 is 0 in float16, and -1e9 is minus infinity."""
+    layer = InBatchLogits(dtype=policy)
+    probability = np.array([1e-9, 0.5], np.float32)
+    found = layer(np.zeros((2, 2)), np.zeros((2, 2)), np.array([1, 2]), probability).numpy()
+    positive = -np.log(probability)
+    expected = [[positive[0], -1e9, positive[1]], [positive[1], positive[0], -1e9]]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)  # the correction adds 1e-12
+
+
+def test_ratings_and_their_counts_are_exact_in_half_precision():
+    """3,000 ratings of an item: a count that neither bfloat16 nor float16 holds."""
+    for policy in ("mixed_bfloat16", "bfloat16", "float16"):
+        layer = RatingBiases(2, 3, dtype=policy)
+        user, item = np.zeros(3001, int), np.array([1] * 3000 + [2])
+        layer.set_ratings(user, item, np.array([4.0] * 3000 + [1.0]), 0.0, 0.0)
+        found = layer(np.array([0]), np.array([1])).numpy()
+        np.testing.assert_allclose(found, [4.0], rtol=1e-5)
+        assert float(layer.item_count[1]) == 3000.0
+
+
+def test_reciprocal_ranks_of_a_large_catalog_are_told_apart_in_half_precision():
+    scores = np.arange(5000, 0, -1, dtype=np.float32)[None, None, :]
+    found = CombinedScores([1.0], "ranks", dtype="mixed_float16")(scores).numpy()[0, 1:]
+    np.testing.assert_allclose(found, 61 / (61 + np.arange(4999)), rtol=1e-6)
 
 
 def test_weighted_dot_by_hand():

@@ -14,6 +14,7 @@ import zoo
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.knowledge import knowledge_of
 from tfrec_fusion.data.synthetic import generate
+from tfrec_fusion.layers.precision import dtype_policy_scope
 from tfrec_fusion.text.byte_pairs import train_tokenizer
 from tfrec_fusion.text.tower import TextTower
 from tfrec_fusion.training.fit import fit
@@ -205,12 +206,71 @@ def test_inputs_and_outputs_are_named_dictionaries(named):
     assert set(model.input) <= ids | words | {"candidate_sampling_probability"}
 
 
+HALF = {"mixed_bfloat16": 2**-7, "mixed_float16": 2**-10, "bfloat16": 2**-7, "float16": 2**-10}
+
+
+def half_precision(case, policy):
+    """One policy of every case in the default run, all of some."""
+    usual = policy == "mixed_bfloat16" or case in ("neumf", "attention")
+    slow = () if usual and case not in SLOW else pytest.mark.slow
+    return pytest.param(case, policy, marks=slow, id=f"{case}-{policy}")
+
+
+@pytest.mark.parametrize(
+    ("case", "policy"), [half_precision(case, policy) for case in CASES for policy in HALF]
+)
+def test_half_precision_trains_and_scores_in_float32(case, policy, tmp_path):
+    with dtype_policy_scope(policy):
+        model = built(CASES[case])
+    recipe, batch = one_batch(CASES[case], model)
+    optimizer = keras.optimizers.SGD(0.05)
+    if policy == "mixed_float16":  # Keras's own begins at 2 ** 15, and skips steps until it fits
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**8)
+    model.compile(optimizer, loss=recipe.losses(model), run_eagerly=True)
+    before = model.get_weights()
+    assert np.isfinite(model.fit(batch, epochs=2, verbose=0).history["loss"]).all()
+    moved = zip(before, model.get_weights(), strict=True)
+    assert any((then != now).any() for then, now in moved)
+    found = model(next(iter(batch))[0], training=True)
+    added = {f"loss {number}": one for number, one in enumerate(model.losses)}
+    assert {one.dtype for one in (*found.values(), *added.values())} == {tf.float32}
+    assert model.item_vectors().dtype == np.float32
+    others = (model.history_model(), model.similarity_model())
+    if "pair_step" in model.input:
+        others += (model.pair_model(DATA.train),)
+    declared = {one.dtype for graph in others if graph is not None for one in graph.outputs}
+    assert declared == {"float32"}
+    assert_near_float32(CASES[case], model, HALF[policy])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.dtype_policy.name == policy
+    np.testing.assert_array_equal(*(raw_scores(one) for one in (loaded, model)))
+
+
+def raw_scores(model):
+    scored = model.score_model(DATA.train)({"user_id": np.arange(SIZES["num_users"])})["scores"]
+    assert scored.dtype == tf.float32
+    return np.asarray(scored)
+
+
+def assert_near_float32(named, model, epsilon):
+    """The same weights in float32 give the same scores, but for six roundings of the largest."""
+    full = built(named)
+    for mine, its in zip(full.weights, model.weights, strict=True):
+        mine.assign(keras.ops.cast(its, mine.dtype))
+    received, expected = raw_scores(model), raw_scores(full)
+    rounding = 6 * epsilon * np.abs(expected).max()
+    np.testing.assert_allclose(received, expected, rtol=0, atol=rounding)
+    # Scores kept in half precision would tie, several in each list.
+    ties, usual = (
+        sum(len(row) - len(np.unique(row)) for row in one) for one in (received, expected)
+    )
+    assert ties <= usual + len(received) // 4
+
+
 def test_gradients_are_finite_also_in_bfloat16(named):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with dtype_policy_scope("mixed_bfloat16"):
         model = built(named)
-    finally:
-        keras.config.set_dtype_policy("float32")
     recipe, batch = one_batch(named, model)
     x, y, *weight = next(iter(batch))
     with tf.GradientTape() as tape:
@@ -218,10 +278,10 @@ def test_gradients_are_finite_also_in_bfloat16(named):
         y = y if isinstance(y, dict) else {"logits": y}
         given = weight[0] if weight and isinstance(weight[0], dict) else {"logits": weight}
         loss = sum(
-            one(y[name], tf.cast(found[name], tf.float32), *tf.nest.flatten(given.get(name, [])))
+            one(y[name], found[name], *tf.nest.flatten(given.get(name, [])))
             for name, one in recipe.losses(model).items()
         )
-        loss += sum(tf.cast(one, tf.float32) for one in model.losses)
+        loss += sum(model.losses)
     weights = {one.path: one.value for one in model.trainable_weights}
     gradients = tape.gradient(loss, weights)
     one_expert = getattr(model.config, "bottom", "") == "shared"  # its gate has nothing to choose

@@ -29,6 +29,7 @@ from keras import ops
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.history import most_recent
+from tfrec_fusion.layers.precision import dtype_policy_scope
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from zoo.hybrid_config import GPT2HybridConfig
 from zoo.hybrid_parts import (
@@ -216,7 +217,8 @@ class GPT2Hybrid(keras.Model):
         """`(batch, size)`, its terms weighed."""
         history = inputs.get("history")
         rows = None if history is None else item_rows(layers, self.config, history)
-        return weighed(layers, query_rows(layers, self.config, inputs, rows, last=True))
+        query = query_rows(layers, self.config, inputs, rows, last=True)
+        return ops.cast(weighed(layers, query), "float32")
 
     def _catalogue_scores(
         self, layers: dict[str, Any], inputs: dict[str, Any], anything: Any
@@ -252,11 +254,12 @@ class GPT2Hybrid(keras.Model):
         """`(num_items, size)` float32: what the query is compared with."""
         layers = {layer.name: layer for layer in self.layers}
         rows = item_rows(layers, self.config, np.zeros(1, np.int32), catalogue=True)
-        return ops.convert_to_numpy(rows)
+        return ops.convert_to_numpy(rows).astype(np.float32)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""
         config = {"config": asdict(self.config), "name": self.name, "trainable": self.trainable}
+        config["dtype"] = self.dtype_policy.name
         if self.config.tunes_text:
             tower = self.get_layer("item_text").tower
             config["text_tower"] = keras.saving.serialize_keras_object(tower)
@@ -268,7 +271,8 @@ class GPT2Hybrid(keras.Model):
         tower = config.get("text_tower")
         tower = tower and keras.saving.deserialize_keras_object(tower)
         parts = cls.parts_of_config(config)
-        return cls(cls.config_class(**config["config"]), tower, **parts, name=config["name"])
+        with dtype_policy_scope(config.get("dtype", "float32")):
+            return cls(cls.config_class(**config["config"]), tower, **parts, name=config["name"])
 
     @classmethod
     def parts_of_config(cls, config: dict[str, Any]) -> dict[str, Any]:

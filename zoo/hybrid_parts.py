@@ -108,7 +108,7 @@ def ncf_layers(config: GPT2HybridConfig) -> dict[str, Any]:
     layers["mlp_0"] = PairDense(first, activation="relu", name="mlp_0")
     for number, units in enumerate(rest, 1):
         layers[f"mlp_{number}"] = keras.layers.Dense(units, "relu", name=f"mlp_{number}")
-    layers["mlp_logit"] = keras.layers.Dense(1, name="mlp_logit")
+    layers["mlp_logit"] = keras.layers.Dense(1, dtype="float32", name="mlp_logit")
     return layers
 
 

@@ -172,7 +172,7 @@ class MultiTask(GPT2Hybrid):
         """
         layers, inputs, query, item = self._pair(known)
         _, gates = bottoms(layers, self.config, query, item)
-        outputs = {task: ops.squeeze(gate, 1) for task, gate in gates.items()}
+        outputs = {task: ops.cast(ops.squeeze(gate, 1), "float32") for task, gate in gates.items()}
         return keras.Model(inputs, outputs, name="gates")
 
     def _pair(self, known: Any) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:

@@ -32,12 +32,14 @@ def task_layers(config: MultiTaskConfig, backbone: keras.Model | None) -> dict[s
     if "rating" in config.tasks:
         layers["biases"] = RatingBiases(config.num_users, config.num_items, name="biases")
         # Training starts from the biases alone.
-        layers["taste"] = keras.layers.Dense(1, kernel_initializer="zeros", name="taste")
+        layers["taste"] = keras.layers.Dense(
+            1, kernel_initializer="zeros", dtype="float32", name="taste"
+        )
     if config.reads_reviews and config.review_reader == "gpt2":
         layers["reader"] = ConditionedGPT2(backbone, name="reader")
         layers["condition"] = keras.layers.Dense(layers["reader"].hidden_dim, name="condition")
     if "sentiment" in config.tasks:
-        layers["sentiment"] = keras.layers.Dense(1, name="sentiment")
+        layers["sentiment"] = keras.layers.Dense(1, dtype="float32", name="sentiment")
     return layers
 
 
@@ -124,7 +126,8 @@ def task_outputs(
         )
         summary = ops.reshape(summary, (-1, pairs, summary.shape[-1]))
         if "next_token" in tasks:
-            outputs["next_token"] = ops.reshape(logits, (-1, pairs, length, logits.shape[-1]))
+            logits = ops.reshape(logits, (-1, pairs, length, logits.shape[-1]))
+            outputs["next_token"] = ops.cast(logits, "float32")
     if "sentiment" in tasks:
         read = ops.concatenate([bottom["sentiment"], summary], axis=-1)
         outputs["sentiment"] = layers["sentiment"](read)

@@ -21,6 +21,7 @@ import numpy as np
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.collaborative import PairDense, WeightedDot
 from tfrec_fusion.layers.embedding import ItemTower
+from tfrec_fusion.layers.precision import dtype_policy_scope
 from zoo.similarity import cosine_model
 
 
@@ -86,7 +87,10 @@ class NCF(keras.Model):
         # === Layers ===
         layers: dict[str, Any] = {
             "dropout": keras.layers.Dropout(config.dropout, name="dropout"),
-            "penalty": keras.layers.ActivityRegularization(l2=config.l2, name="penalty"),
+            # A loss is added in the type of the layer: in half precision the sum would lose digits.
+            "penalty": keras.layers.ActivityRegularization(
+                l2=config.l2, dtype="float32", name="penalty"
+            ),
         }
         if config.gmf_dim:
             layers |= _embeddings("gmf", config.num_users, config.num_items, config.gmf_dim)
@@ -98,7 +102,7 @@ class NCF(keras.Model):
             for number, units in enumerate(rest, 1):
                 name = f"mlp_{number}"
                 layers[name] = keras.layers.Dense(units, activation="relu", name=name)
-            layers["mlp_logit"] = keras.layers.Dense(1, name="mlp_logit")
+            layers["mlp_logit"] = keras.layers.Dense(1, dtype="float32", name="mlp_logit")
 
         # === Functional ===
         inputs = {
@@ -134,7 +138,8 @@ class NCF(keras.Model):
     def item_vectors(self) -> np.ndarray:
         """`(num_items, dim)` float32: each item's embeddings, the branches side by side."""
         branches = [layer for layer in self.layers if isinstance(layer, ItemTower)]
-        return np.concatenate([np.asarray(layer.embeddings) for layer in branches], axis=1)
+        tables = [np.asarray(layer.embeddings) for layer in branches]
+        return np.concatenate(tables, axis=1).astype(np.float32)
 
     def start_from(self, gmf: NCF, mlp: NCF, share: float = 0.5) -> None:
         """NeuMF's start from trained GMF and MLP (section 3.4.1 of the paper).
@@ -158,12 +163,14 @@ class NCF(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""
-        return {"config": asdict(self.config), "name": self.name, "trainable": self.trainable}
+        config = {"config": asdict(self.config), "name": self.name, "trainable": self.trainable}
+        return {**config, "dtype": self.dtype_policy.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> NCF:
         """Builds the model of a config."""
-        return cls(NCFConfig(**config["config"]), name=config["name"])
+        with dtype_policy_scope(config.get("dtype", "float32")):
+            return cls(NCFConfig(**config["config"]), name=config["name"])
 
 
 def neumf(num_users: int, num_items: int, **sizes: Any) -> NCF:

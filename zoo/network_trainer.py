@@ -95,7 +95,9 @@ class NetworkTrainer:
         if self.options.refit or not validates:
             model = self._pass(name, "refit", self.data.train_and_validation, None)
         found, (monitor, _) = self.chosen[name], self._monitor(model)
+        policy = model.dtype_policy.name
         return model, {
+            **({"dtype_policy": policy} if policy != "float32" else {}),
             "best_epoch": found.best_epoch,
             "validation": {monitor: found.best_value} if validates else {},
             **({"score_weights": self.score_weights} if self.score_weights else {}),

@@ -145,7 +145,7 @@ def _place(
     """
     tower, rows = model.get_layer("items"), np.flatnonzero(new)
     read = model.get_layer("item_text")
-    texts = ops.convert_to_numpy(read(np.zeros(1, np.int32), catalogue=True))
+    texts = ops.convert_to_numpy(read(np.zeros(1, np.int32), catalogue=True)).astype(np.float32)
     vectors = model.item_vectors()[familiar, : tower.dim]
     stand_ins = np.concatenate(
         [

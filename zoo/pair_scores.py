@@ -24,7 +24,8 @@ def scores_of_texts(model: Any, history: np.ndarray, user: int, item: int) -> Ca
     config, layers = model.config, {layer.name: layer for layer in model.layers}
     inputs = _query_inputs(config, history[None, :], user)
     rows = item_rows(layers, config, inputs["history"])
-    query = weighed(layers, query_rows(layers, config, inputs, rows, last=True))  # (1, size)
+    query = weighed(layers, query_rows(layers, config, inputs, rows, last=True))
+    query = ops.cast(query, "float32")  # (1, size)
     stretch, boost = _of_new_item(layers["logits"], item)
 
     def score(vectors: Any) -> Any:
@@ -32,7 +33,7 @@ def scores_of_texts(model: Any, history: np.ndarray, user: int, item: int) -> Ca
         index = tf.fill([tf.shape(text)[0]], item)
         graph = layers["graph"](index) if config.reads_graph else None
         candidate = layers["items"](index, content_of(layers, config, text, graph))
-        candidate = layers["join"]([candidate, text])
+        candidate = ops.cast(layers["join"]([candidate, text]), "float32")
         return stretch * tf.reduce_sum(query * candidate, axis=-1) / config.temperature + boost
 
     return score
@@ -70,7 +71,8 @@ def scores_without(
     inputs = _query_inputs(config, index[:, 1:], user)
     query = weighed(layers, query_rows(layers, config, inputs, rows[:, 1:], last=True))
     stretch, boost = _of_new_item(layers["logits"], item)
-    scores = stretch * ops.sum(query * rows[:, 0], axis=-1) / config.temperature + boost
+    query, candidate = (ops.cast(one, "float32") for one in (query, rows[:, 0]))
+    scores = stretch * ops.sum(query * candidate, axis=-1) / config.temperature + boost
     return ops.convert_to_numpy(scores).astype(np.float32)
 
 

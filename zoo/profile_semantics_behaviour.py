@@ -31,6 +31,7 @@ from keras import ops
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.history import most_recent
+from tfrec_fusion.layers.precision import dtype_policy_scope
 from zoo.hybrid_parts import history_inputs
 from zoo.profile_semantics_behaviour_config import ProfileSemanticsBehaviourConfig
 from zoo.profile_semantics_behaviour_parts import (
@@ -169,7 +170,7 @@ class ProfileSemanticsBehaviour(keras.Model):
         """What is known of every item, `(num_items, size)` each, as it is now."""
         layers = {layer.name: layer for layer in self.layers}
         found = item_evidence(layers, self.config, np.zeros(1, np.int32), catalogue=True)
-        return {name: ops.convert_to_numpy(one) for name, one in found.items()}
+        return {name: ops.convert_to_numpy(one).astype(np.float32) for name, one in found.items()}
 
     def similarity_model(self) -> keras.Model:
         """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines of `item_vectors`."""
@@ -182,14 +183,16 @@ class ProfileSemanticsBehaviour(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""
-        return {"config": asdict(self.config), "name": self.name, "trainable": self.trainable}
+        config = {"config": asdict(self.config), "name": self.name, "trainable": self.trainable}
+        return {**config, "dtype": self.dtype_policy.name}
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> ProfileSemanticsBehaviour:
         """Builds the model of a config."""
-        return cls(ProfileSemanticsBehaviourConfig(**config["config"]), name=config["name"])
+        with dtype_policy_scope(config.get("dtype", "float32")):
+            return cls(ProfileSemanticsBehaviourConfig(**config["config"]), name=config["name"])
 
 
 def profile_semantics_behaviour(

@@ -34,10 +34,10 @@ def task_layers(config: ProfileSemanticsBehaviourConfig) -> dict[str, Any]:
             name="items",
         ),
         "item_bias": ItemTower(
-            config.num_items, 1, embeddings_initializer="zeros", name="item_bias"
+            config.num_items, 1, embeddings_initializer="zeros", dtype="float32", name="item_bias"
         ),
         "reasoning": PairDense(config.reasoning_units, activation="relu", name="reasoning"),
-        "reasoned": keras.layers.Dense(1, name="reasoned"),
+        "reasoned": keras.layers.Dense(1, dtype="float32", name="reasoned"),
     }
     if "semantics" not in tasks:  # the content of an item is then what its id has learned
         layers["content_of_id"] = keras.layers.Dense(size, name="content_of_id")
@@ -60,7 +60,7 @@ def task_layers(config: ProfileSemanticsBehaviourConfig) -> dict[str, Any]:
         layers["behaviour"] = WeightedDot(name="behaviour")
     for task in ("profile", "semantics"):
         if task in tasks:
-            layers[task] = keras.layers.Dense(config.num_words, name=task)
+            layers[task] = keras.layers.Dense(config.num_words, dtype="float32", name=task)
     return layers
 
 
@@ -86,9 +86,10 @@ def user_evidence(
     if "behaviour" in config.tasks:
         read = item_evidence(layers, config, history)
         valid = history > 0
-        there = ops.expand_dims(ops.cast(valid, read["content_0"].dtype), -1)
+        # In float32: bfloat16 holds whole numbers up to 256, a history may be longer.
+        there = ops.expand_dims(ops.cast(valid, "float32"), -1)
         number = ops.maximum(ops.sum(there, axis=1), 1)
-        mean = ops.sum(read["content_0"] * there, axis=1) / number
+        mean = ops.sum(ops.cast(read["content_0"], "float32") * there, axis=1) / number
         found |= _extracted(layers, config, "record", mean)
         found["state"] = layers["encoder"](read["item"], valid)[:, -1]
     return found

@@ -47,7 +47,7 @@ def score_of_text_model(model: Any, known: Any) -> keras.Model | None:
     text = keras.Input((config.text_dim,), name="text")
     of_users, _ = model.query_models(known)
     query = of_users({"user_id": user_id})["query"]
-    candidate = _rows_of_text(layers, config, text)
+    candidate = _rows_of_text(layers, config, text)  # float32, as the query
     stretch, boost = _lift_of_new_items(layers["logits"])
     score = stretch * ops.sum(query * candidate, axis=-1) / config.temperature + boost
     return keras.Model({"user_id": user_id, "text": text}, {"score": score}, name="scores_of_texts")
@@ -70,7 +70,7 @@ def meaning_model(vectors: np.ndarray) -> keras.Model:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = (vectors / np.where(length > 0, length, 1)).astype(np.float32)
     text = keras.Input((unit.shape[1],), name="text")
-    wish = keras.layers.UnitNormalization(name="unit_wish")(text)
+    wish = keras.layers.UnitNormalization(dtype="float32", name="unit_wish")(text)
     scores = DenseMatrix.of(np.ascontiguousarray(unit.T), name="unit_texts")(wish)
     return keras.Model({"text": text}, {"scores": scores}, name="cosines_of_texts")
 
@@ -80,7 +80,8 @@ def _rows_of_text(layers: dict[str, Any], config: Any, text: Any) -> Any:
     space = layers["item_text"].vectors_of_text(text)
     nobody = ops.zeros_like(text[:, 0], dtype="int32")
     rows = layers["items"](nobody, content_of(layers, config, space, None))
-    return layers["join"]([rows, space]) if "profile" in layers else rows
+    rows = layers["join"]([rows, space]) if "profile" in layers else rows
+    return ops.cast(rows, "float32")
 
 
 def _lift_of_new_items(head: Any) -> tuple[float, float]:

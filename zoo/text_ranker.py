@@ -28,6 +28,7 @@ import keras
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.layers.precision import dtype_policy_scope
 from tfrec_fusion.layers.texts import JoinedTexts, NgramBag
 from tfrec_fusion.text.adaptation import Mode
 from tfrec_fusion.text.tower import Pooling, TextTower
@@ -153,7 +154,9 @@ class TextRanker(keras.Model):
             layers[name] = keras.layers.Dense(units, activation="relu", name=name)
         for side in ("user", "item") if config.lexical_buckets else ():
             name = f"{side}_ngrams"
-            layers[name] = NgramBag(config.lexical_buckets, 1, config.ngrams, name=name)
+            layers[name] = NgramBag(
+                config.lexical_buckets, 1, config.ngrams, dtype="float32", name=name
+            )
 
         # === Functional ===
         inputs = _inputs(config, tower)
@@ -187,13 +190,15 @@ class TextRanker(keras.Model):
             "tower": tower,
             "name": self.name,
             "trainable": self.trainable,
+            "dtype": self.dtype_policy.name,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> TextRanker:
         """Builds the model of a config."""
         tower = config["tower"] and keras.saving.deserialize_keras_object(config["tower"])
-        return cls(TextRankerConfig(**config["config"]), tower, name=config["name"])
+        with dtype_policy_scope(config.get("dtype", "float32")):
+            return cls(TextRankerConfig(**config["config"]), tower, name=config["name"])
 
 
 def text_ranker(backbone: keras.Model | None = None, **choices: Any) -> TextRanker:

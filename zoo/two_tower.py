@@ -23,6 +23,7 @@ import numpy as np
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.history import HistoryEncoder, most_recent
+from tfrec_fusion.layers.precision import dtype_policy_scope
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from zoo.similarity import cosine_model
 
@@ -211,8 +212,8 @@ class TwoTower(keras.Model):
             known: As of `score_model`.
 
         Returns:
-            `{"user_id": (batch,)}` → `{"query": (batch, dim)}`, and `{"history": (batch, steps)}` →
-            the same, None where the query reads the user id.
+            `{"user_id": (batch,)}` → `{"query": (batch, dim)}` float32, and `{"history": (batch,
+            steps)}` → the same, None where the query reads the user id.
         """
         layers = self._layers_by_name(frozen=True)
         user_id, inputs = self._asking(known)
@@ -245,7 +246,8 @@ class TwoTower(keras.Model):
 
     def _last_query(self, layers: dict[str, Any], inputs: dict[str, Any]) -> Any:
         query = _query(layers, inputs)
-        return query[:, -1] if "history" in inputs else query
+        query = query[:, -1] if "history" in inputs else query
+        return keras.ops.cast(query, "float32")
 
     def _scoring_head(self, layers: dict[str, Any]) -> CatalogueLogits:
         head = layers["logits"]
@@ -275,16 +277,19 @@ class TwoTower(keras.Model):
     def item_vectors(self) -> np.ndarray:
         """`(num_items, dim)` float32: the candidate tower's vectors."""
         tower = self.get_layer("items")
-        return keras.ops.convert_to_numpy(tower(np.zeros(1, np.int32), catalogue=True))
+        rows = tower(np.zeros(1, np.int32), catalogue=True)
+        return keras.ops.convert_to_numpy(rows).astype(np.float32)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""
-        return {"config": asdict(self.config), "name": self.name, "trainable": self.trainable}
+        config = {"config": asdict(self.config), "name": self.name, "trainable": self.trainable}
+        return {**config, "dtype": self.dtype_policy.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> TwoTower:
         """Builds the model of a config."""
-        return cls(TwoTowerConfig(**config["config"]), name=config["name"])
+        with dtype_policy_scope(config.get("dtype", "float32")):
+            return cls(TwoTowerConfig(**config["config"]), name=config["name"])
 
 
 def two_tower(

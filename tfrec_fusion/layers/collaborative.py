@@ -12,10 +12,11 @@ import keras
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.layers.precision import FullPrecision
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class WeightedDot(keras.layers.Layer):
+class WeightedDot(FullPrecision):
     """`sum_d h_d * user_d * item_d + bias`: generalized matrix factorization (He et al. 2017).
 
     The weights start at `1 / sqrt(dim)`, close to a plain dot product.
@@ -29,7 +30,7 @@ class WeightedDot(keras.layers.Layer):
         all_pairs: Whether to score each user against each item.
 
     Returns:
-        `(batch,)`, or `(batch, num_items)` with `all_pairs`.
+        `(batch,)`, or `(batch, num_items)` with `all_pairs`; float32 under any dtype policy.
 
     Raises:
         ValueError: When the two vectors differ in size.
@@ -112,8 +113,12 @@ class PairDense(keras.layers.Layer):
 
     def call(self, user: Any, item: Any, all_pairs: bool = False) -> Any:
         """Computes what the class describes."""
-        user = ops.matmul(user, self.user_kernel) + self.bias
-        item = ops.matmul(item, self.item_kernel)
+        user_kernel, item_kernel, bias = (
+            ops.cast(one, self.compute_dtype)
+            for one in (self.user_kernel, self.item_kernel, self.bias)
+        )
+        user = ops.matmul(user, user_kernel) + bias
+        item = ops.matmul(item, item_kernel)
         if all_pairs:
             user = ops.expand_dims(user, 1)  # (batch, 1, units), added to (num_items, units)
         return self.activation(user + item)

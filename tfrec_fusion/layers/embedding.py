@@ -86,7 +86,7 @@ class ItemTower(keras.layers.Layer):
                 shape=(self.num_items, self.dim),
                 dtype=self.embeddings_dtype,
                 initializer=self.embeddings_initializer,
-                autocast=self.embeddings_dtype is None,  # rows are cast, once they are taken
+                autocast=False,  # rows are cast, once they are taken
             )
         if self.feature_dim:
             self.features = self.add_weight(
@@ -94,6 +94,7 @@ class ItemTower(keras.layers.Layer):
                 shape=(self.num_items, self.feature_dim),
                 initializer="zeros",
                 trainable=False,
+                autocast=False,
             )
             self.kernel = self.add_weight(name="kernel", shape=(self.feature_dim, self.dim))
 
@@ -102,7 +103,9 @@ class ItemTower(keras.layers.Layer):
         """A tower that answers with given vectors, `(num_items, dim)`, and is not trained.
 
         Models made of the same vectors share one tower, so that they are exported with one table.
+        It is float32 under any dtype policy, unless `dtype` is given.
         """
+        kwargs.setdefault("dtype", "float32")
         rows = np.ascontiguousarray(rows, np.float32)
         kwargs.setdefault("name", "frozen_items")
         key = (hashlib.sha256(rows.tobytes()).hexdigest(), rows.shape, repr(sorted(kwargs.items())))
@@ -142,11 +145,12 @@ class ItemTower(keras.layers.Layer):
         if self.use_id:
             rows = ops.convert_to_tensor(self.embeddings)
             rows = rows if catalogue else ops.take(rows, item_id, axis=0)
-            parts.append(ops.cast(rows, self.compute_dtype) if self.embeddings_dtype else rows)
+            parts.append(ops.cast(rows, self.compute_dtype))
         if self.feature_dim:
             known = ops.convert_to_tensor(self.features)
             known = known if catalogue else ops.take(known, item_id, axis=0)
-            parts.append(ops.matmul(known, self.kernel))
+            known, kernel = (ops.cast(one, self.compute_dtype) for one in (known, self.kernel))
+            parts.append(ops.matmul(known, kernel))
         return sum(parts[1:], parts[0])
 
     def get_config(self) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import numpy as np
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.layers.precision import FullPrecision
 
 SCALES = ("scores", "ranks")
 RANK_OFFSET = 60  # of reciprocal rank fusion, in the paper
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class CombinedScores(keras.layers.Layer):
+class CombinedScores(FullPrecision):
     """A weighted sum of what several models say of every item.
 
     `"scores"` are brought to mean 0 and deviation 1 over a user's items first; `"ranks"` are
@@ -32,7 +33,7 @@ class CombinedScores(keras.layers.Layer):
         scores: `(num_models, batch, num_items)`.
 
     Returns:
-        `(batch, num_items)`.
+        `(batch, num_items)`, float32 under any dtype policy.
 
     Raises:
         ValueError: For unsound weights or an unknown scale.

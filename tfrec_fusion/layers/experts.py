@@ -67,7 +67,8 @@ class Experts(keras.layers.Layer):
     def call(self, x: Any) -> Any:
         """Computes what the class describes."""
         hidden = ops.expand_dims(x, 0)
-        for kernel, bias in zip(self.kernels, self.biases, strict=True):
+        for weights in zip(self.kernels, self.biases, strict=True):
+            kernel, bias = (ops.cast(one, self.compute_dtype) for one in weights)
             hidden = ops.relu(ops.matmul(hidden, kernel) + bias)  # (num_experts, batch, units)
         return ops.transpose(hidden, (1, 0, 2))
 

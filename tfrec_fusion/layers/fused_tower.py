@@ -86,11 +86,12 @@ class FusedTower(keras.layers.Layer):
         self.drop_text = keras.layers.Dropout(text_dropout, dtype=self.dtype_policy)
         self.seeds = keras.random.SeedGenerator()
         if use_id:
-            self.known = self.add_weight(
-                name="known", shape=(num_rows,), initializer=_all_but_unseen, trainable=False
-            )
-            self.given = self.add_weight(
-                name="given", shape=(num_rows,), initializer="zeros", trainable=False
+            shape = (num_rows,)
+            self.known, self.given = (
+                self.add_weight(
+                    name=name, shape=shape, initializer=start, trainable=False, autocast=False
+                )
+                for name, start in (("known", _all_but_unseen), ("given", "zeros"))
             )
 
     def build(self, index_shape: Any, text_shape: Any = None) -> None:
@@ -99,7 +100,9 @@ class FusedTower(keras.layers.Layer):
         if self.use_id:
             start = keras.initializers.RandomNormal(stddev=self.dim**-0.5)
             shape = (self.num_rows, self.dim)
-            self.embeddings = self.add_weight(name="embeddings", shape=shape, initializer=start)
+            self.embeddings = self.add_weight(
+                name="embeddings", shape=shape, initializer=start, autocast=False
+            )
             sizes.append(self.dim)
         if self.use_text:
             sizes.append(text_shape[-1])
@@ -157,7 +160,8 @@ class FusedTower(keras.layers.Layer):
 
         def rows(weight: Any) -> Any:
             table = ops.convert_to_tensor(weight)
-            return table if catalogue else ops.take(table, index, axis=0)
+            table = table if catalogue else ops.take(table, index, axis=0)
+            return ops.cast(table, self.compute_dtype)
 
         sources, present = [], []
         if self.use_id:

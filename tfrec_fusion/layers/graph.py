@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.layers.precision import FullPrecision
 
 SCORES = ("translation", "bilinear")
 
@@ -77,7 +78,9 @@ class NeighbourAttention(keras.layers.Layer):
         )
         self.seeds = keras.random.SeedGenerator()
 
-    def build(self, *shapes: Any) -> None:
+    def build(
+        self, index_shape: Any, entities_shape: Any, relations_shape: Any, without_shape: Any = None
+    ) -> None:
         """Nothing more to make."""
         self.built = True
 
@@ -152,7 +155,7 @@ class NeighbourAttention(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class TripleScores(keras.layers.Layer):
+class TripleScores(FullPrecision):
     """How true a triple is, by its vectors.
 
     `"translation"`: `-|head + shift - tail|²` (TransE: Bordes et al. 2013). `"bilinear"`:
@@ -168,7 +171,7 @@ class TripleScores(keras.layers.Layer):
         tail: `(..., dim)`.
 
     Returns:
-        `(...)`, higher is truer.
+        `(...)`, higher is truer; float32 under any dtype policy.
 
     Raises:
         ValueError: For an unknown `kind`.
@@ -185,6 +188,10 @@ class TripleScores(keras.layers.Layer):
         if kind not in SCORES:
             raise InvalidInput(f"`kind` must be one of {', '.join(SCORES)}. Received: {kind!r}.")
         self.kind = kind
+
+    def build(self, head_shape: Any, relation_shape: Any, tail_shape: Any) -> None:
+        """Nothing to make."""
+        self.built = True
 
     def call(self, head: Any, relation: Any, tail: Any) -> Any:
         """Computes what the class describes."""

@@ -78,7 +78,8 @@ class CausalAttention(keras.layers.Layer):
         place = ops.arange(steps)
         distance = ops.expand_dims(place, 1) - ops.expand_dims(place, 0)  # (steps, steps)
         near = ops.clip(distance, 0, self.max_distance - 1)
-        logits = logits + ops.take(self.distance_bias, near, axis=1)
+        bias = ops.take(self.distance_bias, near, axis=1)  # (heads, steps, steps)
+        logits = logits + ops.cast(bias, logits.dtype)
         visible = ops.logical_and(distance >= 0, valid[:, None, None, :])
         logits = ops.where(visible, logits, ops.cast(-1e4, logits.dtype))
         weights = ops.softmax(logits) * ops.cast(visible, logits.dtype)
@@ -95,6 +96,11 @@ class CausalAttention(keras.layers.Layer):
             "max_distance": self.max_distance,
             "dropout": self.dropout,
         }
+
+
+def _orthogonal(shape: Any, dtype: Any = None) -> Any:
+    """Keras's orthogonal start, drawn in float32: TensorFlow has no QR of bfloat16."""
+    return ops.cast(keras.initializers.OrthogonalInitializer()(shape, "float32"), dtype)
 
 
 def most_recent(history: Any, length: int) -> Any:
@@ -167,9 +173,10 @@ class HistoryEncoder(keras.layers.Layer):
         for _ in range(num_layers):
             if kind == "gru":
                 # cuDNN's GRU takes masks that are padded on the right only.
-                self.mixers.append(
-                    keras.layers.GRU(dim, return_sequences=True, use_cudnn=False, dtype=policy)
-                )
+                how = {"return_sequences": True, "use_cudnn": False, "dtype": policy}
+                if self.variable_dtype in ("bfloat16", "float16"):
+                    how["recurrent_initializer"] = _orthogonal
+                self.mixers.append(keras.layers.GRU(dim, **how))
                 continue
             self.mixers.append(CausalAttention(dim, num_heads, max_distance, dropout, dtype=policy))
             self.mixer_norms.append(keras.layers.LayerNormalization(dtype=policy))

@@ -9,10 +9,11 @@ import numpy as np
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.layers.precision import FullPrecision
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class RatingBiases(keras.layers.Layer):
+class RatingBiases(FullPrecision):
     """`mean + bias of the user + bias of the item`, constants counted from the training ratings.
 
         bias_i = Σ_u (r_ui - mean) / (item_damping + n_i)
@@ -35,7 +36,7 @@ class RatingBiases(keras.layers.Layer):
             out; by default nothing is.
 
     Returns:
-        Ratings of that shape, in the unit of those given.
+        Ratings of that shape, in the unit of those given; float32 under any dtype policy.
 
     Example: two users rate item 1 with 5 and 3; damped by one rating, the item stays at the mean.
 
@@ -63,9 +64,7 @@ class RatingBiases(keras.layers.Layer):
         self.built = True
 
     def _constant(self, name: str, shape: tuple[int, ...]) -> Any:
-        return self.add_weight(
-            name=name, shape=shape, initializer="zeros", trainable=False, autocast=False
-        )
+        return self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
 
     def set_ratings(
         self,
@@ -106,14 +105,18 @@ class RatingBiases(keras.layers.Layer):
         )
         self.user_count.assign(user_count)
 
+    def build(self, user_id_shape: Any, item_id_shape: Any, own_rating_shape: Any = None) -> None:
+        """Nothing to make: weights have their sizes from the arguments."""
+        self.built = True
+
     def call(self, user_id: Any, item_id: Any, own_rating: Any = None) -> Any:
         """Computes what the class describes."""
         of_user, of_item = ops.take(self.user_bias, user_id), ops.take(self.item_bias, item_id)
         if own_rating is not None:
-            rest = ops.cast(own_rating, self.variable_dtype) - self.mean
+            rest = ops.cast(own_rating, self.compute_dtype) - self.mean
             of_user = _without(of_user, ops.take(self.user_count, user_id), rest - of_item)
             of_item = _without(of_item, ops.take(self.item_count, item_id), rest)
-        return ops.cast(self.mean + of_user + of_item, self.compute_dtype)
+        return self.mean + of_user + of_item
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""

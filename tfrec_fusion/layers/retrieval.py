@@ -10,12 +10,13 @@ import numpy as np
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.layers.precision import FullPrecision
 
-_NEVER = -1e9  # a logit no softmax gives weight to, finite also in bfloat16
+_NEVER = -1e9  # a logit no softmax gives weight to
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class CatalogueLogits(keras.layers.Layer):
+class CatalogueLogits(FullPrecision):
     """Every query against every item: `query · item / temperature + bias[item]`.
 
     Args:
@@ -32,7 +33,7 @@ class CatalogueLogits(keras.layers.Layer):
         candidates: `(num_items, dim)`.
 
     Returns:
-        `(..., num_items)`.
+        `(..., num_items)`, float32 under any dtype policy.
 
     Raises:
         ValueError: When `temperature` is not positive.
@@ -91,6 +92,10 @@ class CatalogueLogits(keras.layers.Layer):
         self.boost.assign(np.broadcast_to(np.asarray(boost, np.float32), (self.num_items,)))
         self.stretch.assign(stretch)
 
+    def build(self, query_shape: Any, candidates_shape: Any) -> None:
+        """Nothing to make: weights have their sizes from the arguments."""
+        self.built = True
+
     def call(self, query: Any, candidates: Any, training: bool | None = None) -> Any:
         """Computes what the class describes."""
         rows = ops.reshape(query / self.temperature, (-1, query.shape[-1]))
@@ -118,7 +123,7 @@ class CatalogueLogits(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class InBatchLogits(keras.layers.Layer):
+class InBatchLogits(FullPrecision):
     """Every query against the batch's candidates, its own candidate first.
 
     Row `i` of the dot products is corrected for how often each candidate is drawn
@@ -141,7 +146,8 @@ class InBatchLogits(keras.layers.Layer):
         sampling_probability: `(batch,)` probability of drawing each candidate.
 
     Returns:
-        `(batch, 1 + batch)` logits, or `(batch, 1 + num_hard_negatives)`.
+        `(batch, 1 + batch)` logits, or `(batch, 1 + num_hard_negatives)`; float32 under any dtype
+        policy.
 
     Raises:
         ValueError: When `temperature` or `num_hard_negatives` is not positive.
@@ -178,8 +184,14 @@ class InBatchLogits(keras.layers.Layer):
             epsilon=1e-12, dtype=self.dtype_policy
         )
 
-    def build(self, *shapes: Any) -> None:
-        """Makes the weights."""
+    def build(
+        self,
+        query_shape: Any,
+        candidate_shape: Any,
+        candidate_id_shape: Any,
+        sampling_probability_shape: Any,
+    ) -> None:
+        """Nothing to make."""
         self.built = True
 
     def call(self, query: Any, candidate: Any, candidate_id: Any, sampling_probability: Any) -> Any:

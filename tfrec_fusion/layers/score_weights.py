@@ -8,10 +8,11 @@ import keras
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.layers.precision import FullPrecision
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class ScoreWeights(keras.layers.Layer):
+class ScoreWeights(FullPrecision):
     """Multiplies the two parts of a query, and so the two terms of its dot products.
 
     With `query = [q; p]` and `candidate = [v; t]` the score becomes
@@ -25,7 +26,7 @@ class ScoreWeights(keras.layers.Layer):
         query: `(..., dim + size of the second part)`.
 
     Returns:
-        The same shape.
+        The same shape, float32 under any dtype policy.
 
     Raises:
         ValueError: When a weight is negative or not finite, or both are 0.

@@ -60,7 +60,9 @@ class TextTable(keras.layers.Layer):
             "projection": (text_dim, components),
         }
         self.vectors, self.mean, self.projection = (
-            self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
+            self.add_weight(
+                name=name, shape=shape, initializer="zeros", trainable=False, autocast=False
+            )
             for name, shape in shapes.items()
         )
 
@@ -124,8 +126,9 @@ class TextTable(keras.layers.Layer):
 
     def call(self, index: Any, catalogue: bool = False) -> Any:
         """Computes what the class describes."""
-        rows = ops.cast(ops.convert_to_tensor(self.vectors), self.compute_dtype)
-        return rows if catalogue else ops.take(rows, index, axis=0)
+        rows = ops.convert_to_tensor(self.vectors)
+        rows = rows if catalogue else ops.take(rows, index, axis=0)
+        return ops.cast(rows, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""
@@ -282,13 +285,18 @@ class TextProfile(keras.layers.Layer):
             name="scale", shape=(), initializer=keras.initializers.Constant(strength)
         )
 
+    def build(self, texts_shape: Any, valid_shape: Any) -> None:
+        """Nothing to make: weights have their sizes from the arguments."""
+        self.built = True
+
     def call(self, texts: Any, valid: Any, last: bool = False) -> Any:
         """Computes what the class describes."""
-        there = ops.cast(valid, texts.dtype)[..., None]  # (batch, steps, 1)
+        # Counted in float32: bfloat16 holds whole numbers up to 256, a history may be longer.
+        there = ops.cast(valid, "float32")[..., None]  # (batch, steps, 1)
         added = ops.sum if last else ops.cumsum
-        total = added(texts * there, axis=1)
+        total = added(ops.cast(texts, "float32") * there, axis=1)
         number = ops.maximum(added(there, axis=1), 1)
-        return ops.cast(self.scale, texts.dtype) * total / number
+        return ops.cast(ops.cast(self.scale, "float32") * total / number, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""

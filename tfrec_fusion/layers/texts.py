@@ -61,7 +61,10 @@ class NgramBag(keras.layers.Layer):
     def build(self, token_ids_shape: Any, num_tokens_shape: Any) -> None:
         """Makes the vectors; they start at zero, so that a text starts without an opinion."""
         self.vectors = self.add_weight(
-            name="vectors", shape=(self.num_buckets, self.dim), initializer="zeros"
+            name="vectors",
+            shape=(self.num_buckets, self.dim),
+            initializer="zeros",
+            autocast=False,  # sums are taken in float32
         )
 
     def call(self, token_ids: Any, num_tokens: Any) -> Any:
@@ -74,11 +77,12 @@ class NgramBag(keras.layers.Layer):
         for n in range(self.ngrams):
             # Rolled tokens that come round from the front lie beyond `num_tokens` and are masked.
             hashed = hashed + (ops.roll(tokens, -n, axis=1) + 1) * _FACTORS[n]
-            inside = ops.cast(start + n < left, self.compute_dtype)  # (batch, length)
+            inside = ops.cast(start + n < left, "float32")  # (batch, length)
             vectors = ops.take(self.vectors, hashed % self.num_buckets, axis=0)
+            vectors = ops.cast(vectors, "float32")  # (batch, length, dim)
             total = total + ops.sum(vectors * ops.expand_dims(inside, -1), axis=1)  # (batch, dim)
             count = count + ops.sum(inside, axis=1, keepdims=True)  # (batch, 1)
-        return total / ops.sqrt(ops.maximum(count, 1))
+        return ops.cast(total / ops.sqrt(ops.maximum(count, 1)), self.compute_dtype)
 
     def compute_output_shape(
         self, token_ids_shape: Any, num_tokens_shape: Any
@@ -116,6 +120,16 @@ class JoinedTexts(keras.layers.Layer):
     >>> ids.numpy().tolist(), num.numpy().tolist()
     ([[7, 8, 9, 0, 0]], [3])
     """
+
+    def build(
+        self,
+        user_token_ids_shape: Any,
+        user_num_tokens_shape: Any,
+        item_token_ids_shape: Any,
+        item_num_tokens_shape: Any,
+    ) -> None:
+        """Nothing to make."""
+        self.built = True
 
     def call(
         self, user_token_ids: Any, user_num_tokens: Any, item_token_ids: Any, item_num_tokens: Any

@@ -48,6 +48,7 @@ class AdversarialModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(inputs=model.input, outputs=model.output, **kwargs)
+        self.dtype_policy = model.dtype_policy  # `compile` scales the loss where it says so
         if not epsilon >= 0:
             raise InvalidInput(f"`epsilon` must not be negative. Received: {epsilon}.")
         self.epsilon, self.attacked = float(epsilon), False
@@ -106,10 +107,11 @@ class AdversarialModel(keras.Model):
         moves, scale = [], self.optimizer.scale_loss(tf.constant(1.0))
         for table, gradient in zip(self.trainable_variables, gradients, strict=True):
             if gradient is not None and table.path in self.table_paths:
-                gradient = summed(gradient) / tf.cast(scale, gradient.dtype)
+                gradient = tf.cast(summed(gradient), "float32") / scale
                 length = ops.maximum(tf.norm(gradient), 1e-12)
                 move = self.epsilon * gradient / length
-                moves.append((table, tf.where(tf.math.is_finite(length), move, 0.0)))
+                move = tf.where(tf.math.is_finite(length), move, 0.0)
+                moves.append((table, tf.cast(move, table.value.dtype)))
         return moves
 
 
@@ -130,4 +132,5 @@ def _both(one: Any, other: Any) -> Any:
     """The sum of two gradients, either of which may be None."""
     if one is None or other is None:
         return other if one is None else one
-    return tf.convert_to_tensor(one) + tf.convert_to_tensor(other)
+    one = tf.convert_to_tensor(one)
+    return one + tf.cast(other, one.dtype)

@@ -92,6 +92,7 @@ class BalancedModel(AdversarialModel):
         self.log_variance = self.add_weight(
             name="log_variance",
             shape=size,
+            dtype="float32",
             initializer="zeros",
             trainable=balance == "uncertainty",
         )
@@ -101,7 +102,9 @@ class BalancedModel(AdversarialModel):
         self.trackers = [keras.metrics.Mean(name=f"{task}_loss") for task in self.tasks]
 
     def _kept_number(self, name: str, shape: Sequence[int], initializer: str) -> Any:
-        return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False)
+        return self.add_weight(
+            name=name, shape=shape, dtype="float32", initializer=initializer, trainable=False
+        )
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, **kwargs: Any) -> None:
         """As `keras.Model.compile`, with a loss object for each output.
@@ -184,7 +187,8 @@ class BalancedModel(AdversarialModel):
         return ops.sum(self.moving_weights * self.given_weights * losses)
 
     def _added(self) -> Any:
-        return ops.sum(ops.stack([*self.losses, 0.0])) / num_replicas()
+        added = [ops.cast(ops.sum(one), "float32") for one in self.losses]
+        return ops.sum(ops.stack([*added, 0.0])) / num_replicas()
 
     def gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, list[Any]]:
         """Outputs, the balanced loss and its gradients, scaled as in `AdversarialModel`."""
@@ -203,7 +207,8 @@ class BalancedModel(AdversarialModel):
         scale = self.optimizer.scale_loss(tf.constant(1.0))
         # Tasks are compared by the gradients of their losses, without the optimizer's scale.
         by_task = [
-            [None if one is None else summed(one) / scale for one in task] for task in by_task
+            [None if one is None else tf.cast(summed(one), "float32") / scale for one in task]
+            for task in by_task
         ]
         weights, losses = self.moving_weights, ops.stack(losses)
         if self.balance == "gradnorm" and not self.attacked:
@@ -297,7 +302,7 @@ def _weighted_sum(weights: Sequence[Any], added: Any, *by_task: Any) -> Any:
     total = None if not found else sum(found[1:], found[0]) / num_replicas()
     if added is None:
         return total
-    return added if total is None else total + added
+    return added if total is None else total + tf.cast(added, total.dtype)
 
 
 def _check_names(argument: str, names: Collection[str], tasks: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import keras
@@ -9,6 +10,9 @@ import keras
 from tfrec_fusion.errors import InvalidInput
 
 MAX_STEPS_PER_EXECUTION = 20
+# Adam keeps squares of gradients in the type of the weights: in float16 those of gradients below
+# 0.008 are 0, and the step would be the gradient divided by epsilon alone.
+EPSILON_OF_FLOAT16 = 1e-3
 
 
 def compile_model(
@@ -24,6 +28,9 @@ def compile_model(
     divide_steps: bool = False,
 ) -> None:
     """Compiles `model` with a fresh copy of `optimizer`, or checks that it is compiled already.
+
+    For weights kept in float16, as the policy `float16` (not `mixed_float16`) has them, an epsilon
+    of the optimizer is raised to 1e-3.
 
     Under a strategy with several replicas, Keras 3 can neither compile the step with XLA nor put
     several steps into one call, so "auto" does neither there.
@@ -60,7 +67,7 @@ def compile_model(
     _check_replicas(num_replicas, steps_per_execution, jit_compile)
     with model.distribute_strategy.scope():
         model.compile(
-            optimizer=_fresh(optimizer),
+            optimizer=_fresh(optimizer, {one.dtype for one in model.trainable_variables}),
             loss=loss,
             loss_weights=loss_weights,
             metrics=metrics,
@@ -102,7 +109,12 @@ def _fast_steps(num_steps: int | None, divide: bool) -> int:
     return next(count for count in range(most, 0, -1) if num_steps % count == 0)
 
 
-def _fresh(optimizer: str | keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+def _fresh(
+    optimizer: str | keras.optimizers.Optimizer, dtypes: Collection[str]
+) -> keras.optimizers.Optimizer:
     """A copy whose variables are made here, inside the scope, and which no other model shares."""
     optimizer = keras.optimizers.get(optimizer)
-    return type(optimizer).from_config(optimizer.get_config())
+    config = optimizer.get_config()
+    if "float16" in dtypes and "epsilon" in config:
+        config["epsilon"] = max(config["epsilon"], EPSILON_OF_FLOAT16)
+    return type(optimizer).from_config(config)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
+import keras
 import tensorflow as tf
 
 from tfrec_fusion.errors import InvalidInput, Unavailable
@@ -14,9 +17,16 @@ from tfrec_fusion.training.multi_worker import repair_keras
 StrategyName = Literal["none", "mirrored", "multi_worker", "tpu"]
 CLUSTER = "TF_CONFIG"  # the variable that tells a worker of the others
 
+# A strategy numbers its collective operations from one on: those of a second object would take the
+# numbers of the first, and fail where the shapes differ.
+_MADE: dict[tuple[str, ...], tf.distribute.Strategy] = {}
+
 
 def distribution_strategy(name: StrategyName) -> tf.distribute.Strategy:
     """Returns the strategy under whose scope a model is built, compiled and trained.
+
+    Calls with one name return one object as long as the process lives, so that any number of models
+    can be trained one after another.
 
     Args:
         name: "none" for TensorFlow's default (one device), "mirrored" for a copy of the model on
@@ -43,23 +53,29 @@ def distribution_strategy(name: StrategyName) -> tf.distribute.Strategy:
         return tf.distribute.get_strategy()
     if name == "mirrored":
         kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        return tf.distribute.MirroredStrategy(
-            [device.name for device in tf.config.list_logical_devices(kind)]
-        )
+        devices = [device.name for device in tf.config.list_logical_devices(kind)]
+        return _once(lambda: tf.distribute.MirroredStrategy(devices), name, *devices)
     if name == "multi_worker":
-        _check_cluster()
+        cluster = _checked_cluster()
         repair_keras()
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _once(tf.distribute.MultiWorkerMirroredStrategy, name, cluster)
     if name == "tpu":
-        return tf.distribute.TPUStrategy(_tpu())
+        return _once(lambda: tf.distribute.TPUStrategy(_tpu()), name)
     raise InvalidInput(
         f"`name` must be one of {', '.join(get_args(StrategyName))}. Received: {name!r}. "
         "Parameter servers are not supported by Keras 3."
     )
 
 
-def _check_cluster() -> None:
-    """Refuses what would otherwise wait for ever, or train alone without a word."""
+def _once(make: Callable[[], tf.distribute.Strategy], *key: str) -> tf.distribute.Strategy:
+    """The strategy of a name and its devices, made where there is none yet."""
+    if key not in _MADE:
+        _MADE[key] = make()
+    return _MADE[key]
+
+
+def _checked_cluster() -> str:
+    """TF_CONFIG; refuses what would otherwise wait for ever, or train alone without a word."""
     said = os.environ.get(CLUSTER, "")
     example = (
         '{"cluster": {"worker": ["10.0.0.1:12345", "10.0.0.2:12345"]}, '
@@ -76,6 +92,7 @@ def _check_cluster() -> None:
             f"{CLUSTER} must name all workers, the same on each, and which of them this is, e.g. "
             f"{example}. Received: {said!r}."
         )
+    return said
 
 
 def _tpu() -> tf.distribute.cluster_resolver.TPUClusterResolver:
@@ -90,6 +107,29 @@ def _tpu() -> tf.distribute.cluster_resolver.TPUClusterResolver:
             f"set TPU_NAME. TensorFlow says: {' '.join(str(error).split())[:200]}"
         ) from error
     return tpu
+
+
+@contextmanager
+def built_for(model: keras.Model, batch: Any) -> Iterator[None]:
+    """Inside, a compiled model is trained without a look at the data beforehand.
+
+    Under a strategy Keras begins a pass over the data to see what a batch is like. What is drawn
+    anew in every pass would then be drawn otherwise than on one device.
+
+    Args:
+        model: Compiled, under its strategy's scope where it has one.
+        batch: The `element_spec` of what it will be trained on, all replicas' rows in a batch.
+    """
+    if model._distribute_strategy is None:
+        yield
+        return
+    with model.distribute_strategy.scope():
+        model._symbolic_build(data_batch=batch)
+    model._maybe_symbolic_build = lambda **_: None
+    try:
+        yield
+    finally:
+        del model._maybe_symbolic_build
 
 
 def share_evenly(dataset: tf.data.Dataset, num_replicas: int) -> tf.data.Dataset:

@@ -24,7 +24,7 @@ from tfrec_fusion.training.callbacks import (
 )
 from tfrec_fusion.training.checkpoint import Record, load_checkpoint
 from tfrec_fusion.training.compilation import compile_model
-from tfrec_fusion.training.distribution import share_evenly
+from tfrec_fusion.training.distribution import built_for, share_evenly
 from tfrec_fusion.training.multi_worker import of_this_worker, spans_workers
 
 __all__ = ["FitResult", "TrainingDiverged", "fit"]
@@ -218,6 +218,7 @@ def _train(
     strategy = model.distribute_strategy
     if strategy.num_replicas_in_sync > 1:
         dataset = share_evenly(dataset, strategy.num_replicas_in_sync)
+    batch = dataset.element_spec
     # With tf.data's autotuner the end of an epoch waits for its next look at the pipeline; it looks
     # after 10, 20, 40, … milliseconds, so that an epoch may take twice as long.
     untuned = tf.data.Options()
@@ -226,7 +227,7 @@ def _train(
     if spans_workers(strategy):
         dataset = of_this_worker(dataset, strategy)
     try:
-        with warnings.catch_warnings():
+        with built_for(model, batch), warnings.catch_warnings():
             # Said of data sets that do not know their length, at the end of each epoch.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             model.fit(
