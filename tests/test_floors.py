@@ -46,7 +46,11 @@ ZOO_ROOMS = {
     },
     r"network_trainer": {"data", "text", "training"},
     r"ensembling": {"data", "evaluation", "layers", "training"},
-    r"train|comparison|ranking|pair_metrics|score_weighing": {"data", "evaluation", "files"},
+    r"train|comparison|measuring|ranking|pair_metrics|score_weighing": {
+        "data",
+        "evaluation",
+        "files",
+    },
     r"seeds": {"evaluation"},
     r"publishing": {"evaluation", "files", "text"},
     r"reproducing": {"data", "evaluation"},
@@ -72,7 +76,7 @@ ZOO_ROOMS = {
 DOOR = r"__main__|commands\w*"
 COMMAND_LINE = (
     DOOR + r"|train|ensembling|explanation|network_trainer|comparison|ranking|demo|model_options"
-    r"|pair_metrics|score_weighing|exporting|indexing|publishing|reproducing|seeds|fine_tuning"
+    r"|measuring|pair_metrics|score_weighing|exporting|indexing|publishing|reproducing|seeds|fine_tuning"
 )
 
 # Answers for people who have only a name: explanations and all, like the command line.

@@ -100,6 +100,23 @@ def test_resamples_of_one_class_have_no_auc_and_are_left_out():
     assert result.intervals["recall"] == (1.0, 1.0)
 
 
+def test_one_class_has_the_numbers_that_are_defined():
+    clicks = evaluate_clicks(np.ones(3), np.array([0.5, 0.25, 1.0]))
+    assert set(clicks.metrics) == {"accuracy", "precision", "recall", "f1", "log_loss"}
+    assert clicks.metrics["recall"] == pytest.approx(2 / 3)
+    assert clicks.metrics["log_loss"] == pytest.approx((math.log(2) + math.log(4)) / 3)
+    assert clicks.notes == ("All 3 labels are 1: auc is undefined and omitted.",)
+    others = evaluate_clicks(np.zeros(2), np.array([0.5, 0.25]))
+    assert others.metrics["accuracy"] == 0.5 and others.metrics["precision"] == 0
+    assert set(others.metrics) == {"accuracy", "precision", "log_loss"} == set(others.intervals)
+    assert others.notes == ("All 2 labels are 0: auc, recall, f1 are undefined and omitted.",)
+
+
+def test_one_event_has_no_interval():
+    assert evaluate_rating(np.array([4.0]), np.array([1.0])).intervals == {}
+    assert evaluate_clicks(np.array([1]), np.array([0.75])).intervals == {}
+
+
 @pytest.mark.parametrize(
     ("true", "predicted", "message"),
     [
@@ -118,7 +135,6 @@ def test_bad_ratings(true, predicted, message):
 @pytest.mark.parametrize(
     ("labels", "probabilities", "threshold", "message"),
     [
-        ([1, 1], [0.5, 0.6], 0.5, "`labels` must hold both classes. Received: only 1"),
         ([0, 2], [0.5, 0.6], 0.5, r"`labels` must be 0 or 1\. Received: \[0.0, 2.0\]"),
         ([0, 1], [-1.0, 3.0], 0.5, "between 0 and 1. Received: -1 to 3; apply a sigmoid"),
         ([0, 1], [0.5, np.nan], 0.5, "`probabilities` must be finite"),

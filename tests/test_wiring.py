@@ -6,6 +6,7 @@ tables, or computed again without the functions under test.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -204,7 +205,7 @@ def test_a_balanced_model_has_weights_and_attacks(fits, of_tasks):
 def test_score_weights_are_chosen_on_validation_and_kept_by_the_refit(fits, of_tasks, monkeypatch):
     chosen_on = []
 
-    def choose(model, known, heldout):
+    def choose(model, known, heldout, *, allow_seen):
         chosen_on.append((known, heldout))
         return {"behaviour": 1.0, "language": 2.0}
 
@@ -279,3 +280,31 @@ def test_new_items_are_those_of_the_events_and_lifted_before_each_validation(
     lifted.clear()
     trained("gmf", tmp_path, {"gmf_dim": 4}, offer_new_items=True)
     assert pairs_of(lifted[-1]) == pairs_of(DATA.train_and_validation)
+
+
+# What validation can say
+
+
+@pytest.mark.parametrize(
+    ("zero", "defined"), [((), True), (("logits", "rating", "next_token"), False)]
+)
+def test_epochs_are_not_chosen_by_a_task_that_is_undefined(zero, defined, fits, tmp_path):
+    """All reviews are positive."""
+    good = {
+        name: replace(part, rating=np.where(part.item % 2, 4, 5).astype(np.float32))
+        for name in ("train", "validation", "test")
+        if (part := getattr(TABLES, name))
+    }
+    weights = dict.fromkeys(zero, 0.0)
+    trained("multi_task", tmp_path, TINY, replace(TABLES, **good), loss_weights=weights)
+    assert (fits[0].validate is not None) == defined
+
+
+@pytest.mark.parametrize("allow_seen", [False, True])
+def test_epochs_are_not_chosen_where_no_list_can_hit(allow_seen, fits, tmp_path):
+    """Every held-out event is of an item that its user has."""
+    known = replace(DATA, validation=DATA.train, test=DATA.train)
+    trained("gmf", tmp_path, {"gmf_dim": 4}, known, allow_seen=allow_seen)
+    assert (fits[0].validate is not None) == allow_seen
+    if allow_seen:
+        assert fits[0].validate()["recall@20"] > 0

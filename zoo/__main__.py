@@ -29,11 +29,11 @@ from zoo.commands_export import export, promote, verify
 from zoo.commands_prebuilt import fine_tune, publish, reproduce
 from zoo.commands_serve import serve
 from zoo.commands_text import PRESET_HELP, distil_lm, pretrain_lm, search
-from zoo.comparison import SHOWN_METRICS, shown_metrics
+from zoo.comparison import shown_metrics
 from zoo.demo import run_demo
+from zoo.measuring import evaluated
 from zoo.model_options import Weight, model_options
 from zoo.prebuilt import open_run
-from zoo.ranking import ranking_of
 from zoo.train import train
 from zoo.train_options import TrainOptions
 
@@ -79,7 +79,7 @@ def list_command(pretrained: bool, as_json: bool) -> None:
     """List the models and what each is."""
     if pretrained:
         table = zoo.list_models(pretrained=True)
-        records = table.to_dict("records")
+        records = table.astype(object).where(table.notna(), None).to_dict("records")
         click.echo(json.dumps({"models": records}) if as_json else table.to_string(index=False))
         return
     if as_json:
@@ -124,6 +124,7 @@ def _add_train_command(name: str) -> None:
         ),
         click.option("--split", type=click.Choice(list(SPLITS)), default="temporal"),
         click.option("--seed", default=0, show_default=True, help="Seed of everything drawn."),
+        click.option("--allow-seen", is_flag=True, help="Rank items that a user has already, too."),
         as_json,
     ]
     training = [
@@ -214,16 +215,17 @@ for _name in zoo.list_models():
 
 @cli.command()
 @run_folder
+@click.option("--allow-seen", is_flag=True, help="Rank items already seen too; as RUN by default.")
 @as_json
-def evaluate(run: Path, as_json: bool) -> None:
-    """Measure a run on its test part again."""
-    loaded = open_run(run)
-    result = ranking_of(loaded.model, loaded.known_at_test, loaded.parts["test"])()
+def evaluate(run: Path, allow_seen: bool, as_json: bool) -> None:
+    """Measure the lists of a run on its test part again."""
+    answer, row = evaluated(open_run(run), allow_seen)
     if as_json:
-        answer = {"model": loaded.info["model"], "test": result.metrics}
-        click.echo(json.dumps(answer | {"test_intervals": result.intervals}))
+        click.echo(json.dumps(answer))
         return
-    print_table([ReportRow(loaded.info["model"], result.metrics, result.intervals)], SHOWN_METRICS)
+    for note in answer["notes"]:
+        tell(note)
+    print_table([row], shown_metrics([row], row.model))
 
 
 @cli.command()
@@ -287,7 +289,7 @@ def demo(out: Path, data: str, data_dir: Path | None, user_id: str, as_json: boo
         answer |= {"export": str(shown.export), "user_id": user_id, "items": shown.items}
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
-    print_table(shown.rows, SHOWN_METRICS, title=f"{data}, test part")
+    print_table(shown.rows, shown_metrics(shown.rows, ""), title=f"{data}, test part")
     click.echo(f"What should user {user_id} watch? {shown.best} says:")
     for rank, item in enumerate(shown.items, 1):
         click.echo(f"{rank:3}. {item['title']}")

@@ -143,7 +143,9 @@ def table_of_cards() -> pd.DataFrame:
             "name": card.name,
             "summary": card.summary,
             "data": card.data["name"],
-            **{metric: card.metrics[metric][0] for metric in ("ndcg@10", "recall@20")},
+            "ndcg@10": card.metrics["ndcg@10"][0],
+            # Missing of a catalog of fewer than 20 items.
+            "recall@20": card.metrics.get("recall@20", [None])[0],
             "parameters": card.parameters,
             "megabytes": round(card.size / 1e6, 2),
         }

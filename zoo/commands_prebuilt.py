@@ -12,7 +12,7 @@ import click
 
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.evaluation.report import ReportRow, print_table
-from zoo.comparison import SHOWN_METRICS
+from zoo.comparison import shown_metrics
 from zoo.fine_tuning import fine_tune as fine_tune_run
 from zoo.prebuilt import open_run
 from zoo.publishing import publish as publish_runs
@@ -74,6 +74,9 @@ def reproduce(name: str, out: Path, data_dir: Path | None, seed: int, as_json: b
 @click.option("--batch-size", type=click.IntRange(1), help="The recipe's by default.")
 @click.option("--learning-rate", type=click.FLOAT, help="The recipe's by default.")
 @click.option("--refit/--no-refit", default=True, help="Train again on train and validation.")
+@click.option(
+    "--allow-seen", is_flag=True, help="Rank items already seen too; as START by default."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def fine_tune(
     start: str, data: str, data_dir: Path | None, out: Path, as_json: bool, **chosen: Any
@@ -90,7 +93,8 @@ def fine_tune(
     if as_json:
         click.echo(json.dumps({"run": str(out), **made.info}))
         return
-    print_table([ReportRow(**row) for row in made.info["rows"]], SHOWN_METRICS)
+    rows = [ReportRow(**row) for row in made.info["rows"]]
+    print_table(rows, shown_metrics(rows, made.info["model"]))
 
 
 def _tell(line: str) -> None:

@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import zoo
 from tfrec_fusion.data.indexed import IndexedData
 from tfrec_fusion.evaluation.report import ReportRow, write_csv, write_html
-from zoo.ranking import auc_of, ranking_of
+from zoo.measuring import Measured, measured
 
 SHOWN_METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10")
 OF_TASKS = ("auc", "rmse", "sentiment_auc", "perplexity")
 
 
-def yardsticks(data: IndexedData) -> list[ReportRow]:
+def yardsticks(
+    data: IndexedData,
+    *,
+    allow_seen: bool = False,
+    auc: bool = False,
+    own: tuple[Any, Measured] | None = None,
+) -> list[ReportRow]:
     """Popularity and a tuned classic, fitted on train and validation, measured on test.
 
     The classic is EASE, or item-kNN where the catalogue is too large for EASE.
+
+    Args:
+        data: Vocabularies and parts.
+        allow_seen: Whether items that a user has already are ranked too.
+        auc: Whether AUC over the catalog is measured.
+        own: A model fitted on train and validation and its numbers, which are not measured again
+            where it is one of the classics with its defaults.
     """
     known, rows = data.train_and_validation, []
     classic = "ease" if zoo.build("ease").fits_memory(known.num_items) else "item_knn"
     for name in ("popularity", classic):
-        model = zoo.build(name).fit(known)
-        result, auc = ranking_of(model, known, data.test)(), auc_of(model, known, data.test)()
-        metrics, intervals = result.metrics | auc.metrics, result.intervals | auc.intervals
-        rows.append(ReportRow(f"{name} (classic)", metrics, intervals))
+        title, model = f"{name} (classic)", zoo.build(name)
+        if own is not None and model == own[0]:  # of the same class, with the same keywords
+            rows.append(replace(own[1].row, model=title))
+            continue
+        model.fit(known)
+        asked = {"title": title, "allow_seen": allow_seen, "auc": auc}
+        rows.append(measured(name, model, known, data.test, **asked).row)
     return rows
 
 
@@ -42,8 +59,9 @@ def notes(info: Mapping[str, Any]) -> list[str]:
     """What a reader must know to trust a run's numbers, from its `run.json`."""
     data, training = info["data"], info["training"]
     lines = [
-        f"Data: {data['name']}, {data['split']}. Every item of the catalogue is ranked but those "
-        "a user knows; the classics are fitted on train and validation with their defaults.",
+        f"Data: {data['name']}, {data['split']}. Every item of the catalogue is ranked"
+        f"{'' if info['options'].get('allow_seen') else ' but those a user knows'}; the classics "
+        "are fitted on train and validation with their defaults.",
         f"Seed {info['options']['seed']}; {training['seconds']} s of training.",
     ]
     if "best_epoch" in training:
@@ -53,7 +71,7 @@ def notes(info: Mapping[str, Any]) -> list[str]:
         lines.append(f"Command: {info['command']}")
     if data["citation"]:
         lines.append(f"Cite: {data['citation']}")
-    return lines
+    return [*lines, *info.get("notes", ())]
 
 
 def write_report(

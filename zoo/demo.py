@@ -13,7 +13,7 @@ from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.serving.reload import recommend_in_clean_process
 from zoo.comparison import notes, write_report
 from zoo.exporting import export_run
-from zoo.run import load_run
+from zoo.run import is_measured, load_run
 from zoo.train import train
 
 DEMO_MODELS = ("popularity", "item_knn", "ease", "neumf", "two_tower")
@@ -55,7 +55,7 @@ def run_demo(
     started = time.perf_counter()
     runs = []
     for name in DEMO_MODELS:
-        there = (folder / name / "run.json").exists()
+        there = is_measured(folder / name)
         say(f"{name}: trained already" if there else f"{name}:")
         runs.append(
             load_run(folder / name) if there else train(name, tables, folder / name, say=say)
@@ -69,8 +69,12 @@ def run_demo(
         if "history" in run.info["training"]
     }
     title = f"Models of the zoo on {tables.name}"
-    write_report(folder, rows, title=title, notes=notes(runs[-1].info)[:1], curves=curves)
-    best = max(runs, key=lambda run: run.info["test"]["ndcg@10"])
+    said = [
+        *notes(runs[-1].info)[:1],
+        *dict.fromkeys(one for run in runs for one in run.info.get("notes", ())),
+    ]
+    write_report(folder, rows, title=title, notes=said, curves=curves)
+    best = max(runs, key=lambda run: run.info["test"].get("ndcg@10", -1.0))
     report = export_run(best, folder / "savedmodels" / best.info["model"])
     say(
         f"The best, {best.info['model']}, is exported to {report.path} and answers the same in a "

@@ -21,9 +21,10 @@ from zoo.after_fit import set_after_fit
 from zoo.baselines import BASELINES
 from zoo.comparison import notes, write_report
 from zoo.ensemble import Ensemble
-from zoo.ranking import ranking_of
+from zoo.measuring import measured
+from zoo.ranking import count_seen, seen_note, why_undefined
 from zoo.recommender import compiled_scores
-from zoo.run import COLUMNS, PARTS, Run, load_run, save_ensemble
+from zoo.run import COLUMNS, PARTS, Run, is_measured, load_run, save_ensemble, save_info
 from zoo.train import versions
 
 METRIC = "ndcg@10"
@@ -36,6 +37,7 @@ def train_ensemble(
     folder: Path,
     *,
     scale: str | None = None,
+    allow_seen: bool = False,
     command: str = "",
     say: Callable[[str], None] = lambda line: None,
 ) -> Run:
@@ -50,6 +52,8 @@ def train_ensemble(
         members: Run folders, two or more.
         folder: The run folder to write.
         scale: `"scores"` or `"ranks"`; by default the one that is better on validation.
+        allow_seen: Refuses members that were measured without items already seen. Whether these
+            are ranked is as it was for the members.
         command: What to note in `run.json` as the way to repeat this.
         say: Called with one line about each step.
 
@@ -57,31 +61,20 @@ def train_ensemble(
         The run, read back from its folder.
 
     Raises:
-        ValueError: When runs do not fit together, or one keeps no model of the train part alone.
+        ValueError: When runs do not fit together or were measured in two ways, or one keeps no
+            model of the train part alone.
         FileExistsError: When `folder` holds a run already.
     """
-    if (folder / "run.json").exists():
+    if is_measured(folder):
         raise AlreadyExists(f"{folder} holds a finished run already. Choose another folder.")
     started = time.perf_counter()
     runs = _by_name(members)
     first = next(iter(runs.values()))
-    train, validation, test = (first.parts[name] for name in ("train", "validation", "test"))
-    users = np.flatnonzero(np.bincount(validation.user, minlength=validation.num_users))
-    users = users[:: max(1, len(users) // MOST_USERS)]
-    scores = np.stack([before_refit(run, train)(users) for run in runs.values()])
-    found = {}
-    for one in SCALES if scale is None else (scale,):
-        weights, value = _chosen_weights(scores, users, train, validation, one)
-        found[one] = (value, weights)
-        shown = dict(zip(runs, weights.round(2).tolist(), strict=True))
-        say(f"{one}: {shown}, {METRIC} {value:.4f} on validation")
-    best = max(found, key=lambda one: found[one][0])
-    value, weights = found[best]
+    allow_seen = _allows_seen(runs, allow_seen)
+    best, weights, validated, gaps = _weighted(runs, scale, allow_seen, say)
     models = {name: run.model for name, run in runs.items()}
     ensemble = Ensemble(models, dict(zip(runs, weights.tolist(), strict=True)), best)
     seconds = time.perf_counter() - started
-    result = ranking_of(ensemble, first.known_at_test, test)()
-    rows = [*_rows_of(runs), ReportRow("ensemble", result.metrics, result.intervals)]
     info: dict[str, Any] = {
         "model": "ensemble",
         "command": command,
@@ -90,17 +83,71 @@ def train_ensemble(
         },
         "weights": dict(ensemble.weights),
         "scale": best,
-        "options": {"seed": first.info["options"]["seed"]},
+        "options": {"seed": first.info["options"]["seed"], "allow_seen": allow_seen},
         "data": first.info["data"],
         "versions": versions(),
-        "training": {"validation": {METRIC: value}, "seconds": round(seconds, 1)},
-        "test": result.metrics,
-        "test_intervals": result.intervals,
-        "rows": [asdict(row) for row in rows],
+        "training": {"validation": validated, "seconds": round(seconds, 1)},
+        "test": {},
+        "test_intervals": {},
+        "rows": [],
+        "notes": gaps,
     }
     save_ensemble(folder, runs, info)
+    known, test = first.known_at_test, first.parts["test"]
+    found = measured("ensemble", ensemble, known, test, allow_seen=allow_seen)
+    rows = [*_rows_of(runs), found.row]
+    seen = seen_note(known, test, allow_seen=allow_seen)
+    info |= {
+        "test": found.row.metrics,
+        "test_intervals": found.row.intervals,
+        "test_events": len(test),
+        "test_events_seen": count_seen(known, test),
+        "rows": [asdict(row) for row in rows],
+        "notes": [*gaps, *filter(None, [seen]), *found.notes],
+    }
+    for note in info["notes"]:
+        say(note)
     write_report(folder, rows, title=f"ensemble on {first.info['data']['name']}", notes=notes(info))
+    save_info(folder, info)
     return load_run(folder)
+
+
+def _allows_seen(runs: Mapping[str, Run], wanted: bool) -> bool:
+    """Whether the members rank items already seen; ValueError when they disagree."""
+    allowed = {name: bool(run.info["options"].get("allow_seen")) for name, run in runs.items()}
+    if len(set(allowed.values())) > 1 or (wanted and not any(allowed.values())):
+        without = [name for name, one in allowed.items() if not one]
+        raise InvalidInput(
+            "All members must rank items already seen, or none of them. "
+            f"Received: {', '.join(without)} without. Train these again with --allow-seen."
+        )
+    return any(allowed.values())
+
+
+def _weighted(
+    runs: Mapping[str, Run],
+    scale: str | None,
+    allow_seen: bool,
+    say: Callable[[str], None],
+) -> tuple[str, np.ndarray, dict[str, float], list[str]]:
+    """The scale, the members' weights, their value on validation, and what could not be chosen."""
+    first = next(iter(runs.values()))
+    train, validation = first.parts["train"], first.parts["validation"]
+    if reason := why_undefined(METRIC, train, validation, allow_seen=allow_seen):
+        note = f"Weights cannot be chosen: {reason}. All members count alike."
+        return scale or SCALES[0], np.full(len(runs), 1 / len(runs)), {}, [note]
+    users = np.flatnonzero(np.bincount(validation.user, minlength=validation.num_users))
+    users = users[:: max(1, len(users) // MOST_USERS)]
+    scores = np.stack([before_refit(run, train)(users) for run in runs.values()])
+    found = {}
+    for one in SCALES if scale is None else (scale,):
+        weights, value = _chosen_weights(scores, users, train, validation, one, allow_seen)
+        found[one] = (value, weights)
+        shown = dict(zip(runs, weights.round(2).tolist(), strict=True))
+        say(f"{one}: {shown}, {METRIC} {value:.4f} on validation")
+    best = max(found, key=lambda one: found[one][0])
+    value, weights = found[best]
+    return best, weights, {METRIC: value}, []
 
 
 def _by_name(members: Sequence[Path]) -> dict[str, Run]:
@@ -168,7 +215,12 @@ def before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _chosen_weights(
-    scores: np.ndarray, users: np.ndarray, train: Events, validation: Events, scale: str
+    scores: np.ndarray,
+    users: np.ndarray,
+    train: Events,
+    validation: Events,
+    scale: str,
+    allow_seen: bool = False,
 ) -> tuple[np.ndarray, float]:
     """Weights `(num_members,)` that sum to 1, and their value on validation."""
     parts = np.stack([np.asarray(scaled(one[:, 1:], scale)) for one in scores])
@@ -185,6 +237,7 @@ def _chosen_weights(
             ks=[10],
             candidates=candidates,
             num_bootstrap=0,
+            allow_seen=allow_seen,
         )
         return found.metrics[METRIC]
 

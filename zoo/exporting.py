@@ -66,14 +66,16 @@ def export_run(
     found = None
     if index is not None:
         found = item_index(run.model, run.recommender.known, index, recall_floor)
-        parts = (run.known_at_test, run.parts["test"])
-        ndcg, exact = ndcg_beside_exact(run.model, found, *parts)
+        cost = ""
+        if len(run.parts["test"]):
+            parts = (run.known_at_test, run.parts["test"])
+            ndcg, exact = ndcg_beside_exact(run.model, found, *parts)
+            cost = f", NDCG@10 {ndcg:.4f} on the test part instead of {exact:.4f}"
         say(
             f"index: {found.index.num_probes} of {found.index.num_lists} lists are looked through; "
-            f"recall@10 {found.recall:.4f} of the exact search, NDCG@10 {ndcg:.4f} on the test "
-            f"part instead of {exact:.4f}"
+            f"recall@10 {found.recall:.4f} of the exact search{cost}"
         )
-    if half:
+    if half and len(run.parts["test"]):
         before, after = (_ndcg(run, in_half) for in_half in (False, True))
         say(f"item tables in 16 bits: NDCG@10 {after:.4f} on the test part instead of {before:.4f}")
     options = run.info.get("options", {})

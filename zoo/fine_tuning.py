@@ -48,7 +48,8 @@ def fine_tune(
             items the model's title, text and labels stay. Rows that equal an event of the start
             are dropped, so that a full export can be given.
         folder: The run folder to write.
-        options: How to train; what decides the model's inputs stays as it was.
+        options: How to train; what decides the model's inputs stays as it was, and items already
+            seen are ranked where they were in the start.
         command: What to note in `run.json`.
         say: Called with one line about each step.
 
@@ -80,6 +81,8 @@ def fine_tune(
     }
     if "item_features" in kept:
         kept["item_features"] = tuple(kept["item_features"])
+    options = options or TrainOptions()
+    kept["allow_seen"] = options.allow_seen or start.info["options"].get("allow_seen", False)
     if kept.get("item_features") and start.features is None:
         raise InvalidInput(
             f"{start.folder} keeps no labels of its items ({', '.join(kept['item_features'])}), "
@@ -92,7 +95,7 @@ def fine_tune(
         name,
         grown_tables(start, tables, say),
         folder,
-        options=replace(options or TrainOptions(), **kept),
+        options=replace(options, **kept),
         hyperparameters=choices,
         command=command,
         say=say,

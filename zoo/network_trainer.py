@@ -24,8 +24,8 @@ from tfrec_fusion.training.carry_over import Carried, carry_over
 from tfrec_fusion.training.distribution import distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
 from zoo.after_fit import set_after_fit
-from zoo.pair_metrics import pair_metrics
-from zoo.ranking import auc_of, ranking_of
+from zoo.pair_metrics import pair_metrics, undefined_tasks
+from zoo.ranking import ranking_of, why_undefined
 from zoo.recipes import Recipe, recipe_for
 from zoo.review_reader import review_arguments, review_gaps
 from zoo.run import Run
@@ -59,6 +59,7 @@ class NetworkTrainer:
         start: A run of the same model over some of the users and items, whose weights both passes
             start from. None of the events that it was trained on may be in `data.validation`.
         carried: What the last pass took over of it, a row a weight.
+        notes: What validation could not say.
     """
 
     data: IndexedData
@@ -70,6 +71,7 @@ class NetworkTrainer:
     score_weights: dict[str, float] = dataclasses.field(default_factory=dict)
     start: Run | None = None
     carried: list[Carried] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     @cached_property
     def knowledge(self) -> Knowledge | None:
@@ -99,10 +101,10 @@ class NetworkTrainer:
         return model, {
             **({"dtype_policy": policy} if policy != "float32" else {}),
             "best_epoch": found.best_epoch,
-            "validation": {monitor: found.best_value} if validates else {},
+            "validation": {} if found.best_value is None else {monitor: found.best_value},
             **({"score_weights": self.score_weights} if self.score_weights else {}),
             "history": {
-                metric: [None if math.isnan(value) else value for value in values]
+                metric: [value if math.isfinite(value) else None for value in values]
                 for metric, values in found.history.items()
             },
         }
@@ -138,8 +140,9 @@ class NetworkTrainer:
         settings = partial(set_after_fit, model, events, new_items=self.options.offer_new_items)
         monitor, mode = self._monitor(model)
         validate = None
-        if validation is not None:
-            validate = _validator(model, events, validation, settings, monitor)
+        if validation is not None and self._is_defined(monitor, model, events, validation):
+            allow_seen = self.options.allow_seen
+            validate = _validator(model, events, validation, settings, monitor, allow_seen)
         batches = recipe.batches(model, events, recipe.batch_size, self.options.seed)
         balanced = self._balanced(model)
         result = fit(
@@ -167,7 +170,8 @@ class NetworkTrainer:
             settings(self.score_weights)
         if validate is None:
             self.chosen.setdefault(name, result)
-            self.say(f"{name}: refitted on train and validation, {result.seconds:.0f} s")
+            how = "refitted on train and validation" if validation is None else "trained"
+            self.say(f"{name}: {how}, {result.seconds:.0f} s")
         else:
             self.chosen[name] = result
             self.say(
@@ -206,6 +210,18 @@ class NetworkTrainer:
                 f"0, to choose epochs by. Received: {weights}."
             )
         return MONITORS[learned[0]]
+
+    def _is_defined(self, monitor: str, model: Any, known: Events, heldout: Events) -> bool:
+        """Whether validation can choose epochs; notes why not. Otherwise all are trained."""
+        if monitor in dict(MONITORS.values()):
+            reason = undefined_tasks(model, model.output, known, heldout)[monitor]
+        else:
+            reason = why_undefined(monitor, known, heldout, allow_seen=self.options.allow_seen)
+        if reason:
+            note = f"{model.name}: {reason.rstrip('.')}, so all epochs are trained."
+            self.say(note)
+            self.notes.append(note)
+        return not reason
 
     def _loss_weights(self, model: Any) -> dict[str, float] | None:
         """One for each output, as Keras wants them."""
@@ -258,7 +274,9 @@ class NetworkTrainer:
             return
         if not hasattr(model, "set_score_weights"):
             raise InvalidInput(f"{model.name} has no score weights; multi_task has.")
-        self.score_weights.update(choose_score_weights(model, events, validation))
+        self.score_weights.update(
+            choose_score_weights(model, events, validation, allow_seen=self.options.allow_seen)
+        )
         self.say(f"{model.name}: weights of the score on validation {self.score_weights}")
 
     def _build(self, name: str, events: Events) -> Any:
@@ -304,10 +322,12 @@ def _validator(
     heldout: Events,
     settings: Callable[[Mapping[str, float]], None],
     monitor: str,
+    allow_seen: bool,
 ) -> Callable[[], Mapping[str, float]]:
-    measures: list[Callable[[], Any]] = [ranking_of(model, known, heldout, num_bootstrap=0)]
-    if monitor == "auc":
-        measures.append(auc_of(model, known, heldout, num_bootstrap=0))
+    asked = {"allow_seen": allow_seen, "auc": monitor == "auc"}
+    measures: list[Callable[[], Any]] = [
+        ranking_of(model, known, heldout, num_bootstrap=0, **asked)
+    ]
     if hasattr(model, "pair_model"):
         measures.append(pair_metrics(model, known, heldout, num_bootstrap=0))
 

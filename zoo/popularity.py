@@ -40,3 +40,9 @@ class Popularity(MatrixChain):
         return self._keep(
             everyone=np.ones((events.num_users, 1), np.float32), popularity=counts[None, :]
         )
+
+    def score(self, user_indices: np.ndarray) -> np.ndarray:
+        """As `MatrixChain.score`; one row that all users share, read-only."""
+        self._check_fitted()
+        counts = self._matrices["popularity"][0]
+        return np.broadcast_to(counts, (len(user_indices), len(counts)))

@@ -92,6 +92,12 @@ def publish(
     classics = {run.info["model"]: run for run in map(load_run, beside)}
     for run in classics.values():
         _check_alike(first, run, ("data",))
+    for run in (*loaded, *classics.values()):
+        if "ndcg@10" not in run.info["test"]:
+            raise InvalidInput(
+                f"{run.folder} has no NDCG@10, without which a card says nothing. "
+                f"{' '.join(run.info.get('notes', ())) or 'Measure it: train it again.'}"
+            )
     folder = folder or name.split(".", 1)[1]
     shared = _share(first, WEIGHTS / folder)
     members = _members(first, folder)

@@ -42,7 +42,7 @@ class Reproduction:
         """
         mean, low, high = self.card.metrics[METRIC]
         wide = self.card.seeds**0.5 if self.card.seeds > 1 else 1.0
-        value = self.metrics[METRIC]
+        value = self.metrics.get(METRIC, float("nan"))  # missing of a training that diverged
         return mean - wide * (mean - low) <= value <= mean + wide * (high - mean)
 
     def rows(self) -> list[ReportRow]:

@@ -155,7 +155,26 @@ def save_run(
         for column in COLUMNS:
             events[f"{part}.{column}"] = getattr(rows, column)
     np.savez_compressed(folder / "events.npz", allow_pickle=False, **events)
+    save_info(folder, info)
+
+
+def save_info(folder: Path, info: Mapping[str, Any]) -> None:
+    """Writes `run.json` alone, of a run whose other files are there."""
     write_text(folder / "run.json", json.dumps(info, indent=2, allow_nan=False) + "\n")
+
+
+def is_measured(folder: Path) -> bool:
+    """Whether a folder holds a run with its numbers; False where it was killed before it had some.
+
+    A model is saved as soon as it is trained, with an empty list of rows; see `zoo.train`.
+    """
+    path = folder / "run.json"
+    if not path.exists():
+        return False
+    try:
+        return json.loads(path.read_text("utf-8")).get("rows") != []
+    except (ValueError, AttributeError):  # broken: not ours to write over
+        return True
 
 
 def save_ensemble(folder: Path, runs: Mapping[str, Run], info: Mapping[str, Any]) -> None:
@@ -175,7 +194,7 @@ def save_ensemble(folder: Path, runs: Mapping[str, Run], info: Mapping[str, Any]
         for shared in SHARED:
             if (run.folder / shared).exists():
                 shutil.copyfile(run.folder / shared, folder / shared)
-    write_text(folder / "run.json", json.dumps(info, indent=2, allow_nan=False) + "\n")
+    save_info(folder, info)
 
 
 def load_run(folder: str | Path) -> Run:

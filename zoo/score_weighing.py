@@ -11,7 +11,12 @@ LANGUAGE_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 
 def choose_score_weights(
-    model: Any, known: Events, heldout: Events, metric: str = "ndcg@10"
+    model: Any,
+    known: Events,
+    heldout: Events,
+    metric: str = "ndcg@10",
+    *,
+    allow_seen: bool = False,
 ) -> dict[str, float]:
     """Sets a multi-task model's score weights to the best of `LANGUAGE_WEIGHTS`.
 
@@ -20,11 +25,13 @@ def choose_score_weights(
         known: What is known when the held-out events are predicted.
         heldout: Events of validation.
         metric: What is best when highest; ties go to the weights nearest to those of training.
+        allow_seen: Whether items that a user has already are ranked too.
 
     Returns:
         `behaviour` (always 1) and `language`.
     """
-    measure, found = ranking_of(model, known, heldout, num_bootstrap=0), {}
+    measure = ranking_of(model, known, heldout, num_bootstrap=0, allow_seen=allow_seen)
+    found = {}
     for weight in sorted(LANGUAGE_WEIGHTS, key=lambda one: abs(one - 1)):
         model.set_score_weights(1.0, weight)
         found[weight] = measure().metrics[metric]

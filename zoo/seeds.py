@@ -34,10 +34,10 @@ def summary(name: str, runs: Sequence[Run], metrics: Sequence[str]) -> ReportRow
         name: What the row is called.
         runs: Runs of one model that differ in their seeds; one where nothing is drawn, whose
             bootstrap interval over users is taken.
-        metrics: Names of metrics; those that the runs have are in the row.
+        metrics: Names of metrics; those that all runs have are in the row.
     """
     info = runs[0].info
-    metrics = [key for key in metrics if key in info["test"]]
+    metrics = [key for key in metrics if all(key in run.info["test"] for run in runs)]
     if len(runs) == 1:
         kept = {
             key: tuple(info["test_intervals"][key])

@@ -20,13 +20,12 @@ import zoo
 from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.data.tables import RecData, checksum
 from tfrec_fusion.errors import AlreadyExists
-from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.files.whole import write_text
 from zoo.comparison import notes, write_report, yardsticks
+from zoo.measuring import measured
 from zoo.network_trainer import NetworkTrainer
-from zoo.pair_metrics import pair_metrics
-from zoo.ranking import auc_of, ranking_of
-from zoo.run import Run, load_run, reads_graph, save_run
+from zoo.ranking import count_seen, seen_note
+from zoo.run import Run, is_measured, load_run, reads_graph, save_info, save_run
 from zoo.train_options import TrainOptions
 from zoo.user_words import user_words
 
@@ -48,7 +47,8 @@ def train(
 
     A neural model is trained on the train part, its epochs chosen by NDCG@10 on the validation
     part, then trained again on both parts; a classic is fitted on both at once. The test part is
-    looked at once, at the end. Called again after a kill, training goes on where it was.
+    looked at once, at the end. Called again after a kill, training goes on where it was. The model
+    is saved before it is measured, and a metric that is undefined is omitted with a note.
 
     Args:
         name: A model of the zoo.
@@ -69,7 +69,7 @@ def train(
         FileExistsError: When `folder` holds a finished run already, or the beginning of another.
     """
     options = options or TrainOptions()
-    if (folder / "run.json").exists():
+    if is_measured(folder):
         raise AlreadyExists(
             f"{folder} holds a finished run already. Choose another folder, or remove that one."
         )
@@ -88,18 +88,22 @@ def train(
     with _claimed(folder, plan):
         data = index_data(tables, options.split, seed=options.seed, **seen)
         say(f"{tables!r}, {data.description}")
+        if (folder / "run.json").exists():
+            run = load_run(folder)
+            say(f"{folder} holds the trained model, which is measured now")
+            return _finish(folder, run.model, data, run.info, say)
+        found: list[str] = []
         if name in zoo.NETWORKS:
             trainer = NetworkTrainer(data, hyperparameters or {}, options, folder, say, start=start)
             model, training = trainer.run(name)
             carried, features = [asdict(row) for row in trainer.carried], trainer.features
+            found = trainer.notes
             if reads_graph(model) and trainer.knowledge:
                 graph = trainer.knowledge.names
         else:
             model, training = zoo.build(name, **(hyperparameters or {})), {}
             model.fit(data.train_and_validation, data.item_column("text"))
     seconds = time.perf_counter() - started
-    measured = _measured(name, model, data)
-    rows = [*yardsticks(data), measured]
     info = {
         "model": name,
         "command": command,
@@ -116,28 +120,49 @@ def train(
         "training": {**training, "seconds": round(seconds, 1)},
         **({"start": start.info["model"], "carried": carried} if start is not None else {}),
         **({"item_labels": features.labels} if features is not None else {}),
-        "test": measured.metrics,
-        "test_intervals": measured.intervals,
-        "rows": [asdict(row) for row in rows],
+        "test": {},
+        "test_intervals": {},
+        "rows": [],
+        "notes": found,
     }
     words = (
         user_words(data.everything, data.item_column("text")) if name in zoo.READS_TEXT else None
     )
     save_run(folder, model, data, info, words, graph)
-    curves = {name: training["history"]} if training else None
-    write_report(folder, rows, title=f"{name} on {tables.name}", notes=notes(info), curves=curves)
-    return load_run(folder)
+    return _finish(folder, model, data, info, say)
 
 
-def _measured(name: str, model: Any, data: IndexedData) -> ReportRow:
-    """The model's numbers on the test part: of its lists, and of its tasks where it has some."""
+def _finish(
+    folder: Path, model: Any, data: IndexedData, info: dict[str, Any], say: Callable[[str], None]
+) -> Run:
+    """Measures a saved model on the test part, beside the classics, and writes the numbers."""
+    name, allow_seen = info["model"], info["options"]["allow_seen"]
     parts = (model, data.train_and_validation, data.test)
-    measures: list[Callable[[], Any]] = [ranking_of(*parts), auc_of(*parts)]
-    if hasattr(model, "pair_model"):
-        measures.append(pair_metrics(*parts))
-    found = [measure() for measure in measures]
-    metrics = {key: value for one in found for key, value in one.metrics.items()}
-    return ReportRow(name, metrics, {k: v for one in found for k, v in one.intervals.items()})
+    found = measured(name, *parts, allow_seen=allow_seen)
+    auc = "auc" in found.row.metrics
+    classics = yardsticks(data, allow_seen=allow_seen, auc=auc, own=(model, found))
+    rows = [*classics, found.row]
+    seen = seen_note(*parts[1:], allow_seen=allow_seen)
+    info = info | {
+        "test": found.row.metrics,
+        "test_intervals": found.row.intervals,
+        "test_events": len(data.test),
+        "test_events_seen": count_seen(*parts[1:]),
+        "rows": [asdict(row) for row in rows],
+        "notes": [*info["notes"], *filter(None, [seen]), *found.notes],
+    }
+    for note in info["notes"]:
+        say(note)
+    history = info["training"].get("history")
+    write_report(
+        folder,
+        rows,
+        title=f"{name} on {info['data']['name']}",
+        notes=notes(info),
+        curves={name: history} if history else None,
+    )
+    save_info(folder, info)
+    return load_run(folder)
 
 
 def checksum_of_run(run: Run) -> str:

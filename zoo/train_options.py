@@ -43,6 +43,8 @@ class TrainOptions:
         weigh_scores: Multi-task only: whether the weights of behaviour and language in the score
             are chosen on validation.
         item_features: Two-tower only: catalogue columns of "|"-separated labels, such as genres.
+        allow_seen: Whether items that a user has already are ranked too, in validation and test:
+            for repeat consumption.
         strategy: `none` or `mirrored`.
         progress: Whether to show progress on a terminal.
 
@@ -71,6 +73,7 @@ class TrainOptions:
     span_swap: float = 0.0
     weigh_scores: bool = False
     item_features: tuple[str, ...] = ()
+    allow_seen: bool = False
     strategy: Any = "none"
     progress: bool = True
 

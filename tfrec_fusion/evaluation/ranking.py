@@ -6,7 +6,12 @@ For a user with held-out items, `hit(r)` is 1 when the item at rank `r` is one o
     mrr@k    = 1 / rank of the first hit, 0 when that is beyond k
     ndcg@k   = sum_{r<=k} hit(r) / log2(r + 1)  /  sum_{r<=min(k, |held out|)} 1 / log2(r + 1)
 
-each averaged over the users that have held-out items. What is recommended is described by
+each averaged over the users that have held-out items. On request
+
+    auc     share of pairs of a held-out item and another that stand in the right order, over the
+            users that have both, see `ranking_auc`
+
+is counted on the same scores: each user is scored once. What is recommended is described by
 
     coverage@k          distinct items recommended / items that may be recommended
     gini@k              inequality of the items' exposure: 0 all alike, towards 1 a few take all
@@ -29,6 +34,7 @@ import scipy.sparse as sp
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.bootstrap import percentile_interval, resampled_means
+from tfrec_fusion.evaluation.ranking_auc import auc_of_rows
 from tfrec_fusion.evaluation.top_items import Score, top_items
 
 
@@ -37,13 +43,15 @@ class RankingResult:
     """What a full ranking measured.
 
     Attributes:
-        metrics: One number a metric, by names such as `"ndcg@10"`.
+        metrics: One number a metric, by names such as `"ndcg@10"`. What is undefined is missing.
         intervals: 95% bootstrap intervals over users, `(low, high)`, by the same names. Coverage
             and Gini have none: a resample of users always covers fewer items than all users do,
-            so an interval made that way would not hold the number itself.
-        per_user: `(num_evaluated,)` float64 a metric, for those that are means over users.
+            so an interval made that way would not hold the number itself. One user has none.
+        per_user: `(num_evaluated,)` float64 a metric, for those that are means over users; NaN
+            where a user's AUC is undefined.
         users: `(num_evaluated,)` user indices in the order of `per_user`.
         seconds: Wall time of scoring, ranking and intervals.
+        notes: What is missing, and why.
     """
 
     metrics: dict[str, float]
@@ -51,6 +59,7 @@ class RankingResult:
     per_user: dict[str, np.ndarray]
     users: np.ndarray
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def evaluate_ranking(
@@ -64,6 +73,8 @@ def evaluate_ranking(
     batch_size: int | None = None,
     num_bootstrap: int = 1000,
     seed: int = 0,
+    allow_seen: bool = False,
+    auc: bool = False,
 ) -> RankingResult:
     """Ranks all items for every user with held-out items and measures the lists.
 
@@ -74,20 +85,23 @@ def evaluate_ranking(
         score: Maps user indices `(batch,)` to scores `(batch, num_items)`, all finite.
         known: `(num_users, num_items)` CSR; positive cells are never ranked for that user.
         heldout: CSR of the same shape; its positive cells are what should be found.
-        ks: Lengths of the lists, each from 1 to `num_items`.
+        ks: Lengths of the lists, from 1 up. Where there are fewer items, a list holds all of them.
         candidates: `(num_items,)` bool: the items that may be ranked. Pass False for index 0
             when that is the place of unseen items.
         item_popularity: `(num_items,)`, by default how many users know each item.
         batch_size: Users scored at a time; by default a block of scores stays within 64 MiB.
         num_bootstrap: Resamples behind each interval; 0 leaves the intervals out.
         seed: Seed of the resamples.
+        allow_seen: Whether the items that a user knows are ranked too, for repeat consumption;
+            `known` is then only what popularity is counted on.
+        auc: Whether to measure AUC over the catalog, on the scores that the lists are made of.
 
     Returns:
         A `RankingResult`; names as in this file's docstring, for every k.
 
     Raises:
-        ValueError: When a score is not finite, no user has a held-out item, `ks` exceed the
-            catalogue, or shapes disagree.
+        ValueError: When a score is not finite, no user has a held-out item, one of `ks` is below
+            1, or shapes disagree.
 
     Example:
 
@@ -106,18 +120,48 @@ def evaluate_ranking(
         raise InvalidInput(
             "`heldout` must hold at least one positive cell. Received: none; is the split empty?"
         )
+    wanted, shares = heldout[users], np.full(len(users), np.nan)
+
+    def count(rows: slice, scores: np.ndarray) -> None:
+        shares[rows] = auc_of_rows(scores, wanted[rows])
+
     items, _ = top_items(
-        score, users, known, k=max(ks), candidates=candidates, batch_size=batch_size
+        score,
+        users,
+        sp.csr_matrix(known.shape, dtype=bool) if allow_seen else known,
+        k=min(max(ks), known.shape[1]),
+        candidates=candidates,
+        batch_size=batch_size,
+        each_block=count if auc else None,
     )
-    per_user = _accuracy(items, heldout[users], ks) | _popularity(items, popularity, ks)
+    items = np.pad(items, ((0, 0), (0, max(ks) - items.shape[1])), constant_values=-1)
+    per_user = _accuracy(items, wanted, ks) | _popularity(items, popularity, ks)
     metrics = {name: float(values.mean()) for name, values in per_user.items()}
     num_rankable = known.shape[1] if candidates is None else int(np.sum(candidates))
     for k in ks:
         metrics |= _exposure(items[:, :k], num_rankable, k)
     history = _history_popularity(known[users], popularity)
+    notes = []
+    if len(users) == 1 and num_bootstrap:
+        notes.append("One user is measured: an interval over users is undefined and omitted.")
+        num_bootstrap = 0
     ratios, intervals = _ratios_and_intervals(per_user, history, ks, num_bootstrap, seed)
+    metrics |= ratios
+    if auc:
+        per_user["auc"] = shares
+        defined = shares[np.isfinite(shares)]
+        if len(defined):
+            metrics["auc"] = float(defined.mean())
+            if num_bootstrap and len(defined) > 1:
+                drawn = resampled_means(defined[:, None], num_bootstrap, seed)
+                intervals["auc"] = percentile_interval(drawn[:, 0])
+        else:
+            notes.append(
+                "AUC is undefined and omitted: no user has both a held-out item that can be ranked "
+                "and another item."
+            )
     seconds = time.perf_counter() - started
-    return RankingResult(metrics | ratios, intervals, per_user, users, seconds)
+    return RankingResult(metrics, intervals, per_user, users, seconds, tuple(notes))
 
 
 def _positive_cells(matrix: sp.csr_matrix, name: str) -> sp.csr_matrix:
@@ -141,11 +185,6 @@ def _checked_ks(ks: Sequence[int], known: sp.csr_matrix, heldout: sp.csr_matrix)
     lengths = tuple(int(k) for k in ks)
     if not lengths or min(lengths) < 1:
         raise InvalidInput(f"`ks` must be one or more numbers from 1 up. Received: {lengths}.")
-    if max(lengths) > known.shape[1]:
-        raise InvalidInput(
-            "`ks` must be at most the number of items. "
-            f"Received: ks={lengths}, num_items={known.shape[1]}."
-        )
     return tuple(dict.fromkeys(lengths))
 
 
@@ -242,5 +281,6 @@ def _ratios_and_intervals(
         if num_bootstrap:
             with np.errstate(divide="ignore", invalid="ignore"):
                 drawn = replicates[:, column] * replicates[:, -1] / replicates[:, -2]
-            intervals[f"popularity_ratio@{k}"] = percentile_interval(drawn)
+            if np.isfinite(drawn).any():
+                intervals[f"popularity_ratio@{k}"] = percentile_interval(drawn)
     return ratios, intervals

@@ -1,77 +1,53 @@
-"""The chance that what a user took stands before what they never took, over the whole catalogue."""
+"""AUC of a user's ranking: the chance that a held-out item stands before another one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import scipy.sparse as sp
-import scipy.stats
 
-from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.evaluation.bootstrap import percentile_interval, resampled_means
-from tfrec_fusion.evaluation.rating import EventResult
-
-_CELLS_AT_ONCE = 2**22
+_COMPARED = 32  # held-out items of a user above which sorting the row is cheaper than comparing
 
 
-def ranking_auc(
-    score: Callable[[np.ndarray], np.ndarray],
-    known: sp.csr_matrix,
-    heldout: sp.csr_matrix,
-    *,
-    candidates: np.ndarray | None = None,
-    num_bootstrap: int = 1000,
-    seed: int = 0,
-) -> EventResult:
-    """AUC of each user's ranking, averaged over users, as in BPR.
+def auc_of_rows(scores: np.ndarray, heldout: sp.csr_matrix) -> np.ndarray:
+    """AUC of each user's ranking over the whole catalog, as in BPR.
 
-    For every held-out item of a user, the share of the items that are neither known nor held out
-    which it scores above; ties count half (Rendle et al. 2009, section 3.1.1,
-    https://arxiv.org/abs/1205.2618). No negative is sampled.
+    For every held-out item of a user, the share of the other ranked items which it scores above;
+    ties count half (Rendle et al. 2009, section 3.1.1, https://arxiv.org/abs/1205.2618). No
+    negative is sampled. The few held-out items are compared with the row: it is not sorted.
 
     Args:
-        score: Maps user indices `(batch,)` to scores `(batch, num_items)`, all finite.
-        known: `(num_users, num_items)` CSR; positive cells count neither way.
-        heldout: CSR of the same shape; its positive cells are what should stand in front.
-        candidates: `(num_items,)` bool: the items that are ranked; all by default.
-        num_bootstrap: Resamples of users behind the interval; 0 leaves it out.
-        seed: Seed of the resamples.
+        scores: `(num_users, num_items or more)`, `-inf` where an item is not ranked: it counts on
+            neither side.
+        heldout: `(num_users, num_items)` CSR; its stored cells are what should stand in front.
 
     Returns:
-        `"auc"`; `num_events` counts the users, those with something on either side.
-
-    Raises:
-        ValueError: When a score is not finite, or no user has both kinds of items.
+        `(num_users,)` float64; NaN for a user without a ranked held-out item, or with no other.
 
     Example: item 1 stands before item 0, and behind item 2.
 
-    >>> scores = np.array([[0.0, 1.0, 2.0]])
-    >>> nothing, one = sp.csr_matrix((1, 3)), sp.csr_matrix(np.array([[0, 1, 0]]))
-    >>> ranking_auc(lambda users: scores[users], nothing, one).metrics
-    {'auc': 0.5}
+    >>> auc_of_rows(np.array([[0.0, 1.0, 2.0]]), sp.csr_matrix(np.array([[0, 1, 0]]))).tolist()
+    [0.5]
     """
-    num_items = known.shape[1]
-    ranked = np.ones(num_items, bool) if candidates is None else np.asarray(candidates, bool)
-    users = np.flatnonzero(np.diff((heldout > 0).tocsr().indptr))
-    found = [np.empty(0)]
-    for part in np.array_split(users, max(1, -(-len(users) * num_items // _CELLS_AT_ONCE))):
-        scores = np.asarray(score(part), np.float64)
-        if not np.isfinite(scores).all():
-            raise InvalidInput("Scores must be finite. Received: NaN or infinity.")
-        out = (known[part].toarray() > 0) | ~ranked
-        wanted = (heldout[part].toarray() > 0) & ~out
-        others = ~out & ~wanted
-        # What does not count takes the lowest ranks, which are then taken off again.
-        rank = scipy.stats.rankdata(np.where(out, -np.inf, scores), axis=1)
-        rank = (rank - out.sum(1, keepdims=True)) * wanted
-        positives, negatives = wanted.sum(1), others.sum(1)
-        won = rank.sum(1) - positives * (positives + 1) / 2
-        both = (positives > 0) & (negatives > 0)
-        found.append(won[both] / (positives * negatives)[both])
-    auc = np.concatenate(found)
-    if not len(auc):
-        raise InvalidInput("AUC needs a user with held-out items and with others. Received: none.")
-    drawn = resampled_means(auc[:, None], num_bootstrap, seed)
-    intervals = {"auc": percentile_interval(drawn[:, 0])} if num_bootstrap else {}
-    return EventResult({"auc": float(auc.mean())}, intervals, len(auc))
+    found = np.full(len(scores), np.nan)
+    for user, row in enumerate(scores):
+        wanted = row[heldout.indices[heldout.indptr[user] : heldout.indptr[user + 1]]]
+        wanted = wanted[wanted > -np.inf]
+        num_out = np.count_nonzero(row == -np.inf)
+        num_others = len(row) - num_out - len(wanted)
+        if not len(wanted) or not num_others:
+            continue
+        below, alike = _below_and_alike(row, wanted)
+        # Those that are not ranked are below all; of two held-out items one wins, or both half.
+        won = below + alike / 2 - len(wanted) * num_out - len(wanted) ** 2 / 2
+        found[user] = won / (len(wanted) * num_others)
+    return found
+
+
+def _below_and_alike(row: np.ndarray, wanted: np.ndarray) -> tuple[int, int]:
+    """Pairs of a wanted score and one of the row that is lower, and that is equal."""
+    if len(wanted) <= _COMPARED:
+        below = sum(np.count_nonzero(row < one) for one in wanted)
+        return below, sum(np.count_nonzero(row == one) for one in wanted)
+    ordered = np.sort(row)
+    first, last = (int(np.searchsorted(ordered, wanted, side).sum()) for side in ("left", "right"))
+    return first, last - first

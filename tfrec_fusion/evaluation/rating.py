@@ -20,14 +20,17 @@ class EventResult:
     """What was measured over events.
 
     Attributes:
-        metrics: One number a metric.
-        intervals: 95% bootstrap intervals over events, `(low, high)`, by the same names.
+        metrics: One number a metric. What is undefined is missing.
+        intervals: 95% bootstrap intervals over events, `(low, high)`, by the same names. One event
+            has none.
         num_events: How many events were compared.
+        notes: What is missing, and why.
     """
 
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     num_events: int
+    notes: tuple[str, ...] = ()
 
 
 def evaluate_rating(
@@ -61,6 +64,7 @@ def evaluate_rating(
         "mae": float(mean_absolute_error(true, predicted)),
     }
     error = predicted - true
+    num_bootstrap = num_bootstrap if len(true) > 1 else 0
     means = resampled_means(np.column_stack([error**2, np.abs(error)]), num_bootstrap, seed)
     replicates = {"rmse": np.sqrt(means[:, 0]), "mae": means[:, 1]}
     return EventResult(metrics, _intervals(replicates), len(true))
@@ -85,10 +89,11 @@ def evaluate_clicks(
 
     Returns:
         An `EventResult` with `"auc"`, `"accuracy"`, `"precision"`, `"recall"`, `"f1"` and
-        `"log_loss"`. Precision and F1 are 0 when no click is predicted.
+        `"log_loss"`. Precision and F1 are 0 when no click is predicted. AUC is missing where all
+        labels are alike, recall and F1 where no label is a click; `notes` say so.
 
     Raises:
-        ValueError: When shapes differ, a value is NaN or out of range, or all labels are alike.
+        ValueError: When shapes differ, or a value is NaN or out of range.
 
     Example:
 
@@ -100,8 +105,18 @@ def evaluate_clicks(
     _check_same_length(labels, "labels", probabilities, "probabilities")
     _check_clicks(labels, probabilities, threshold)
     metrics = _click_metrics(labels, probabilities, threshold)
+    num_bootstrap = num_bootstrap if len(labels) > 1 else 0
     replicates = _click_replicates(labels, probabilities, threshold, num_bootstrap, seed)
-    return EventResult(metrics, _intervals(replicates), len(labels))
+    notes: tuple[str, ...] = ()
+    if len(classes := np.unique(labels)) == 1:
+        undefined = ("auc",) if classes[0] else ("auc", "recall", "f1")
+        metrics = {name: one for name, one in metrics.items() if name not in undefined}
+        notes = (
+            f"All {len(labels)} labels are {int(classes[0])}: {', '.join(undefined)} "
+            f"{'is' if len(undefined) == 1 else 'are'} undefined and omitted.",
+        )
+    intervals = _intervals({name: replicates[name] for name in metrics})
+    return EventResult(metrics, intervals, len(labels), notes)
 
 
 def _checked(values: np.ndarray, name: str) -> np.ndarray:
@@ -130,11 +145,6 @@ def _check_clicks(labels: np.ndarray, probabilities: np.ndarray, threshold: floa
     distinct = np.unique(labels)
     if not np.isin(distinct, [0, 1]).all():
         raise InvalidInput(f"`labels` must be 0 or 1. Received: {distinct[:5].tolist()}.")
-    if len(distinct) == 1:
-        raise InvalidInput(
-            f"`labels` must hold both classes. Received: only {int(distinct[0])}; AUC compares "
-            "clicks with non-clicks, so add events of the other class (negatives, say)."
-        )
     if probabilities.min() < 0 or probabilities.max() > 1:
         raise InvalidInput(
             "`probabilities` must be between 0 and 1. Received: "
@@ -150,13 +160,14 @@ def _click_metrics(
     from sklearn import metrics
 
     clicked = (probabilities >= threshold).astype(np.float64)
+    alike = labels.min() == labels.max()
     return {
-        "auc": float(metrics.roc_auc_score(labels, probabilities)),
+        "auc": np.nan if alike else float(metrics.roc_auc_score(labels, probabilities)),
         "accuracy": float(metrics.accuracy_score(labels, clicked)),
         "precision": float(metrics.precision_score(labels, clicked, zero_division=0.0)),
-        "recall": float(metrics.recall_score(labels, clicked)),
+        "recall": float(metrics.recall_score(labels, clicked, zero_division=0.0)),
         "f1": float(metrics.f1_score(labels, clicked, zero_division=0.0)),
-        "log_loss": float(metrics.log_loss(labels, probabilities)),
+        "log_loss": float(metrics.log_loss(labels, probabilities, labels=[0, 1])),
     }
 
 
@@ -215,4 +226,8 @@ def _weighted_auc(
 
 
 def _intervals(replicates: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
-    return {name: percentile_interval(drawn) for name, drawn in replicates.items() if len(drawn)}
+    return {
+        name: percentile_interval(drawn)
+        for name, drawn in replicates.items()
+        if np.isfinite(drawn).any()
+    }
