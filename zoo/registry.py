@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import numbers
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, overload
@@ -106,12 +108,18 @@ def build(name: str, **arguments: Any) -> Any:
     >>> build("two_tower", num_users=944, num_items=1683, dim=32).name
     'two_tower'
     """
-    if name not in MODELS:
-        raise InvalidInput(f"`name` must be one of {', '.join(MODELS)}. Received: {name!r}.")
+    check_name(name)
     sizes = ("num_users", "num_items") if name in NETWORKS else ()
     missing = [size for size in sizes if size not in arguments]
     if missing:
         raise InvalidInput(f"{name} needs {' and '.join(f'`{size}`' for size in missing)}.")
+    for size in sizes:
+        value = arguments[size]
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+            raise InvalidInput(
+                f"`{size}` must be a whole number, the length of a vocabulary. "
+                f"Received: {value!r:.60}, of the type {type(value).__name__}."
+            )
     extra = _ARRAYS.get(name, ())
     valid = [*sizes, *(one.name for one in hyperparameters(name)), *extra]
     unknown = [argument for argument in arguments if argument not in valid]
@@ -121,7 +129,12 @@ def build(name: str, **arguments: Any) -> Any:
 
 
 def hyperparameters(name: str) -> list[Field[Any]]:
-    """The dataclass fields a model's keywords come from: name, type, default and help."""
+    """The dataclass fields a model's keywords come from: name, type, default and help.
+
+    Raises:
+        ValueError: When the name is unknown.
+    """
+    check_name(name)
     chosen = [one for one in fields(_CONFIGS.get(name, MODELS[name])) if one.metadata]
     left_out = {
         "gmf": ("mlp_dim", "mlp_units"),
@@ -130,3 +143,16 @@ def hyperparameters(name: str) -> list[Field[Any]]:
         "multi_task": ("head", "mlp_units", "negatives"),
     }.get(name, ())
     return [one for one in chosen if one.name not in left_out and one.default is not MISSING]
+
+
+def check_name(name: object) -> None:
+    """Refuses what is no name of a model.
+
+    Raises:
+        InvalidInput: With the names, and the one that was probably meant.
+    """
+    if isinstance(name, str) and name in MODELS:
+        return
+    close = difflib.get_close_matches(str(name).casefold(), MODELS, n=1)
+    meant = f" Did you mean {close[0]!r}?" if close and isinstance(name, str) else ""
+    raise InvalidInput(f"`name` must be one of {', '.join(MODELS)}. Received: {name!r:.60}.{meant}")

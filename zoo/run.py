@@ -17,6 +17,7 @@ RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from tfrec_fusion.data.features import LabelFeatures
 from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.indexed import IndexedData, merge
 from tfrec_fusion.data.vocabulary import Vocabulary
-from tfrec_fusion.errors import InvalidInput, UserError
+from tfrec_fusion.errors import InvalidInput, UserError, WrongType
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.profiles import Interests
 from zoo.baselines import BASELINES
@@ -111,7 +112,9 @@ class Run:
         """Answers given everything users did; its graphs are made once."""
         known = merge(*self.parts.values())
         rows = (self.users, self.items, self.titles)
-        return Recommender(self.model, *rows, known, self.texts, self.interests, self.graph)
+        more = (self.texts, self.interests, self.graph)
+        seen = bool(self.info.get("options", {}).get("allow_seen", False))
+        return Recommender(self.model, *rows, known, *more, allow_seen=seen)
 
 
 def save_run(
@@ -182,14 +185,15 @@ def load_run(folder: str | Path) -> Run:
     """Reads a run folder.
 
     Raises:
+        WrongType: When `folder` is no path.
         BrokenRun: When the folder or one of its files is missing or cannot be read; the message
             names the file and the cure.
     """
-    folder = Path(folder)
+    folder = folder_path(folder)
     if not folder.is_dir():
         raise BrokenRun(
             f"There is no run folder {folder}. Make one with `train MODEL --out RUN`, or take a "
-            "prebuilt model of `list --pretrained`."
+            "prebuilt model of `list --pretrained`, in Python by `zoo.load`."
         )
     if not (folder / "run.json").exists():
         raise BrokenRun(
@@ -206,6 +210,23 @@ def load_run(folder: str | Path) -> Run:
     else:
         model = _read_model(folder, "", info["model"])
     return assemble(folder, model, info)
+
+
+def folder_path(folder: object) -> Path:
+    """Returns a path that a caller gave.
+
+    Raises:
+        WrongType: When it is none.
+        InvalidInput: When it is empty, which would be the working directory.
+    """
+    if not isinstance(folder, (str, os.PathLike)):
+        raise WrongType(
+            "A run is given by the path of its folder, or by the name of a prebuilt model. "
+            f"Received: {folder!r:.60}, of the type {type(folder).__name__}."
+        )
+    if not os.fspath(folder):
+        raise InvalidInput("The path of a run folder is empty. For this folder, write '.'.")
+    return Path(folder)
 
 
 def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
