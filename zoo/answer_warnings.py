@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from zoo.near_misses import SHOWN, listed, near_misses
@@ -30,7 +30,7 @@ def warn(message: str) -> None:
 
 
 def warn_of_unknown_users(
-    users: Sequence[str], known: Sequence[bool], ids: Sequence[str], fallback: str
+    users: Sequence[str], known: Iterable[bool], ids: Iterable[str], fallback: str
 ) -> None:
     """Warns once about all users of a question that the model has never seen.
 

@@ -90,7 +90,7 @@ def told_warnings() -> Iterator[None]:
                 return
             click.echo(str(message).replace("`allow_seen=True`", "--allow-seen"), err=True)
 
-        warnings.showwarning = tell
+        warnings.showwarning = tell  # type: ignore[assignment]
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cached_property
 
 from tfrec_fusion.errors import InvalidInput
@@ -26,7 +26,7 @@ class ItemTitles:
     ('1', '2')
     """
 
-    def __init__(self, ids: Sequence[str], titles: Sequence[str]) -> None:
+    def __init__(self, ids: Iterable[str], titles: Iterable[str]) -> None:
         self._titles = dict(zip(map(str, ids), map(str, titles), strict=True))
 
     def item_id(self, given: object, name: str) -> str:

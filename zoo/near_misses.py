@@ -40,7 +40,8 @@ def near_misses(unknown: Iterable[str], ids: Iterable[str]) -> str:
     " Did you mean 'ann' instead of 'ANN '?"
     """
     wanted = {one: _without_blanks(one) for one in unknown}
-    keys, found = set(wanted.values()), {}
+    keys = set(wanted.values())
+    found: dict[str, str] = {}
     for one in ids:
         if (key := _without_blanks(one)) in keys and key:
             found.setdefault(key, one)

@@ -34,11 +34,12 @@ def checked_k(k: object, num_items: int | None = None, name: str = "k") -> int:
             f"`{name}` must be a whole number, such as 10. Received: {k!r:.60}, "
             f"of the type {type(k).__name__}."
         )
+    k = int(k)
     if k < 1 or (num_items is not None and k > num_items):
         most = "" if num_items is None else " and at most the number of items"
         have = "" if num_items is None else f", {num_items} items"
         raise InvalidInput(f"`{name}` must be at least 1{most}. Received: {name}={k}{have}.")
-    return int(k)
+    return k
 
 
 def checked_text(text: object, name: str = "text") -> str:
@@ -151,10 +152,10 @@ def checked_history(items: object, name: str) -> list[object]:
         items = list(items)  # an iterator can be read once
     if not id_list(items, name):
         raise InvalidInput(f"`{name}` is empty. Give the id of at least one item.")
-    return list(items)  # type: ignore[call-overload, no-any-return]
+    return list(items)  # type: ignore[call-overload]
 
 
-def unknown_id(kind: str, name: str, ids: Sequence[str]) -> InvalidInput:
+def unknown_id(kind: str, name: str, ids: Sequence[str] | np.ndarray) -> InvalidInput:
     """Returns the error for an id that must be known.
 
     Args:
