@@ -471,12 +471,6 @@ def test_a_run_folder_is_not_taken_for_a_prebuilt_model(tmp_path):
         zoo.load(str(tmp_path))
 
 
-@pytest.mark.parametrize("size", ["9", 9.0, True, None])
-def test_sizes_of_vocabularies_are_whole_numbers(size):
-    with pytest.raises(InvalidInput, match="`num_users` must be a whole number"):
-        zoo.build("neumf", num_users=size, num_items=9)
-
-
 def test_commands_say_what_is_popular_and_read_lists_with_blanks(films):
     name = "ease.ml_latest_small"
     shown = run("recommend", name, "--user-id", "1 ", "-k", 2)

@@ -18,13 +18,14 @@ from tfrec_fusion.evaluation.plots import effect_bars
 from tfrec_fusion.text.attribution import WordEffects
 from tfrec_fusion.text.encoder import TextEncoder
 from zoo.answer_warnings import AnswerWarning
+from zoo.argument_types import check_instance
 from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.graph_paths import beside_a_bar, graph_paths, on_a_line
 from zoo.pair_scores import scores_of_texts
 from zoo.profile_semantics_behaviour import ProfileSemanticsBehaviour
 from zoo.questions import checked_id, checked_k, unknown_id
 from zoo.recommender import Recommender
-from zoo.run import Run, reads_graph, reads_text
+from zoo.run import RUN_REMEDY, Run, reads_graph, reads_text
 
 _HISTORIES_AT_ONCE = 64
 
@@ -241,6 +242,7 @@ def explainer_of(run: Run, *, words: bool = True) -> Explainer:
         ValueError: When the model reads no history.
         PresetUnavailable: When the language model cannot be had.
     """
+    check_instance(run, Run, "run", RUN_REMEDY)
     encoder = None
     if words and reads_text(run.model):
         options = run.info["options"]

@@ -20,9 +20,9 @@ from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half
 from zoo.item_titles import ItemTitles
-from zoo.questions import checked_history, checked_text
+from zoo.questions import checked_history, checked_text, folder_path
 from zoo.recommender import Recommender, Users
-from zoo.run import BrokenRun, Run, assemble, folder_path, load_run
+from zoo.run import BrokenRun, Run, assemble, load_run
 
 if TYPE_CHECKING:
     from zoo.explanation import Explanation

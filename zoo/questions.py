@@ -1,14 +1,16 @@
-"""Questions to a model, checked by one rule wherever they come in: users, items, counts, texts."""
+"""Questions to a model, checked by one rule at every entry point: users, items, counts, texts."""
 
 from __future__ import annotations
 
 import numbers
+import os
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.errors import InvalidInput, WrongType
 from tfrec_fusion.ids import id_list, id_text
 from zoo.near_misses import near_misses
 
@@ -167,3 +169,20 @@ def unknown_id(kind: str, name: str, ids: Sequence[str] | np.ndarray) -> Invalid
         f"{kind} {name!r} is not known to the model of {len(ids) - 1:,} {kind.lower()}s."
         f"{near_misses([name], ids[1:])} Its ids look like {[str(one) for one in ids[1:4]]}."
     )
+
+
+def folder_path(folder: object) -> Path:
+    """Returns a path that a caller gave.
+
+    Raises:
+        WrongType: When it is none.
+        InvalidInput: When it is empty, which would be the working directory.
+    """
+    if not isinstance(folder, (str, os.PathLike)):
+        raise WrongType(
+            "A run is given by the path of its folder, or by the name of a prebuilt model. "
+            f"Received: {folder!r:.60}, of the type {type(folder).__name__}."
+        )
+    if not os.fspath(folder):
+        raise InvalidInput("The path of a run folder is empty. For this folder, write '.'.")
+    return Path(folder)

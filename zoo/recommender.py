@@ -208,7 +208,7 @@ class Recommender:
         """User indices `(batch,)` → scores `(batch, num_items)` float32; compiled once."""
         return compiled_scores(self.model.score_model(self.known))
 
-    @property
+    @cached_property
     def popularity(self) -> np.ndarray:
         """`(num_items,)` float32: how many events each item has."""
         return self.known.item_counts.astype(np.float32)
@@ -235,9 +235,11 @@ class Recommender:
         splits, rows = self.known.row_splits, max(1, _PAIRS_AT_ONCE // len(self.items))
         for start in range(0, len(users), rows):
             part = users[start : start + rows]
-            scores = np.tile(self.popularity, (len(part), 1))  # (batch, num_items)
+            scores = np.empty((len(part), len(self.items)), np.float32)
             if (trained := part > 0).any():
                 scores[trained] = self.score(part[trained])
+            if not trained.all():
+                scores[~trained] = self.popularity
             for user, own in zip(part, scores, strict=True):
                 seen = self.known.item[splits[user] : splits[user + 1]]
                 yield self._best(own, () if again or not user else seen, k)

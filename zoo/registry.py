@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import numbers
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, overload
@@ -11,6 +10,7 @@ from typing import Any, Literal, overload
 import pandas as pd
 
 from tfrec_fusion.errors import InvalidInput
+from zoo.argument_types import check_types
 from zoo.baselines import BASELINES
 from zoo.card import table_of_cards
 from zoo.gpt2_hybrid import gpt2_hybrid
@@ -102,6 +102,7 @@ def build(name: str, **arguments: Any) -> Any:
 
     Raises:
         ValueError: When the name or a keyword is unknown; the message lists the valid ones.
+        TypeError: When a keyword has a value of another type.
 
     Example:
 
@@ -113,18 +114,13 @@ def build(name: str, **arguments: Any) -> Any:
     missing = [size for size in sizes if size not in arguments]
     if missing:
         raise InvalidInput(f"{name} needs {' and '.join(f'`{size}`' for size in missing)}.")
-    for size in sizes:
-        value = arguments[size]
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-            raise InvalidInput(
-                f"`{size}` must be a whole number, the length of a vocabulary. "
-                f"Received: {value!r:.60}, of the type {type(value).__name__}."
-            )
     extra = _ARRAYS.get(name, ())
     valid = [*sizes, *(one.name for one in hyperparameters(name)), *extra]
     unknown = [argument for argument in arguments if argument not in valid]
     if unknown:
         raise InvalidInput(f"{name} takes {', '.join(valid)}. Received: {', '.join(unknown)}.")
+    config = _CONFIGS.get(name, MODELS[name])
+    check_types([one for one in fields(config) if one.name in valid], arguments)
     return MODELS[name](**arguments)
 
 

@@ -17,7 +17,6 @@ RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,11 +33,12 @@ from tfrec_fusion.data.features import LabelFeatures
 from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.indexed import IndexedData, merge
 from tfrec_fusion.data.vocabulary import Vocabulary
-from tfrec_fusion.errors import InvalidInput, UserError, WrongType
+from tfrec_fusion.errors import InvalidInput, UserError
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.profiles import Interests
 from zoo.baselines import BASELINES
 from zoo.ensemble import Ensemble
+from zoo.questions import folder_path
 from zoo.recommender import Model, Recommender
 from zoo.registry import READS_TEXT
 
@@ -49,6 +49,7 @@ SHARED = (
     *("events.npz", "interests.npz"),
 )
 COLUMNS = ("user", "item", "rating", "timestamp")
+RUN_REMEDY = "Take it from `zoo.load_run(folder)`, or from `zoo.load(name).run`."
 
 
 class BrokenRun(UserError, RuntimeError):
@@ -210,23 +211,6 @@ def load_run(folder: str | Path) -> Run:
     else:
         model = _read_model(folder, "", info["model"])
     return assemble(folder, model, info)
-
-
-def folder_path(folder: object) -> Path:
-    """Returns a path that a caller gave.
-
-    Raises:
-        WrongType: When it is none.
-        InvalidInput: When it is empty, which would be the working directory.
-    """
-    if not isinstance(folder, (str, os.PathLike)):
-        raise WrongType(
-            "A run is given by the path of its folder, or by the name of a prebuilt model. "
-            f"Received: {folder!r:.60}, of the type {type(folder).__name__}."
-        )
-    if not os.fspath(folder):
-        raise InvalidInput("The path of a run folder is empty. For this folder, write '.'.")
-    return Path(folder)
 
 
 def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:

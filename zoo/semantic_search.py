@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.ids import id_list
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.store import TextStore
 from zoo.answer_warnings import warn_of_unknown_users
@@ -45,9 +47,9 @@ class SemanticSearch:
     @classmethod
     def over(
         cls,
-        item_ids: np.ndarray,
-        titles: np.ndarray,
-        texts: Iterable[str],
+        item_ids: Iterable[object],
+        titles: Iterable[str],
+        texts: Iterable[Any],
         encoder: TextEncoder,
         store: TextStore | None = None,
     ) -> SemanticSearch:
@@ -56,14 +58,26 @@ class SemanticSearch:
         Args:
             item_ids: `(num_items,)` ids; position 0 is the unseen item.
             titles: `(num_items,)` titles.
-            texts: One text an item index.
+            texts: One text an item index; a missing one is like nothing.
             encoder: The language model.
             store: Where vectors are kept; the default store's folder by default.
+
+        Raises:
+            ValueError: When the three are not equally long, or position 0 has an id.
         """
-        given = [str(text) for text in texts]
+        ids, names, given = list(item_ids), list(titles), list(texts)
+        if not len(ids) == len(names) == len(given) or ids[:1] != [""]:
+            raise InvalidInput(
+                "`item_ids`, `titles` and `texts` must have one entry for each item, and before "
+                f"them one for the unseen item, whose id is ''. Received: {len(ids)} ids from "
+                f"{ids[:1]} on, {len(names)} titles, {len(given)} texts."
+            )
+        ids = ["", *id_list(ids[1:], "item_ids")]
+        given = ["" if _missing(text) else text for text in given]
         vectors = np.array((store or TextStore()).encode(encoder, given))
         vectors[[not text.strip() for text in given]] = 0
-        return cls(np.asarray(item_ids), np.asarray(titles), _unit(vectors), encoder)
+        columns = np.array(ids, object), np.array(names, object)
+        return cls(*columns, _unit(vectors), encoder)
 
     def search(
         self,
@@ -149,6 +163,10 @@ def fused_ranks(liking: np.ndarray) -> np.ndarray:
     by_taste = np.empty(len(liking))
     by_taste[np.argsort(-liking, kind="stable")] = by_meaning
     return 1 / (_RANK_OFFSET + by_meaning) + 1 / (_RANK_OFFSET + by_taste)
+
+
+def _missing(text: object) -> bool:
+    return text is None or text is pd.NA or (isinstance(text, float) and np.isnan(text))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -22,9 +22,11 @@ from tfrec_fusion.data.tables import RecData, checksum
 from tfrec_fusion.errors import AlreadyExists
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.files.whole import write_text
+from zoo.argument_types import check_instance
 from zoo.comparison import notes, write_report, yardsticks
 from zoo.network_trainer import NetworkTrainer
 from zoo.pair_metrics import pair_metrics
+from zoo.questions import folder_path
 from zoo.ranking import auc_of, ranking_of
 from zoo.run import Run, load_run, reads_graph, save_run
 from zoo.train_options import TrainOptions
@@ -68,7 +70,10 @@ def train(
         ValueError: For an unknown model or keyword, or data that cannot be split.
         FileExistsError: When `folder` holds a finished run already, or the beginning of another.
     """
-    options = options or TrainOptions()
+    options = TrainOptions() if options is None else options
+    check_instance(tables, RecData, "tables", "`from_frames` and `read_tables` make one.")
+    check_instance(options, TrainOptions, "options", "Write TrainOptions(seed=1), for instance.")
+    folder = folder_path(folder)
     if (folder / "run.json").exists():
         raise AlreadyExists(
             f"{folder} holds a finished run already. Choose another folder, or remove that one."
