@@ -20,6 +20,7 @@ from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.errors import InvalidInput, UserError
 from zoo import recommender as recommenders
 from zoo.answer_warnings import AnswerWarning
+from zoo.explanation import explainer_of
 from zoo.item_titles import ItemTitles
 from zoo.matrix_layers import DenseMatrix, PastItems
 from zoo.near_misses import near_misses
@@ -81,15 +82,21 @@ def films():
     return zoo.load("ease.ml_latest_small")
 
 
+@pytest.fixture(scope="module")
+def explainer(films):
+    return explainer_of(films.run)
+
+
 ONE = [1, 1.0, "1.0", b"1", np.int64(1), np.float32(1), np.array("1"), decimal.Decimal("1.0")]
 
 
 @pytest.mark.parametrize("user", ONE, ids=lambda one: f"{one!r}")
-def test_a_user_is_the_same_however_the_id_is_written(films, user):
+def test_a_user_is_the_same_however_the_id_is_written(films, explainer, user):
     found = films.recommend(user, k=3)
     assert found["title"].tolist()[0] == "Back to the Future Part II"
     pd.testing.assert_frame_equal(found, films.recommend("1", k=3))
-    assert films.explain(user).item_id == found["item_id"][0]
+    assert explainer.explain(user).title == "Back to the Future Part II"
+    assert explainer.explain(2, user).title == "Toy Story"
     assert films.similar(user, k=2)["title"].tolist() == [
         "Independence Day (a.k.a. ID4)",
         "Toy Story 2",
@@ -353,8 +360,8 @@ def test_titles_that_differ_in_case_are_told_apart():
 
 
 @pytest.mark.parametrize("k", ["2", 2.0, True, None, [2], np.array(2), "ten"])
-def test_a_count_is_a_whole_number(films, k):
-    why = films.explain("1")
+def test_a_count_is_a_whole_number(films, explainer, k):
+    why = explainer.explain("1")
     for call in (
         lambda: films.recommend("1", k=k),
         lambda: films.recommend(["1"], k=k),

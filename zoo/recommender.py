@@ -138,7 +138,7 @@ class Recommender:
         if not items.all():
             unknown = [one for one, index in zip(given, items, strict=True) if not index]
             raise InvalidInput(
-                f"`item_ids` must be items of the catalogue. Received: {listed(unknown)} unknown; "
+                f"A history must hold items of the catalogue. Received: {listed(unknown)} unknown; "
                 f"its ids look like {self.items.ids[1:4].tolist()}."
                 f"{near_misses(unknown[:SHOWN], self.items.ids[1:])}"
             )
