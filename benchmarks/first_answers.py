@@ -54,7 +54,7 @@ for step, asked in {
     "sentence": {"text": "a western with gunfighters"},
 }.items():
     try:
-        assert model.recommend(**asked).shape == (10, 3)
+        assert model.recommend(**asked).shape == (10, 4)
     except ValueError as error:
         assert "history" in asked and "by their ids alone" in str(error), error
     else:

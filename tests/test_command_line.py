@@ -239,7 +239,7 @@ def test_refusals_name_what_is_wrong(ease_run, folder, tmp_path):
     refused = run("recommend", ease_run, "--user-id", "u1", "-k", 31, code=2).stderr
     assert "Received: k=31, 30 items" in refused
     refused = run("similar", ease_run, "--item-id", "nothing", code=2).stderr
-    assert "Item 'nothing' is not in the catalogue of 30 items" in refused
+    assert "Item 'nothing' is not known to the model of 30 items" in refused
     refused = run("train", "ease", "--data", folder, "--out", ease_run, code=2).stderr
     assert "holds a finished run already" in refused
     refused = run("export", ease_run, "--to", tmp_path / "m", "-k", 99, code=2).stderr

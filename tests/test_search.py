@@ -55,6 +55,28 @@ def test_an_item_without_a_text_is_like_nothing():
     np.testing.assert_allclose(search.vectors, [[0, 0], [side, side], [0, 0], [side, side]])
 
 
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, ""])
+def test_a_missing_text_is_like_nothing_and_not_like_its_name(missing):
+    store = SimpleNamespace(
+        encode=lambda encoder, texts: np.array([[len(one), 1] for one in texts])
+    )
+    search = SemanticSearch.over(["", 1, 2.0], ["", "A", "B"], ["", missing, "bb"], WISH, store)
+    np.testing.assert_allclose(search.vectors, [[0, 0], [0, 0], np.array([2, 1]) / np.sqrt(5)])
+    assert search.item_ids.tolist() == ["", "1", "2"]
+
+
+def test_a_catalog_without_its_unseen_item_is_refused():
+    for columns in (
+        (["a", "b"], ["A", "B"], ["x", "y"]),  # a would be taken for the unseen item
+        (["", "a"], ["", "A"], ["", "x", "y"]),
+        (["", "a"], ["", "A"], "text"),
+    ):
+        with pytest.raises(ValueError, match="must have one entry for each item"):
+            SemanticSearch.over(*columns, WISH, None)
+    with pytest.raises(ValueError, match="`item_ids`, position 0: An id must not be missing"):
+        SemanticSearch.over(["", None], ["", "A"], ["", "x"], WISH, None)
+
+
 def test_texts_without_a_word_have_no_vector(monkeypatch):
     class Store:
         def encode(self, encoder, texts):

@@ -14,7 +14,7 @@ from tfrec_fusion.data.tables import from_frames
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.text.encoder import TextEncoder
 from zoo.run import BrokenRun, load_run
-from zoo.semantic_search import SemanticSearch
+from zoo.semantic_search import SemanticSearch, fused_ranks
 from zoo.user_words import user_words
 
 GENRES = {"robots": "a robot learns to love", "war": "soldiers at war", "songs": "a night of songs"}
@@ -183,6 +183,11 @@ def test_search_finds_meaning_and_a_user_orders_it(hybrid, tables, folder, prese
     fused = {one: 1 / (61 + meaning.index(one)) + 1 / (61 + taste.index(one)) for one in meaning}
     assert [i["item_id"] for i in ordered] == sorted(fused, key=lambda one: -fused[one])
     assert [i["item_id"] for i in plain] != [i["item_id"] for i in ordered]
+    assert {i["source"] for i in plain} == {"text"} and {i["source"] for i in ordered} == {"model"}
+    assert answer(*of_run, "--user-id", "u1.")["items"] == plain
+    shown = run(*of_run, "--user-id", "U1").stderr
+    assert "User 'U1' was never seen: the query alone orders the items" in shown
+    assert "Did you mean 'u1' instead of 'U1'?" in shown
 
 
 def test_search_refuses_what_it_cannot_answer(hybrid, folder, preset):
@@ -192,8 +197,6 @@ def test_search_refuses_what_it_cannot_answer(hybrid, folder, preset):
     assert "--user-id needs --run" in refused
     refused = run("search", "x", "--data", folder, "--run", hybrid, *text, code=2).stderr
     assert "not both" in refused
-    refused = run("search", "x", "--run", hybrid, "--user-id", "zz", *text, code=2).stderr
-    assert "User 'zz' was never seen" in refused
     refused = run("search", "x", "--data", folder, "-k", 25, *text, code=2).stderr
     assert "k=25, 24 items" in refused
     refused = run("search", "x", "--data", folder, "--text-preset", "minlm", code=2).stderr
@@ -233,7 +236,7 @@ def test_meaning_and_taste_are_fused_by_reciprocal_ranks_from_one():
     by_meaning, by_taste = {"x": 1, "z": 2, "y": 3, "w": 4}, {"y": 1, "z": 2, "w": 3, "x": 4}
     fused = {one: 1 / (60 + by_meaning[one]) + 1 / (60 + by_taste[one]) for one in by_meaning}
     assert found["item_id"].tolist() == sorted(fused, key=fused.get, reverse=True)
-    scores = index._fused(np.array([1, 2, 3, 4]), Taste(), "u")
+    scores = fused_ranks(Taste().score(["u"])[0, 1:])
     assert scores == pytest.approx([fused[one] for one in ids[1:]], abs=1e-12)
 
 

@@ -27,6 +27,7 @@ from zoo.commands_ensemble import ensemble
 from zoo.commands_explain import explain
 from zoo.commands_export import export, promote, verify
 from zoo.commands_prebuilt import fine_tune, publish, reproduce
+from zoo.commands_recommend import recommend, similar
 from zoo.commands_serve import serve
 from zoo.commands_text import PRESET_HELP, distil_lm, pretrain_lm, search
 from zoo.comparison import shown_metrics
@@ -62,7 +63,6 @@ def tell(line: str) -> None:
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 run_folder = click.argument("run", type=click.Path(path_type=Path))
-top_k = click.option("-k", default=10, show_default=True, help="How many items.")
 
 
 @click.group(cls=Zoo, context_settings={"help_option_names": ["-h", "--help"]})
@@ -229,53 +229,6 @@ def evaluate(run: Path, allow_seen: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@run_folder
-@click.option("--user-id", help="Any id; a new one is offered what is popular.")
-@click.option("--history", help="Instead: item ids somebody took, oldest first, e.g. 1,50,181.")
-@click.option("--why", is_flag=True, help="Also what the user cares about and the item has.")
-@top_k
-@as_json
-def recommend(
-    run: Path, user_id: str | None, history: str | None, why: bool, k: int, as_json: bool
-) -> None:
-    """Items for a user, or for a history, none that they know already."""
-    if (user_id is None) == (history is None) or (why and history):
-        raise click.UsageError("Give --user-id, with or without --why, or --history.")
-    recommender = open_run(run).recommender
-    if history is not None:
-        table = recommender.recommend_from_history(history.split(","), k)
-        _print_items(table, {"history": history}, as_json)
-        return
-    asked = str(user_id)
-    if asked not in recommender.users:
-        tell(f"User {asked!r} was never seen: these are popular items.")
-    table = recommender.recommend(asked, k)
-    if why:
-        found = [recommender.reasons(asked, item) for item in table["item_id"]]
-        table["why"] = [[phrase.text for phrase in phrases] for phrases in found]
-    _print_items(table, {"user_id": asked}, as_json)
-
-
-@cli.command()
-@run_folder
-@click.option("--item-id", required=True, help="An item of the catalogue.")
-@top_k
-@as_json
-def similar(run: Path, item_id: str, k: int, as_json: bool) -> None:
-    """Items like an item."""
-    _print_items(open_run(run).recommender.similar(item_id, k), {"item_id": item_id}, as_json)
-
-
-def _print_items(table: Any, asked: dict[str, str], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps({**asked, "items": table.to_dict("records")}, ensure_ascii=False))
-        return
-    for rank, row in enumerate(table.itertuples(), 1):
-        why = f"  because of: {', '.join(row.why)}" if getattr(row, "why", None) else ""
-        click.echo(f"{rank:3}. {row.title}  [{row.item_id}]  {row.score:.3f}{why}")
-
-
-@cli.command()
 @click.option("--out", default="runs/demo", show_default=True, type=click.Path(path_type=Path))
 @click.option("--data", default="movielens-100k", show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set.")
@@ -302,10 +255,12 @@ cli.add_command(export)
 cli.add_command(fine_tune)
 cli.add_command(promote)
 cli.add_command(publish)
+cli.add_command(recommend)
 cli.add_command(reproduce)
 cli.add_command(verify)
 cli.add_command(search)
 cli.add_command(serve)
+cli.add_command(similar)
 cli.add_command(pretrain_lm)
 
 

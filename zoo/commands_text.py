@@ -14,6 +14,7 @@ import pandas as pd
 
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.errors import AlreadyExists, InvalidInput, NotFound
+from zoo.commands_recommend import print_items, told_warnings
 from zoo.prebuilt import open_run
 
 TEXT_COLUMN = "text"
@@ -62,15 +63,10 @@ def search(
         names = ("item_id", "title", "text")
         ids, titles, texts = (np.array(["", *items[name]], object) for name in names)
     encoder = TextEncoder(text_preset, max_length=text_length)
-    found = SemanticSearch.over(ids, titles, texts, encoder).search(
-        query, k, recommender, user_id or ""
-    )
-    if as_json:
-        answer = {"query": query, "user_id": user_id, "items": found.to_dict("records")}
-        click.echo(json.dumps(answer, ensure_ascii=False))
-        return
-    for rank, row in enumerate(found.itertuples(), 1):
-        click.echo(f"{rank:3}. {row.title}  [{row.item_id}]  {row.score:.3f}")
+    index = SemanticSearch.over(ids, titles, texts, encoder)
+    with told_warnings():
+        found = index.search(query, k, recommender, user_id)
+    print_items(found, {"query": query, "user_id": user_id}, as_json)
 
 
 def _names_texts(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -74,11 +74,12 @@ class EASE(MatrixChain):
             ValueError: When there are no events, or the catalogue is too large for
                 `memory_limit_gib`.
         """
+        known = histories(events, self.half_life)
         self._check_memory(events.num_items)
         weights: Matrix = _ease_weights(histories(events), self.l2)
         if self.kept:
             weights = _largest(weights, self.kept)
-        return self._keep(known=histories(events, self.half_life), weights=weights)
+        return self._keep(known=known, weights=weights)
 
     @property
     def _half_life(self) -> float:

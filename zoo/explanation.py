@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,15 @@ from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.plots import effect_bars
 from tfrec_fusion.text.attribution import WordEffects
 from tfrec_fusion.text.encoder import TextEncoder
+from zoo.answer_warnings import AnswerWarning
+from zoo.argument_types import check_instance
 from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.graph_paths import beside_a_bar, graph_paths, on_a_line
 from zoo.pair_scores import scores_of_texts
 from zoo.profile_semantics_behaviour import ProfileSemanticsBehaviour
+from zoo.questions import checked_id, checked_k, unknown_id
 from zoo.recommender import Recommender
-from zoo.run import Run, reads_graph, reads_text
+from zoo.run import RUN_REMEDY, Run, reads_graph, reads_text
 
 _HISTORIES_AT_ONCE = 64
 
@@ -55,6 +59,7 @@ class Explanation:
 
     def as_json(self, k: int | None = None) -> str:
         """One JSON object with the `k` strongest of each kind, all by default."""
+        k = None if k is None else checked_k(k)
         kinds = {"history": self.history, "words": self.words}
         if self.paths is not None:
             kinds["paths"] = self.paths
@@ -85,6 +90,7 @@ class Explanation:
     def _effects(
         self, k: int, of_path: Callable[[dict[str, Any]], str] = on_a_line
     ) -> dict[str, list[tuple[str, float]]]:
+        k = checked_k(k)
         past, words = self.history[:k], self.words[:k]
         paths = [] if self.paths is None else self.paths[:k].to_dict("records")
         effects = {
@@ -128,32 +134,33 @@ class Explainer:
             tower = table.tower if model.config.tunes_text else encoder.tower
             self._effects = WordEffects(tower, encoder.tokens)
 
-    def explain(self, user_id: str, item_id: str | None = None) -> Explanation:
-        """What carried an item's score for a user.
+    def explain(self, user_id: object, item_id: object = None) -> Explanation:
+        """Measures what carried an item's score for a user.
 
         Args:
             user_id: A user of the model.
-            item_id: An item of the catalogue; by default what is recommended first.
+            item_id: An item of the catalog; by default what is recommended first.
 
         Raises:
             ValueError: When the user or the item is unknown, the user has no history, or there is
                 nothing left to recommend.
         """
         one = self.recommender
+        user_id = checked_id(user_id, "user_id")
+        user = int(one.users.index([user_id])[0])
+        if not user:
+            raise unknown_id("User", user_id, one.users.ids)
         if item_id is None:
-            best = one.recommend(user_id, 1)["item_id"].tolist()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", AnswerWarning)
+                best = one.recommend(user_id, 1)["item_id"].tolist()
             if not best:
                 raise InvalidInput(f"User {user_id!r} knows every item. Name the one to explain.")
             item_id = str(best[0])
-        user, item = int(one.users.index([user_id])[0]), int(one.items.index([item_id])[0])
-        for asked, index, ids in (
-            (f"User {user_id!r}", user, one.users.ids),
-            (f"Item {item_id!r}", item, one.items.ids),
-        ):
-            if not index:
-                raise InvalidInput(
-                    f"{asked} is not known to the model. Its ids look like {ids[1:4].tolist()}."
-                )
+        item_id = checked_id(item_id, "item_id")
+        item = int(one.items.index([item_id])[0])
+        if not item:
+            raise unknown_id("Item", item_id, one.items.ids)
         history = self.history(user)
         if not len(history):
             raise InvalidInput(
@@ -235,6 +242,7 @@ def explainer_of(run: Run, *, words: bool = True) -> Explainer:
         ValueError: When the model reads no history.
         PresetUnavailable: When the language model cannot be had.
     """
+    check_instance(run, Run, "run", RUN_REMEDY)
     encoder = None
     if words and reads_text(run.model):
         options = run.info["options"]

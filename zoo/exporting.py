@@ -15,12 +15,13 @@ from tfrec_fusion.serving.inverted_file import Precision
 from tfrec_fusion.serving.recommenders_index import Kind
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.text.encoder import TextEncoder
+from zoo.argument_types import check_instance
 from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.half_tables import with_half_tables
 from zoo.indexing import ItemIndex, item_index, ndcg_beside_exact
 from zoo.ranking import ranking_of
 from zoo.recommender import Recommender, compiled_scores
-from zoo.run import Run, reads_text
+from zoo.run import RUN_REMEDY, Run, reads_text
 from zoo.text_models import item_of_text_model, meaning_model, score_of_text_model
 from zoo.text_vectors import text_vectors
 
@@ -63,6 +64,7 @@ def export_run(
         ValueError: As of `serving.export.export` and `zoo.indexing.item_index`.
         ExportMismatch: When the SavedModel answers other than the models; nothing is left.
     """
+    check_instance(run, Run, "run", RUN_REMEDY)
     found = None
     if index is not None:
         found = item_index(run.model, run.recommender.known, index, recall_floor)

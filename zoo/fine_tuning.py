@@ -11,9 +11,10 @@ import pandas as pd
 
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.errors import InvalidInput
+from zoo.argument_types import check_instance
 from zoo.baselines import BASELINES
 from zoo.registry import hyperparameters
-from zoo.run import Run
+from zoo.run import RUN_REMEDY, Run
 from zoo.train import train
 from zoo.train_options import TrainOptions
 
@@ -64,6 +65,7 @@ def fine_tune(
 
     >>> fine_tune(zoo.load("gpt2_hybrid.ml_latest_small").run, mine, "runs/mine")  # doctest: +SKIP
     """
+    check_instance(start, Run, "start", RUN_REMEDY)
     name = start.info["model"]
     config = getattr(start.model, "config", None)
     if name not in (*FOR_NETWORKS, *BASELINES):

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.errors import InvalidInput
+from zoo.argument_types import check_instance
 from zoo.matrix_layers import DenseMatrix, PastItems, SparseMatrix
 
 Matrix: TypeAlias = np.ndarray | sp.csr_matrix
@@ -195,6 +196,7 @@ def histories(events: Events, half_life: float = 0.0) -> sp.csr_matrix:
     Raises:
         ValueError: When nothing is left.
     """
+    check_instance(events, Events, "events", "`index_data(tables).train` is one.")
     seen = (events.user > 0) & (events.item > 0)
     weight = seen.astype(np.float32)
     if half_life:

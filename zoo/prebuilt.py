@@ -15,12 +15,14 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
 
-from tfrec_fusion.errors import InvalidInput, UserError
+from tfrec_fusion.errors import InvalidInput, UserError, WrongType
 from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half
-from zoo.recommender import Recommender
-from zoo.run import Run, assemble, load_run
+from zoo.item_titles import ItemTitles
+from zoo.questions import checked_history, checked_text, folder_path
+from zoo.recommender import Recommender, Users
+from zoo.run import BrokenRun, Run, assemble, load_run
 
 if TYPE_CHECKING:
     from zoo.explanation import Explanation
@@ -73,50 +75,68 @@ class Prebuilt:
 
     def recommend(
         self,
-        user_id: str | None = None,
+        user_id: Users | None = None,
         *,
-        history: Sequence[str] | None = None,
+        history: Sequence[object] | None = None,
         text: str | None = None,
         k: int = 10,
+        allow_seen: bool | None = None,
     ) -> pd.DataFrame:
-        """Items for somebody it knows, for somebody new, or for a wish.
+        """Recommends items for known users, for a new one by their history, or for a text query.
 
         Args:
-            user_id: A user; one never seen is offered what is popular.
-            history: Instead, item ids or titles that somebody took, oldest first.
-            text: Instead, a wish in any words; with `user_id` what fits it is ordered by taste. It
-                is read by `tiny_gpt2`, the language model of the package.
-            k: How many.
+            user_id: A user; or a list, array, Series or Index of users, or a DataFrame with a
+                column `user_id`. A user never seen is offered what is popular, with a warning.
+            history: Instead, the item ids or titles of somebody's history, oldest first.
+            text: Instead, a query in any words; with `user_id` what fits it is ordered by taste.
+                It is read by `tiny_gpt2`, the language model of the package.
+            k: How many for each user.
+            allow_seen: Whether items that the user has interacted with may be recommended; by
+                default as the model was measured. What a query finds may be such an item.
 
         Returns:
-            Columns `item_id`, `title`, `score`, best first.
+            Columns `item_id`, `title`, `score` and `source`, best first; of several users one long
+            table with `user_id` in front. `source` says what ranked the item: `"model"`,
+            `"popularity"` (the score is the number of events), or `"text"` alone, without a known
+            user; the score of a query is the cosine of the texts.
 
         Raises:
-            ValueError: When not one of the three is given, an item or title is unknown, or the
-                model reads no history.
+            ValueError: When not one of the three is given, one of them is not what it must be, an
+                item or title is unknown, or the model reads no history.
 
         Example:
 
         >>> import zoo
-        >>> zoo.load("ease.ml_latest_small").recommend("1", k=3).columns.tolist()
-        ['item_id', 'title', 'score']
+        >>> model = zoo.load("ease.ml_latest_small")
+        >>> model.recommend("1", k=1).columns.tolist()
+        ['item_id', 'title', 'score', 'source']
+        >>> model.recommend(["1", "2"], k=1)["user_id"].tolist()
+        ['1', '2']
         """
         if (history is not None) == (user_id is not None or text is not None):
             raise InvalidInput(
-                "Give `user_id`, or `history`, or `text` with or without `user_id`. "
-                f"Received: user_id={user_id!r}, history={history!r}, text={text!r}."
+                "Give `user_id`, or `history`, or `text` with or without `user_id`. Received: "
+                f"user_id={user_id!r:.60}, history={history!r:.60}, text={text!r:.60}."
             )
         if history is not None:
-            taken = [self._item_id(one) for one in history]
-            return self.recommender.recommend_from_history(taken, k)
+            given = checked_history(history, "history")
+            taken = [self._titles.item_id(one, f"history[{at}]") for at, one in enumerate(given)]
+            return self.recommender.recommend_from_history(taken, k, allow_seen=allow_seen)
         if text is None:
-            return self.recommender.recommend(str(user_id), k)
+            assert user_id is not None
+            return self.recommender.recommend(user_id, k, allow_seen=allow_seen)
+        if allow_seen is not None:
+            raise InvalidInput(
+                "`allow_seen` goes with `user_id` or `history` alone: a `text` finds items whether "
+                f"or not they were seen. Received: allow_seen={allow_seen!r:.60} and a text."
+            )
+        text = checked_text(text)
         if user_id is None:
             return self._search.search(text, k)
-        return self._search.search(text, k, self.recommender, str(user_id))
+        return self._search.search(text, k, self.recommender, user_id)
 
-    def explain(self, user_id: str, item: str | None = None, *, words: bool = False) -> Explanation:
-        """What carried an item's score for a user; printed as text, drawn by `as_svg`.
+    def explain(self, user_id: object, item: object = None, *, words: bool = False) -> Explanation:
+        """Explains an item's score for a user; printed as text, drawn by `as_svg`.
 
         Args:
             user_id: A user it knows.
@@ -131,12 +151,12 @@ class Prebuilt:
         # TF Text and KerasHub take seconds to import: who asks no reason need not wait for them.
         from zoo.explanation import explainer_of
 
-        item_id = None if item is None else self._item_id(item)
+        item_id = None if item is None else self._titles.item_id(item, "item")
         return explainer_of(self.run, words=words).explain(user_id, item_id)
 
-    def similar(self, item: str, k: int = 10) -> pd.DataFrame:
-        """The items most like one, given by id or title; see `Recommender.similar`."""
-        return self.recommender.similar(self._item_id(item), k)
+    def similar(self, item: object, k: int = 10) -> pd.DataFrame:
+        """Ranks the items most like one, given by id or title; see `Recommender.similar`."""
+        return self.recommender.similar(self._titles.item_id(item, "item"), k)
 
     def __repr__(self) -> str:
         ndcg = self.card.metrics["ndcg@10"][0]
@@ -146,22 +166,9 @@ class Prebuilt:
             f"NDCG@10 {ndcg:.4f} on its test part>"
         )
 
-    def _item_id(self, given: str) -> str:
-        """An id as it is; the id of a title, whatever its case."""
-        if given in self.run.items:
-            return given
-        titles = self.items["title"]
-        same = self.items[titles.str.casefold() == given.casefold()]
-        if len(same) == 1:
-            return str(same["item_id"].iloc[0])
-        if len(same) > 1:
-            raise InvalidInput(
-                f"{given!r} is the title of several items: {', '.join(same['item_id'])}. "
-                "Give the id of one."
-            )
-        close = difflib.get_close_matches(given, titles.tolist(), n=3)
-        meant = f" Did you mean {', '.join(map(repr, close))}?" if close else ""
-        raise InvalidInput(f"{given!r} is neither an id nor a title of the catalogue.{meant}")
+    @cached_property
+    def _titles(self) -> ItemTitles:
+        return ItemTitles(self.run.items.ids[1:], self.run.titles[1:])
 
     @cached_property
     def _search(self) -> Any:
@@ -185,6 +192,7 @@ def load(name: str) -> Prebuilt:
 
     Raises:
         ValueError: When there is no such model; the message lists those there are.
+        TypeError: When `name` is no string.
         BrokenPackage: When one of its files is missing or was changed.
 
     Example:
@@ -213,7 +221,13 @@ def open_run(run: str | Path) -> Run:
         BrokenRun: When there is neither a folder nor a model of that name.
         BrokenPackage: As of `load`.
     """
+    folder_path(run)
     name = str(run)
+    if not Path(run).exists() and name not in cards() and (meant := _meant(name)):
+        raise BrokenRun(
+            f"There is no run folder {name}, and no prebuilt model of `list --pretrained` has this "
+            f"name.{meant}"
+        )
     return load(name).run if not Path(run).exists() and name in cards() else load_run(run)
 
 
@@ -224,13 +238,27 @@ def card_of(name: str) -> Card:
         ValueError: When there is no such model.
     """
     known = cards()
+    if not isinstance(name, str):
+        raise WrongType(
+            f"A prebuilt model is given by its name, such as {next(iter(known), 'ease.my_films')!r}"
+            f". Received: {name!r:.60}, of the type {type(name).__name__}."
+        )
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        meant = f" Did you mean {close[0]!r}?" if close else ""
+        meant = _meant(name)
+        if (Path(name) / "run.json").is_file():
+            meant = " A run folder is read by `zoo.load_run`."
         raise InvalidInput(
             f"There is no prebuilt model {name!r}.{meant} There are {', '.join(known)}."
         )
     return known[name]
+
+
+def _meant(name: str) -> str:
+    """Returns a hint at the prebuilt models whose names begin alike, or nearly so."""
+    known, begun = cards(), name.casefold()
+    close = [one for one in known if begun and one.startswith(begun)]
+    close = close or difflib.get_close_matches(begun, known, n=1, cutoff=0.4)
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def _model(card: Card) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import keras
 import numpy as np
@@ -16,8 +16,16 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.ids import id_list
 from tfrec_fusion.text.profiles import Interests, Phrase, reason
+from zoo.answer_warnings import warn, warn_of_few_items, warn_of_unknown_users
+from zoo.near_misses import SHOWN, listed, near_misses
+from zoo.questions import asked_users, checked_history, checked_id, checked_k, unknown_id
 
+MODEL, POPULARITY = "model", "popularity"  # what a score comes from
+_FALLBACK = f"these are popular items, whose scores count events (source `{POPULARITY}`)"
+Users: TypeAlias = str | int | Iterable[object] | pd.DataFrame
+Ranked: TypeAlias = tuple[np.ndarray, np.ndarray]  # items and scores, best first
 _PAIRS_AT_ONCE = 2**20  # bounds the memory of models that score pair by pair
 
 
@@ -56,6 +64,8 @@ class Recommender:
         texts: `(num_items,)` texts in index order, what reasons are found in.
         interests: What users care about, in their own words, where that was mined.
         graph: Names of the knowledge graph that the model reads, where it reads one.
+        allow_seen: Whether items that a user has interacted with are recommended again, unless
+            the question says otherwise.
 
     Example: see `zoo.run.load_run`, which returns one.
     """
@@ -68,49 +78,69 @@ class Recommender:
     texts: np.ndarray | None = None
     interests: Interests | None = None
     graph: GraphNames | None = None
+    allow_seen: bool = False
 
-    def recommend(self, user_id: str, k: int = 10) -> pd.DataFrame:
-        """The best items a user does not know yet.
-
-        Args:
-            user_id: Any id; a user never seen is offered what is popular.
-            k: How many.
-
-        Returns:
-            Columns `item_id`, `title`, `score`, best first; fewer than `k` rows when the user
-            knows nearly everything.
-
-        Raises:
-            ValueError: When `k` is not between 1 and the number of items.
-        """
-        self._check_k(k)
-        user = self.users.index([user_id])
-        scores = self.score(user)[0] if user[0] else self.popularity
-        seen = self.known.item[self.known.user == user[0]] if user[0] else np.zeros(0, int)
-        return self._table(scores, seen, k)
-
-    def recommend_from_history(self, item_ids: Sequence[str], k: int = 10) -> pd.DataFrame:
-        """The best items for somebody the model has never seen, by what they took.
+    def recommend(
+        self, user_id: Users, k: int = 10, *, allow_seen: bool | None = None
+    ) -> pd.DataFrame:
+        """Ranks the items for a user, or for each of several.
 
         Args:
-            item_ids: Items of the catalogue, oldest first.
-            k: How many.
+            user_id: Any id; or a list, array, Series or Index of ids, or a DataFrame with a column
+                `user_id`. A user never seen is offered what is popular, with a warning.
+            k: How many items for each user.
+            allow_seen: Whether items that the user has interacted with may be recommended; by
+                default as the model was measured.
 
         Returns:
-            As `recommend`; the items given are left out.
+            Columns `item_id`, `title`, `score` and `source`, best first; of a list of users one
+            long table with `user_id` in front, in the order of the list. `source` says what the
+            score is: `"model"`, or `"popularity"`, the number of the item's events. A user who
+            has interacted with nearly everything gets fewer than `k` rows, with a warning.
 
         Raises:
-            ValueError: When there is no item, one is unknown, `k` is out of range, or the model
-                scores known users only.
+            ValueError: When an id is none, or `k` is not between 1 and the number of items.
         """
-        self._check_k(k)
-        items = self.items.index(item_ids)
-        if not len(items) or not items.all():
-            unknown = [one for one, index in zip(item_ids, items, strict=True) if not index]
+        users, several = asked_users(user_id)
+        k = self._checked_k(k)
+        index = self.users.index(users)
+        warn_of_unknown_users(users, index > 0, self.users.ids[1:], _FALLBACK)
+        ranked = list(self._ranked(index, k, self._allows(allow_seen)))
+        lengths = [len(items) for items, _ in ranked]
+        warn_of_few_items(users, lengths, k)
+        table = self._table(ranked)
+        table["source"] = np.repeat(np.where(index > 0, MODEL, POPULARITY).astype(object), lengths)
+        if several:
+            table.insert(0, "user_id", np.repeat(np.array(users, object), lengths))
+        return table
+
+    def recommend_from_history(
+        self, item_ids: Sequence[object], k: int = 10, *, allow_seen: bool | None = None
+    ) -> pd.DataFrame:
+        """Ranks the items for somebody the model has never seen, by their history.
+
+        Args:
+            item_ids: Items of the catalog, oldest first.
+            k: How many.
+            allow_seen: Whether the items given may be recommended, too; by default as the model
+                was measured.
+
+        Returns:
+            As `recommend` for one user.
+
+        Raises:
+            ValueError: When `item_ids` is no list, is empty or has an unknown item, `k` is out of
+                range, or the model scores known users only.
+        """
+        k = self._checked_k(k)
+        given = id_list(checked_history(item_ids, "item_ids"), "item_ids")
+        items = self.items.index(given)
+        if not items.all():
+            unknown = [one for one, index in zip(given, items, strict=True) if not index]
             raise InvalidInput(
-                f"`item_ids` must be items of the catalogue, at least one. Received: "
-                f"{', '.join(map(repr, unknown)) or 'none'} unknown; its ids look like "
-                f"{self.items.ids[1:4].tolist()}."
+                f"A history must hold items of the catalogue. Received: {listed(unknown)} unknown; "
+                f"its ids look like {self.items.ids[1:4].tolist()}."
+                f"{near_misses(unknown[:SHOWN], self.items.ids[1:])}"
             )
         graph = self.model.history_model()
         if graph is None:
@@ -119,32 +149,40 @@ class Recommender:
                 "as two_tower, gpt2_hybrid or ease."
             )
         scores = np.asarray(graph({"history": items[None, :]})["scores"])[0]
-        return self._table(scores, items, k)
+        best = self._best(scores, () if self._allows(allow_seen) else items, k)
+        if len(best[0]) < k:
+            warn(
+                f"The history holds all items but {len(best[0])}, which is fewer than k={k}. "
+                "`allow_seen=True` recommends those of the history, too."
+            )
+        return self._table([best]).assign(source=MODEL)
 
-    def reasons(self, user_id: str, item_id: str, max_phrases: int = 3) -> list[Phrase]:
-        """What a user cares about that an item's text speaks of.
+    def reasons(self, user_id: object, item_id: object, max_phrases: int = 3) -> list[Phrase]:
+        """Finds what a user cares about in an item's text.
 
         Args:
             user_id: A user of the model.
-            item_id: An item of the catalogue.
+            item_id: An item of the catalog.
             max_phrases: How many.
 
         Returns:
             The user's phrases found in the text, the heaviest first; none for a new user.
 
         Raises:
-            ValueError: When no interests were mined for this model.
+            ValueError: When no interests were mined for this model, or the item is unknown.
         """
         if self.interests is None or self.texts is None:
             raise InvalidInput("No interests were mined for this model; gpt2_hybrid has them.")
-        user, item = self.users.index([user_id])[0], self.items.index([item_id])[0]
-        return reason(self.interests.of(int(user)), str(self.texts[item]), max_phrases)
+        user = self.users.index([checked_id(user_id, "user_id")])[0]
+        text = str(self.texts[self._known_item(item_id)])
+        most = checked_k(max_phrases, name="max_phrases")
+        return reason(self.interests.of(int(user)), text, most)
 
-    def similar(self, item_id: str, k: int = 10) -> pd.DataFrame:
-        """The items most like one.
+    def similar(self, item_id: object, k: int = 10) -> pd.DataFrame:
+        """Ranks the items most like one.
 
         Args:
-            item_id: An item of the catalogue.
+            item_id: An item of the catalog.
             k: How many.
 
         Returns:
@@ -154,43 +192,76 @@ class Recommender:
             ValueError: When the item is unknown, `k` is out of range, or the model has no notion
                 of similar items.
         """
-        self._check_k(k)
-        item = self.items.index([item_id])
-        if not item[0]:
-            raise InvalidInput(
-                f"Item {item_id!r} is not in the catalogue of {len(self.items) - 1} items. "
-                f"Its ids look like {self.items.ids[1:4].tolist()}."
-            )
+        k = self._checked_k(k)
+        item = self._known_item(item_id)
         graph = self.model.similarity_model()
         if graph is None:
             raise InvalidInput("This model has no notion of similar items; ask item_knn or ease.")
-        return self._table(np.asarray(graph({"item_id": item})["scores"])[0], item, k)
+        scores = np.asarray(graph({"item_id": np.array([item])})["scores"])[0]
+        best = self._best(scores, [item], k)
+        if len(best[0]) < k:
+            warn(f"The catalog has {len(best[0])} items besides this one, fewer than k={k}.")
+        return self._table([best])
 
     @cached_property
     def score(self) -> Callable[[np.ndarray], np.ndarray]:
         """User indices `(batch,)` → scores `(batch, num_items)` float32; compiled once."""
         return compiled_scores(self.model.score_model(self.known))
 
-    @property
+    @cached_property
     def popularity(self) -> np.ndarray:
         """`(num_items,)` float32: how many events each item has."""
         return self.known.item_counts.astype(np.float32)
 
-    def _check_k(self, k: int) -> None:
-        if not 1 <= k < len(self.items):
-            raise InvalidInput(
-                "`k` must be at least 1 and at most the number of items. "
-                f"Received: k={k}, {len(self.items) - 1} items."
-            )
+    def _checked_k(self, k: object) -> int:
+        return checked_k(k, len(self.items) - 1)
 
-    def _table(self, scores: np.ndarray, excluded: np.ndarray, k: int) -> pd.DataFrame:
+    def _allows(self, allow_seen: object) -> bool:
+        if allow_seen is not None and not isinstance(allow_seen, (bool, np.bool_)):
+            raise InvalidInput(
+                f"`allow_seen` must be True, False or None. Received: {allow_seen!r:.60}."
+            )
+        return self.allow_seen if allow_seen is None else bool(allow_seen)
+
+    def _known_item(self, item_id: object) -> int:
+        item = checked_id(item_id, "item_id")
+        index = int(self.items.index([item])[0])
+        if not index:
+            raise unknown_id("Item", item, self.items.ids)
+        return index
+
+    def _ranked(self, users: np.ndarray, k: int, again: bool) -> Iterator[Ranked]:
+        """Ranks the items for users by index, 0 for popularity; scores some users at a time."""
+        splits, rows = self.known.row_splits, max(1, _PAIRS_AT_ONCE // len(self.items))
+        for start in range(0, len(users), rows):
+            part = users[start : start + rows]
+            scores = np.empty((len(part), len(self.items)), np.float32)
+            if (trained := part > 0).any():
+                scores[trained] = self.score(part[trained])
+            if not trained.all():
+                scores[~trained] = self.popularity
+            for user, own in zip(part, scores, strict=True):
+                seen = self.known.item[splits[user] : splits[user + 1]]
+                yield self._best(own, () if again or not user else seen, k)
+
+    def _best(self, scores: np.ndarray, excluded: Sequence[int] | np.ndarray, k: int) -> Ranked:
+        """Returns the `k` best items and their scores; of equal ones the smaller index first."""
         allowed = np.ones(len(self.items), bool)
         allowed[0] = False
-        allowed[excluded] = False
-        order = np.argsort(-scores, kind="stable")
-        best = order[allowed[order]][:k]
-        columns = {"item_id": self.items.id_of(best), "title": self.titles[best]}
-        return pd.DataFrame({**columns, "score": scores[best].astype(float)})
+        allowed[np.asarray(excluded, int)] = False
+        places = np.flatnonzero(allowed)
+        loss = -scores[places]
+        if k < len(places):  # the worst that can be among them, so that fewer are sorted
+            kept = ~(loss > np.partition(loss, k - 1)[k - 1])
+            places, loss = places[kept], loss[kept]
+        best = places[np.argsort(loss, kind="stable")[:k]]
+        return best, scores[best]
+
+    def _table(self, ranked: Sequence[Ranked]) -> pd.DataFrame:
+        items = np.concatenate([np.zeros(0, int), *(items for items, _ in ranked)])
+        scores = np.concatenate([np.zeros(0), *(scores for _, scores in ranked)])
+        columns = {"item_id": self.items.id_of(items), "title": self.titles[items]}
+        return pd.DataFrame({**columns, "score": scores.astype(float)})
 
 
 def compiled_scores(score_model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, overload
@@ -9,6 +10,7 @@ from typing import Any, Literal, overload
 import pandas as pd
 
 from tfrec_fusion.errors import InvalidInput
+from zoo.argument_types import check_types
 from zoo.baselines import BASELINES
 from zoo.card import table_of_cards
 from zoo.gpt2_hybrid import gpt2_hybrid
@@ -100,14 +102,14 @@ def build(name: str, **arguments: Any) -> Any:
 
     Raises:
         ValueError: When the name or a keyword is unknown; the message lists the valid ones.
+        TypeError: When a keyword has a value of another type.
 
     Example:
 
     >>> build("two_tower", num_users=944, num_items=1683, dim=32).name
     'two_tower'
     """
-    if name not in MODELS:
-        raise InvalidInput(f"`name` must be one of {', '.join(MODELS)}. Received: {name!r}.")
+    check_name(name)
     sizes = ("num_users", "num_items") if name in NETWORKS else ()
     missing = [size for size in sizes if size not in arguments]
     if missing:
@@ -117,11 +119,18 @@ def build(name: str, **arguments: Any) -> Any:
     unknown = [argument for argument in arguments if argument not in valid]
     if unknown:
         raise InvalidInput(f"{name} takes {', '.join(valid)}. Received: {', '.join(unknown)}.")
+    config = _CONFIGS.get(name, MODELS[name])
+    check_types([one for one in fields(config) if one.name in valid], arguments)
     return MODELS[name](**arguments)
 
 
 def hyperparameters(name: str) -> list[Field[Any]]:
-    """The dataclass fields a model's keywords come from: name, type, default and help."""
+    """The dataclass fields a model's keywords come from: name, type, default and help.
+
+    Raises:
+        ValueError: When the name is unknown.
+    """
+    check_name(name)
     chosen = [one for one in fields(_CONFIGS.get(name, MODELS[name])) if one.metadata]
     left_out = {
         "gmf": ("mlp_dim", "mlp_units"),
@@ -130,3 +139,16 @@ def hyperparameters(name: str) -> list[Field[Any]]:
         "multi_task": ("head", "mlp_units", "negatives"),
     }.get(name, ())
     return [one for one in chosen if one.name not in left_out and one.default is not MISSING]
+
+
+def check_name(name: object) -> None:
+    """Refuses what is no name of a model.
+
+    Raises:
+        InvalidInput: With the names, and the one that was probably meant.
+    """
+    if isinstance(name, str) and name in MODELS:
+        return
+    close = difflib.get_close_matches(str(name).casefold(), MODELS, n=1)
+    meant = f" Did you mean {close[0]!r}?" if close and isinstance(name, str) else ""
+    raise InvalidInput(f"`name` must be one of {', '.join(MODELS)}. Received: {name!r:.60}.{meant}")

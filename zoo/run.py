@@ -38,6 +38,7 @@ from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.profiles import Interests
 from zoo.baselines import BASELINES
 from zoo.ensemble import Ensemble
+from zoo.questions import folder_path
 from zoo.recommender import Model, Recommender
 from zoo.registry import READS_TEXT
 
@@ -48,6 +49,7 @@ SHARED = (
     *("events.npz", "interests.npz"),
 )
 COLUMNS = ("user", "item", "rating", "timestamp")
+RUN_REMEDY = "Take it from `zoo.load_run(folder)`, or from `zoo.load(name).run`."
 
 
 class BrokenRun(UserError, RuntimeError):
@@ -111,7 +113,9 @@ class Run:
         """Answers given everything users did; its graphs are made once."""
         known = merge(*self.parts.values())
         rows = (self.users, self.items, self.titles)
-        return Recommender(self.model, *rows, known, self.texts, self.interests, self.graph)
+        more = (self.texts, self.interests, self.graph)
+        seen = bool(self.info.get("options", {}).get("allow_seen", False))
+        return Recommender(self.model, *rows, known, *more, allow_seen=seen)
 
 
 def save_run(
@@ -201,14 +205,15 @@ def load_run(folder: str | Path) -> Run:
     """Reads a run folder.
 
     Raises:
+        WrongType: When `folder` is no path.
         BrokenRun: When the folder or one of its files is missing or cannot be read; the message
             names the file and the cure.
     """
-    folder = Path(folder)
+    folder = folder_path(folder)
     if not folder.is_dir():
         raise BrokenRun(
             f"There is no run folder {folder}. Make one with `train MODEL --out RUN`, or take a "
-            "prebuilt model of `list --pretrained`."
+            "prebuilt model of `list --pretrained`, in Python by `zoo.load`."
         )
     if not (folder / "run.json").exists():
         raise BrokenRun(

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.ids import id_list
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.store import TextStore
-from zoo.recommender import Recommender
+from zoo.answer_warnings import warn_of_unknown_users
+from zoo.questions import asked_users, checked_k, checked_text
+from zoo.recommender import MODEL, Recommender, Users
 
+TEXT = "text"  # the source of an order that no user's scores took part in
 SHORTLIST = 50  # items that a query finds before a user's taste orders them
 _RANK_OFFSET = 60  # of reciprocal rank fusion, in its paper; the best item has rank 1
+_USERS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +47,9 @@ class SemanticSearch:
     @classmethod
     def over(
         cls,
-        item_ids: np.ndarray,
-        titles: np.ndarray,
-        texts: Iterable[str],
+        item_ids: Iterable[object],
+        titles: Iterable[str],
+        texts: Iterable[Any],
         encoder: TextEncoder,
         store: TextStore | None = None,
     ) -> SemanticSearch:
@@ -52,65 +58,115 @@ class SemanticSearch:
         Args:
             item_ids: `(num_items,)` ids; position 0 is the unseen item.
             titles: `(num_items,)` titles.
-            texts: One text an item index.
+            texts: One text an item index; a missing one is like nothing.
             encoder: The language model.
             store: Where vectors are kept; the default store's folder by default.
-        """
-        given = [str(text) for text in texts]
-        vectors = np.array((store or TextStore()).encode(encoder, given))
-        vectors[[not text.strip() for text in given]] = 0
-        return cls(np.asarray(item_ids), np.asarray(titles), _unit(vectors), encoder)
-
-    def search(
-        self, query: str, k: int = 10, recommender: Recommender | None = None, user_id: str = ""
-    ) -> pd.DataFrame:
-        """The items that fit a query best.
-
-        Args:
-            query: What is looked for, in any words.
-            k: How many.
-            recommender: A trained model over the same catalogue, to order by a user's taste.
-            user_id: Whose taste.
-
-        Returns:
-            Columns `item_id`, `title`, `score` (cosine with the query), best first.
 
         Raises:
-            ValueError: When the query is empty, `k` is out of range, the user is unknown, or the
-                model has another catalogue.
+            ValueError: When the three are not equally long, or position 0 has an id.
         """
-        if not query.strip():
-            raise InvalidInput("The query is empty. Say in a few words what is looked for.")
-        if not 1 <= k < len(self.item_ids):
+        ids, names, given = list(item_ids), list(titles), list(texts)
+        if not len(ids) == len(names) == len(given) or ids[:1] != [""]:
             raise InvalidInput(
-                "`k` must be at least 1 and at most the number of items. "
-                f"Received: k={k}, {len(self.item_ids) - 1} items."
+                "`item_ids`, `titles` and `texts` must have one entry for each item, and before "
+                f"them one for the unseen item, whose id is ''. Received: {len(ids)} ids from "
+                f"{ids[:1]} on, {len(names)} titles, {len(given)} texts."
+            )
+        ids = ["", *id_list(ids[1:], "item_ids")]
+        given = ["" if _missing(text) else text for text in given]
+        vectors = np.array((store or TextStore()).encode(encoder, given))
+        vectors[[not text.strip() for text in given]] = 0
+        columns = np.array(ids, object), np.array(names, object)
+        return cls(*columns, _unit(vectors), encoder)
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        recommender: Recommender | None = None,
+        user_id: Users | None = None,
+    ) -> pd.DataFrame:
+        """Finds the items that fit a query best.
+
+        Args:
+            query: A text query, in any words.
+            k: How many.
+            recommender: A trained model over the same catalog, to order by a user's taste.
+            user_id: Whose taste: one user or several, as `Recommender.recommend` takes them. For a
+                user never seen the query alone decides, with a warning.
+
+        Returns:
+            Columns `item_id`, `title`, `score` (cosine with the query) and `source`, best first; of
+            several users one long table with `user_id` in front. `source` is `"model"` where a
+            user's scores took part in the order, else `"text"`.
+
+        Raises:
+            ValueError: When the query is empty, `k` is out of range, a user comes without a model
+                or a model without a user, or the model has another catalog.
+        """
+        query = checked_text(query, "query")
+        k = checked_k(k, len(self.item_ids) - 1)
+        if (recommender is None) != (user_id is None):
+            raise InvalidInput(
+                "Give `recommender` and `user_id`, or neither. Received: "
+                f"recommender={recommender!r:.60}, user_id={user_id!r:.60}."
             )
         cosine = self.vectors @ _unit(self.encoder.encode([query]))[0]  # (num_items,)
         cosine[0] = -np.inf
         best = np.argsort(-cosine, kind="stable")[: max(k, SHORTLIST)]
         best = best[np.isfinite(cosine[best])]
-        if recommender is not None:
-            best = best[np.argsort(-self._fused(best, recommender, user_id), kind="stable")]
-        best = best[:k]
-        columns = {"item_id": self.item_ids[best], "title": self.titles[best]}
-        return pd.DataFrame({**columns, "score": cosine[best].astype(float)})
+        if recommender is None:
+            return self._table(best[None, :k], cosine, np.zeros(1, bool))
+        users, several = asked_users(user_id)
+        orders, known = self._by_taste(best, recommender, users)
+        table = self._table(orders[:, :k], cosine, known)
+        if several:
+            table.insert(0, "user_id", np.repeat(np.array(users, object), min(k, len(best))))
+        return table
 
-    def _fused(self, best: np.ndarray, recommender: Recommender, user_id: str) -> np.ndarray:
-        """Sums of reciprocal ranks, by meaning (the order of `best`) and by the user's scores."""
+    def _table(self, items: np.ndarray, cosine: np.ndarray, by_taste: np.ndarray) -> pd.DataFrame:
+        """One row a cell of `items`, `(num_users, k)`; `by_taste` says whom the model knows."""
+        source = np.where(by_taste, MODEL, TEXT).astype(object)
+        columns = {"item_id": self.item_ids, "title": self.titles, "score": cosine.astype(float)}
+        table = pd.DataFrame({name: column[items.ravel()] for name, column in columns.items()})
+        return table.assign(source=np.repeat(source, items.shape[1]))
+
+    def _by_taste(
+        self, best: np.ndarray, recommender: Recommender, users: list[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Orders what was found by each user's taste: `(num_users, found)`, and who is known."""
         if list(recommender.items.ids) != list(self.item_ids):
             raise InvalidInput("The model was trained on another catalogue than is searched.")
-        user = recommender.users.index([user_id])
-        if not user[0]:
-            raise InvalidInput(
-                f"User {user_id!r} was never seen by the model; search without a user, or give "
-                f"one of its {len(recommender.users) - 1} users."
-            )
-        liking = recommender.score(user)[0][best]
-        by_meaning = np.arange(1, len(best) + 1)
-        by_taste = np.empty(len(best))
-        by_taste[np.argsort(-liking, kind="stable")] = by_meaning
-        return 1 / (_RANK_OFFSET + by_meaning) + 1 / (_RANK_OFFSET + by_taste)
+        index = recommender.users.index(users)
+        known = index > 0
+        orders = np.tile(best, (len(users), 1))
+        rows = np.flatnonzero(known)
+        for start in range(0, len(rows), _USERS_AT_ONCE):
+            part = rows[start : start + _USERS_AT_ONCE]
+            for row, scores in zip(part, recommender.score(index[part]), strict=True):
+                orders[row] = best[np.argsort(-fused_ranks(scores[best]), kind="stable")]
+        fallback = f"the query alone orders the items (source `{TEXT}`)"
+        warn_of_unknown_users(users, known, recommender.users.ids[1:], fallback)
+        return orders, known
+
+
+def fused_ranks(liking: np.ndarray) -> np.ndarray:
+    """Sums of reciprocal ranks, by meaning and by a user's scores.
+
+    Args:
+        liking: `(found,)` scores of what was found, in the order of meaning.
+
+    Returns:
+        `(found,)`, higher for what is better.
+    """
+    by_meaning = np.arange(1, len(liking) + 1)
+    by_taste = np.empty(len(liking))
+    by_taste[np.argsort(-liking, kind="stable")] = by_meaning
+    return 1 / (_RANK_OFFSET + by_meaning) + 1 / (_RANK_OFFSET + by_taste)
+
+
+def _missing(text: object) -> bool:
+    return text is None or text is pd.NA or (isinstance(text, float) and np.isnan(text))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -21,9 +21,11 @@ from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.data.tables import RecData, checksum
 from tfrec_fusion.errors import AlreadyExists
 from tfrec_fusion.files.whole import write_text
+from zoo.argument_types import check_instance
 from zoo.comparison import notes, write_report, yardsticks
 from zoo.measuring import measured
 from zoo.network_trainer import NetworkTrainer
+from zoo.questions import folder_path
 from zoo.ranking import count_seen, seen_note
 from zoo.run import Run, is_measured, load_run, reads_graph, save_info, save_run
 from zoo.train_options import TrainOptions
@@ -68,7 +70,10 @@ def train(
         ValueError: For an unknown model or keyword, or data that cannot be split.
         FileExistsError: When `folder` holds a finished run already, or the beginning of another.
     """
-    options = options or TrainOptions()
+    options = TrainOptions() if options is None else options
+    check_instance(tables, RecData, "tables", "`from_frames` and `read_tables` make one.")
+    check_instance(options, TrainOptions, "options", "Write TrainOptions(seed=1), for instance.")
+    folder = folder_path(folder)
     if is_measured(folder):
         raise AlreadyExists(
             f"{folder} holds a finished run already. Choose another folder, or remove that one."

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.multitask import BALANCES
+from zoo.argument_types import check_types
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class TrainOptions:
 
     Raises:
         ValueError: When a number is out of range, or `balance` is unknown.
+        TypeError: When a value is of another type.
     """
 
     split: str = "temporal"
@@ -78,6 +80,7 @@ class TrainOptions:
     progress: bool = True
 
     def __post_init__(self) -> None:
+        check_types(fields(self), vars(self))
         object.__setattr__(self, "loss_weights", dict(self.loss_weights))
         if self.balance not in BALANCES:
             raise InvalidInput(
