@@ -28,7 +28,9 @@ LIBRARY_FLOORS = {
     "training": {"files", "layers"},
     "evaluation": {"files"},
     "serving": {"files"},
-    "": set(),  # tfrec_fusion/__init__.py
+    "saved_classes": set(),
+    "startup": {"saved_classes"},
+    "": {"startup"},  # tfrec_fusion/__init__.py
 }
 
 # What a room of the zoo may import from the library; the first pattern matching its name counts.
@@ -44,6 +46,7 @@ ZOO_ROOMS = {
         "evaluation",
         "serving",
     },
+    r"terminal": {"startup"},
     r"network_trainer": {"data", "text", "training"},
     r"ensembling": {"data", "evaluation", "layers", "training"},
     r"train|comparison|ranking|pair_metrics|score_weighing": {"data", "evaluation", "files"},
@@ -73,6 +76,7 @@ DOOR = r"__main__|commands\w*"
 COMMAND_LINE = (
     DOOR + r"|train|ensembling|explanation|network_trainer|comparison|ranking|demo|model_options"
     r"|pair_metrics|score_weighing|exporting|indexing|publishing|reproducing|seeds|fine_tuning"
+    r"|terminal"
 )
 
 # Answers for people who have only a name: explanations and all, like the command line.
