@@ -60,7 +60,7 @@ ZOO_ROOMS = {
     r"explanation": {"evaluation", "text"},
     r"graph_paths": {"data"},
     r"baselines|ease|matrix_\w+|neighbours|popularity|tfidf": {"data"},
-    r"__init__|recommender|recipes|registry|run|card|half_precision|prebuilt": {
+    r"__init__|recommender|recipes|registry|run|card|item_rows|half_precision|prebuilt": {
         "data",
         "files",
         "layers",

@@ -11,6 +11,7 @@ from command_line import answer, run
 
 import zoo
 from tfrec_fusion.data.synthetic import generate
+from tfrec_fusion.files.download import sha256
 from zoo.card import Card, cards
 from zoo.prebuilt import BrokenPackage, load
 from zoo.publishing import publish, read_texts_again
@@ -211,6 +212,17 @@ def test_a_title_of_several_items_is_not_guessed(published):
         card.write_text(json.dumps(said))
     with pytest.raises(ValueError, match=r"title of several items: .*Give the id of one"):
         load("ease.toy").similar(table.loc[0, "title"])
+
+
+def test_a_catalog_that_quotes_otherwise_is_the_same(published, runs):
+    path = published / "weights" / "toy" / "catalogue.csv"
+    pd.read_csv(path, dtype=str).to_csv(path, index=False)  # as it was written before
+    bare = path.read_bytes()
+    card = publish("ease.toy", [runs / "ease-0"], [], text="again")
+    assert path.read_bytes() == bare and card.files["toy/catalogue.csv"] == sha256(path)
+    path.write_text(path.read_text().replace("1", "I", 1))
+    with pytest.raises(ValueError, match=r"catalogue.csv is not .*publish all of them again"):
+        publish("ease.toy", [runs / "ease-0"], [], text="no")
 
 
 def test_runs_that_do_not_belong_together_are_refused(published, runs):

@@ -23,6 +23,7 @@ from safetensors.numpy import save
 import zoo
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.report import ReportRow
+from tfrec_fusion.files.string_table import read_strings
 from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.text.presets import load_language_model
 from zoo.card import CARDS, Card, cards
@@ -165,18 +166,26 @@ def _share(run: Run, folder: Path) -> list[Path]:
         source, target = run.folder / name, folder / name
         if not source.exists():
             continue
-        if target.exists() and _sha256(target) != _sha256(source):
+        if target.exists() and not _same(target, source):
             raise InvalidInput(
                 f"{target} is not {source}: other models are read with it. Train on the same "
                 "data, or remove the folder and publish all of them again."
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        if not target.exists():  # the cards of other models hold its checksum
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
         kept.append(target)
     texts = folder / TEXTS_FILE
     if not texts.exists():
         _save_texts(run, texts)
     return [*kept, texts]
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two files say the same; a table may quote its cells or not."""
+    if one.suffix == ".csv":
+        return read_strings(one).equals(read_strings(other))
+    return _sha256(one) == _sha256(other)
 
 
 def _save_texts(run: Run, path: Path) -> None:
