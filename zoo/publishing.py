@@ -30,8 +30,6 @@ from zoo.card import CARDS, Card, cards
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half, save_half
 from zoo.prebuilt import (
-    READER,
-    READER_LENGTH,
     TEXTS_FILE,
     WEIGHTS,
     card_of,
@@ -43,6 +41,7 @@ from zoo.run import SHARED, Run, load_run, reads_text
 from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
+READER, READER_LENGTH = "tiny_gpt2", 32  # the language model of text queries, and its tokens
 METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10", "auc", "rmse")
 TOLERANCE = 1e-3  # of NDCG@10, between the model that was measured and the file that is kept
 INTENDED_USE = (
@@ -126,6 +125,7 @@ def publish(
         scale=first.info.get("scale", ""),
         start=first.info.get("start", ""),
         item_labels=tuple(map(tuple, first.info.get("item_labels", ()))),
+        reader=_reader(),
     )
     card.save(CARDS / f"{name}.json")
     say(f"{name}: {card.size / 1e6:.2f} MB, NDCG@10 {card.metrics['ndcg@10'][0]:.4f}")
@@ -146,7 +146,7 @@ def read_texts_again() -> list[Path]:
     for card in cards().values():
         texts = WEIGHTS / card.folder / TEXTS_FILE
         files = {**card.files, str(texts.relative_to(WEIGHTS)): _sha256(texts)}
-        replace(card, files=files).save(CARDS / f"{card.name}.json")
+        replace(card, files=files, reader=_reader()).save(CARDS / f"{card.name}.json")
     return written
 
 
@@ -186,6 +186,14 @@ def _same(one: Path, other: Path) -> bool:
     if one.suffix == ".csv":
         return read_strings(one).equals(read_strings(other))
     return _sha256(one) == _sha256(other)
+
+
+def _reader() -> dict[str, Any]:
+    """What a card says of the encoder of its texts."""
+    from tfrec_fusion.text.encoder import TextEncoder
+
+    encoder = TextEncoder(READER, max_length=READER_LENGTH)
+    return {"preset": READER, "max_length": READER_LENGTH, "fingerprint": encoder.fingerprint}
 
 
 def _save_texts(run: Run, path: Path) -> None:
