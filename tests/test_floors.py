@@ -14,12 +14,13 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = "tfrec_fusion"
 
 # Any file may import these.
-EVERYONES = {"errors", "ids"}
+EVERYONES = {"errors", "ids", "progress"}
 
 # What a floor of the library may import from the others. Its own files it may always import.
 LIBRARY_FLOORS = {
     "errors": set(),
     "ids": set(),
+    "progress": set(),
     "files": set(),
     "data": {"files"},
     "layers": set(),
