@@ -27,6 +27,7 @@ from tfrec_fusion.files.string_table import read_strings
 from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.text.presets import load_language_model
 from zoo.card import CARDS, Card, cards
+from zoo.differences import differences
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half, save_half
 from zoo.prebuilt import (
@@ -152,10 +153,11 @@ def read_texts_again() -> list[Path]:
 
 def _check_alike(first: Run, run: Run, keys: Sequence[str]) -> None:
     for key in keys:
-        if run.info.get(key) != first.info.get(key):
+        one, other = ({key: each.info.get(key)} for each in (first, run))
+        if found := differences(one, other):
             raise InvalidInput(
-                f"{run.folder} and {first.folder} must have the same {key}. "
-                f"Received: {run.info.get(key)!r} and {first.info.get(key)!r}."
+                f"{run.folder} and {first.folder} must have the same {key}. From the latter to "
+                f"the former: {'; '.join(found)}. Train them alike."
             )
 
 

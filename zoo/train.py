@@ -23,6 +23,7 @@ from tfrec_fusion.errors import AlreadyExists
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.files.whole import write_text
 from zoo.comparison import notes, write_report, yardsticks
+from zoo.differences import differences
 from zoo.network_trainer import NetworkTrainer
 from zoo.pair_metrics import pair_metrics
 from zoo.ranking import auc_of, ranking_of
@@ -30,9 +31,21 @@ from zoo.run import Run, load_run, reads_graph, save_run
 from zoo.train_options import TrainOptions
 from zoo.user_words import user_words
 
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Notes on an interruption by Ctrl-C that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        interruption.add_note("The same command resumes after the last epoch that was finished.")
+        raise
+
+
 _ASKED = 16  # users whose scores tell one model from another
 
 
+@resumable()
 def train(
     name: str,
     tables: RecData,
@@ -165,11 +178,10 @@ def _claimed(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
     text = json.dumps(plan, indent=2, sort_keys=True) + "\n"
     path = folder / "plan.json"
     if path.exists() and (begun := path.read_text("utf-8")) != text:
-        old, new = json.loads(begun), json.loads(text)
-        changed = ", ".join(key for key in new if old.get(key) != new[key])
+        changed = "; ".join(differences(json.loads(begun), json.loads(text)))
         raise AlreadyExists(
-            f"{folder} holds the beginning of a training with other {changed} (see {path}). "
-            "Choose another folder, or remove that one."
+            f"{folder} holds the beginning of another training (see {path}): {changed}. "
+            "Choose another folder, remove that one, or train as before to resume."
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
