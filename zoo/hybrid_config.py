@@ -88,6 +88,10 @@ class GPT2HybridConfig:
                 "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
                 f"Received: num_users={self.num_users}, num_items={self.num_items}."
             )
+        if self.history_length < 1:
+            raise InvalidInput(
+                f"`history_length` must be at least 1. Received: {self.history_length}."
+            )
         if self.text_dim < 1 and self.sources != "id":
             raise InvalidInput(
                 f"`text_dim` must be positive when `sources` is {self.sources!r}. Give item "

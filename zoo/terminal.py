@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import io
 import os
 import shlex
 import sys
@@ -23,6 +24,7 @@ import tfrec_fusion
 from tfrec_fusion.errors import UserError
 from tfrec_fusion.startup import check_backend
 
+PLAIN_ASCII = "plain_ascii"
 INTERRUPTED = 130  # what a shell gives for a program that SIGINT ended
 PACKAGE = Path(tfrec_fusion.__file__).parent.parent
 # What the operating system says about the files of a user, rather than about a fault of ours.
@@ -94,9 +96,11 @@ def terminal() -> Iterator[None]:
     that nobody expected is shown with its traceback, and with what a report of it needs.
     """
     codecs.register_error("escaped", _escaped)
+    codecs.register(_plain_ascii)
     for stream in (sys.stdout, sys.stderr):
-        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
-            reconfigure(errors="escaped")
+        if isinstance(stream, io.TextIOWrapper):
+            is_ascii = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding=PLAIN_ASCII if is_ascii else None, errors="escaped")
     try:
         yield
         sys.stdout.flush()
@@ -140,6 +144,22 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
     pairs = (units[place : place + 2].hex() for place in range(0, len(units), 2))
     return "".join(rf"\u{pair}" for pair in pairs), error.end
+
+
+def _plain_ascii(name: str) -> codecs.CodecInfo | None:
+    """ASCII by another name: click would write UTF-8 to a terminal of ASCII by its own."""
+    if name != PLAIN_ASCII:
+        return None
+    ascii_ = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        ascii_.encode,
+        ascii_.decode,
+        ascii_.streamreader,
+        ascii_.streamwriter,
+        ascii_.incrementalencoder,
+        ascii_.incrementaldecoder,
+        name=PLAIN_ASCII,
+    )
 
 
 def _flush_quietly() -> None:

@@ -90,6 +90,10 @@ class TwoTowerConfig:
                 "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
                 f"Received: num_users={self.num_users}, num_items={self.num_items}."
             )
+        if self.history_length < 1:
+            raise InvalidInput(
+                f"`history_length` must be at least 1. Received: {self.history_length}."
+            )
 
     @property
     def reads_history(self) -> bool:
