@@ -56,7 +56,7 @@ for step, (asked, titles) in json.loads(sys.argv[2]).items():
     lap(step)
 print(json.dumps(seconds))
 """
-QUESTIONS = {
+QUESTIONS: dict[str, dict[str, Any]] = {
     "known user": {"user_id": "1"},
     "three films": {"history": ["Toy Story", "Finding Nemo", "Ratatouille"]},
     "sentence": {"text": "a western with gunfighters"},
@@ -65,7 +65,8 @@ QUESTIONS = {
 
 def expected(name: str) -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Each question that the model answers, and the titles it gives from the checkout."""
-    model, answers = zoo.load(name), {}
+    model = zoo.load(name)
+    answers: dict[str, tuple[dict[str, Any], list[str]]] = {}
     for step, question in QUESTIONS.items():
         try:
             answers[step] = question, model.recommend(**question)["title"].tolist()

@@ -116,8 +116,10 @@ def _by_name(members: Sequence[Path]) -> dict[str, Run]:
         runs[name if name not in runs else f"{name} {len(runs)}"] = run
     first = next(iter(runs.values()))
     for run in runs.values():
-        of_data = ({key: one.info["data"][key] for key in _COMPARED} for one in (first, run))
-        if found := differences(*of_data):
+        of_first, of_run = (
+            {key: one.info["data"][key] for key in _COMPARED} for one in (first, run)
+        )
+        if found := differences(of_first, of_run):
             raise InvalidInput(
                 "All runs must be of the same data and split. From "
                 f"{first.folder} to {run.folder}: {'; '.join(found)}. Train both on one data set."
