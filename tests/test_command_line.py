@@ -124,7 +124,10 @@ def killed_gmf(folder, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("zoo.train.save_run", killed)
-        run(*arguments, code=1)
+        told = run(*arguments, code=130).stderr
+    assert told.endswith(
+        "\nInterrupted. The same command resumes after the last epoch that was finished.\n"
+    )
     assert not (out / "run.json").exists()
     logged = (out / "training" / "refit-gmf" / "training.csv").read_text()
     run(*arguments)
@@ -162,7 +165,16 @@ def test_a_folder_begun_with_another_plan_is_refused(folder, tmp_path):
     run("train", "ease", "--data", folder, "--out", out)
     (out / "run.json").unlink()
     refused = run("train", "ease", "--data", folder, "--out", out, "--l2", 7, code=2).stderr
-    assert "the beginning of a training with other hyperparameters" in refused
+    assert "hyperparameters: `l2` was 200.0, is now 7.0." in refused
+    refused = run("train", "ease", "--data", folder, "--out", out, "--seed", 3, code=2).stderr
+    assert (
+        "beginning of another training" in refused and "options: `seed` was 0, is now 3." in refused
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    generate(40, 30, 500, seed=6).interactions.to_csv(other / "interactions.csv", index=False)
+    refused = run("train", "ease", "--data", other, "--out", out, code=2).stderr
+    assert "the data changed (checksum " in refused and "`" not in refused
     run("train", "ease", "--data", folder, "--out", out)
 
 

@@ -170,6 +170,16 @@ def test_only_byte_pair_tokenizers_have_a_twin():
     assert byte_pair_twin(gpt2_tokenizer()).encode("love").ids == list(gpt2_tokenizer()("love"))
 
 
+def test_a_default_pooling_is_said(folders, caplog):
+    with caplog.at_level(logging.WARNING):
+        TextEncoder(folders["gpt2"], max_length=8)
+    said = "does not say how a text's vector is made of its tokens': pooling='last'."
+    assert caplog.messages == [f"{folders['gpt2']} {said}"]
+    caplog.clear()
+    TextEncoder(folders["gpt2"], max_length=8, pooling="mean")
+    assert not caplog.messages
+
+
 def test_truncated_texts_are_counted_and_said_once(encoder, caplog):
     with caplog.at_level(logging.WARNING):
         _, counts, num_truncated = encoder.tokenize(["love " * 40, "film", "robot " * 40])

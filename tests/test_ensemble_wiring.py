@@ -140,7 +140,7 @@ def _matrix(cells):
 def test_runs_of_another_split_are_refused(runs, tmp_path):
     options = TrainOptions(split="leave_one_out")
     train("popularity", TABLES, tmp_path / "other", options=options)
-    with pytest.raises(ValueError, match=r"same data and split.*has the split"):
+    with pytest.raises(ValueError, match=r"data and split.*`split` was .*20%.*, is now .*last ev"):
         train_ensemble([runs / "ease", tmp_path / "other"], tmp_path / "made")
 
 

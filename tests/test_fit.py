@@ -353,8 +353,16 @@ def test_the_progress_line(progress, monkeypatch):
         assert terminal.text == ""
 
 
-def test_no_progress_line_where_there_is_no_terminal(capsys):
-    train(epochs=1)
+def test_each_epoch_is_a_line_where_there_is_no_terminal(capsys):
+    result = train(validate=values(0.1, 0.2, 0.3), progress=True)
+    told = capsys.readouterr().err.splitlines()
+    losses = [f"{one:.4f}" for one in result.history["loss"]]
+    values_ = ("0.1000", "0.2000", "0.3000")
+    assert [line.split(": ")[1] for line in told] == [
+        ", ".join((f"epoch {epoch}/3", *sorted((f"loss={loss}", f"ndcg@10={value}"))))
+        for epoch, (loss, value) in enumerate(zip(losses, values_, strict=True), 1)
+    ]
+    train(epochs=1, progress=False)
     assert capsys.readouterr().err == ""
 
 

@@ -14,12 +14,13 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = "tfrec_fusion"
 
 # Any file may import these.
-EVERYONES = {"errors", "ids"}
+EVERYONES = {"errors", "ids", "progress"}
 
 # What a floor of the library may import from the others. Its own files it may always import.
 LIBRARY_FLOORS = {
     "errors": set(),
     "ids": set(),
+    "progress": set(),
     "files": set(),
     "data": {"files"},
     "layers": set(),
@@ -28,7 +29,9 @@ LIBRARY_FLOORS = {
     "training": {"files", "layers"},
     "evaluation": {"files"},
     "serving": {"files"},
-    "": set(),  # tfrec_fusion/__init__.py
+    "saved_classes": set(),
+    "startup": {"saved_classes"},
+    "": {"startup"},  # tfrec_fusion/__init__.py
 }
 
 # What a room of the zoo may import from the library; the first pattern matching its name counts.
@@ -44,6 +47,7 @@ ZOO_ROOMS = {
         "evaluation",
         "serving",
     },
+    r"terminal": {"startup"},
     r"network_trainer": {"data", "text", "training"},
     r"ensembling": {"data", "evaluation", "layers", "training"},
     r"train|comparison|measuring|ranking|pair_metrics|score_weighing": {
@@ -61,7 +65,7 @@ ZOO_ROOMS = {
     r"explanation": {"evaluation", "text"},
     r"graph_paths": {"data"},
     r"baselines|ease|matrix_\w+|neighbours|popularity|tfidf": {"data"},
-    r"__init__|recommender|recipes|registry|run|card|half_precision|prebuilt": {
+    r"__init__|recommender|recipes|registry|run|card|item_rows|half_precision|prebuilt": {
         "data",
         "files",
         "layers",
@@ -77,6 +81,7 @@ DOOR = r"__main__|commands\w*"
 COMMAND_LINE = (
     DOOR + r"|train|ensembling|explanation|network_trainer|comparison|ranking|demo|model_options"
     r"|measuring|pair_metrics|score_weighing|exporting|indexing|publishing|reproducing|seeds|fine_tuning"
+    r"|terminal"
 )
 
 # Answers for people who have only a name: explanations and all, like the command line.

@@ -11,6 +11,10 @@ from command_line import answer, run
 
 import zoo
 from tfrec_fusion.data.synthetic import generate
+from tfrec_fusion.files.download import sha256
+from tfrec_fusion.text.encoder import TextEncoder
+from tfrec_fusion.text.folders import write_pooling
+from tfrec_fusion.text.presets import packaged_folder
 from zoo.card import Card, cards
 from zoo.prebuilt import BrokenPackage, load
 from zoo.publishing import publish, read_texts_again
@@ -200,6 +204,24 @@ def test_what_cannot_be_asked_is_said(published):
         model.recommend(history=[title + "!"])
 
 
+def test_a_query_is_not_read_by_another_encoder(published, tmp_path, monkeypatch):
+    card = Card.load(published / "cards" / "ease.toy.json")
+    encoder = TextEncoder("tiny_gpt2", max_length=32)
+    assert card.reader == {
+        "preset": "tiny_gpt2",
+        "max_length": 32,
+        "fingerprint": encoder.fingerprint,
+    }
+    texts = load("ease.toy").items
+    found = load("ease.toy").recommend(text=texts["text"].iloc[3], k=1)
+    assert found["item_id"].tolist() == [texts["item_id"].iloc[3]]
+    copied = shutil.copytree(packaged_folder("tiny_gpt2"), tmp_path / "tiny_gpt2")
+    write_pooling(copied, "last", 128)
+    monkeypatch.setattr("tfrec_fusion.text.presets.packaged_folder", lambda preset: copied)
+    with pytest.raises(BrokenPackage, match=r"read by another tiny_gpt2 .*the card says .*Install"):
+        load("ease.toy").recommend(text="robots", k=1)
+
+
 def test_a_title_of_several_items_is_not_guessed(published):
     path = published / "weights" / "toy" / "catalogue.csv"
     table = pd.read_csv(path, dtype=str)
@@ -211,6 +233,17 @@ def test_a_title_of_several_items_is_not_guessed(published):
         card.write_text(json.dumps(said))
     with pytest.raises(ValueError, match=r"title of several items: .*Give the id of one"):
         load("ease.toy").similar(table.loc[0, "title"])
+
+
+def test_a_catalog_that_quotes_otherwise_is_the_same(published, runs):
+    path = published / "weights" / "toy" / "catalogue.csv"
+    pd.read_csv(path, dtype=str).to_csv(path, index=False)  # as it was written before
+    bare = path.read_bytes()
+    card = publish("ease.toy", [runs / "ease-0"], [], text="again")
+    assert path.read_bytes() == bare and card.files["toy/catalogue.csv"] == sha256(path)
+    path.write_text(path.read_text().replace("1", "I", 1))
+    with pytest.raises(ValueError, match=r"catalogue.csv is not .*publish all of them again"):
+        publish("ease.toy", [runs / "ease-0"], [], text="no")
 
 
 def test_runs_that_do_not_belong_together_are_refused(published, runs):

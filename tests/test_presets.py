@@ -24,7 +24,7 @@ from tfrec_fusion.files.download import Wheel, sha256
 from tfrec_fusion.text import hubs, presets
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.folders import pooling_of, write_pooling
-from tfrec_fusion.text.presets import PresetUnavailable, load_language_model
+from tfrec_fusion.text.presets import PresetUnavailable, load_language_model, packaged_folder
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cafe", "the", "heat", *LETTERS]
@@ -532,6 +532,31 @@ def test_a_folder_may_say_how_tokens_become_a_text(tmp_path, pooling):
     if pooling:
         write_pooling(tmp_path, pooling, 8)
     assert pooling_of(tmp_path) == pooling
+
+
+def test_a_pooling_whose_file_is_missing_is_refused(tmp_path, monkeypatch):
+    copied = shutil.copytree(packaged_folder("tiny_gpt2"), tmp_path / "tiny_gpt2")
+    monkeypatch.setattr("tfrec_fusion.text.presets.packaged_folder", lambda preset: copied)
+    assert load_language_model("tiny_gpt2").pooling == "mean"
+    shutil.rmtree(copied / "1_Pooling")
+    for preset in ("tiny_gpt2", str(copied)):
+        with pytest.raises(ValueError, match=r"no 1_Pooling/config\.json, .*remove modules\.json"):
+            load_language_model(preset)
+    (copied / "modules.json").write_text("[{}]")
+    with pytest.raises(ValueError, match=r"modules\.json is damaged"):
+        pooling_of(copied)
+    (copied / "modules.json").unlink()  # the remedy of the message
+    assert load_language_model(str(copied)).pooling is None
+
+
+def test_a_pooling_elsewhere_is_read_where_modules_say(tmp_path):
+    write_pooling(tmp_path, "first", 8)
+    (tmp_path / "1_Pooling").rename(tmp_path / "2_Pool")
+    with pytest.raises(ValueError, match="no 1_Pooling"):
+        pooling_of(tmp_path)
+    path = tmp_path / "modules.json"
+    path.write_text(path.read_text().replace("1_Pooling", "2_Pool"))
+    assert pooling_of(tmp_path) == "first"
 
 
 def test_another_pooling_than_is_known_is_refused(tmp_path):

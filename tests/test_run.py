@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,11 @@ import pytest
 import zoo
 from tfrec_fusion.data.indexed import index_data, merge
 from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.files.string_table import read_strings, write_strings
 from tfrec_fusion.text.profiles import Interests
 from zoo import recommender
 from zoo.recommender import compiled_scores
-from zoo.run import BrokenRun, load_run, save_run
+from zoo.run import BrokenRun, load_run, save_ensemble, save_run
 
 COLUMNS = ("user", "item", "rating", "timestamp")
 EVENTS = pd.DataFrame(
@@ -117,3 +119,67 @@ def test_parts_of_a_run_are_merged_in_order_of_time(saved):
     merged = merge(*saved.parts.values())
     for user in np.unique(merged.user):
         assert (np.diff(merged.timestamp[merged.user == user]) >= 0).all()
+
+
+ODD = [
+    *("a bare\rreturn", "two\r\nlines", "one\nline", 'a "quoted" word', "a, comma", "null\0byte"),
+    *("a\u2028separator", "  blanks  ", "NA", "", "\ud800 half a pair", "\\n", "\x1a"),
+]
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """A run whose titles, texts and labels are hard to write down."""
+    cells, backwards = (pd.Series(one, dtype=object) for one in (ODD, ODD[::-1]))
+    ids = [str(item) for item in range(1, 14)]
+    items = pd.DataFrame({"item_id": ids, "title": cells, "text": backwards, "kind": cells})
+    data = dataclasses.replace(DATA, item_table=items)
+    folder = tmp_path_factory.mktemp("odd")
+    save_run(folder, zoo.build("ease").fit(DATA.train), data, {"model": "ease"})
+    return folder
+
+
+def test_any_text_comes_back_at_its_item(odd):
+    loaded = load_run(odd)
+    assert loaded.titles.tolist() == ["", *ODD]
+    assert loaded.texts.tolist() == ["", *ODD[::-1]]
+    assert loaded.item_columns["kind"].tolist() == ODD
+    answer = loaded.recommender.recommend("2", k=13)
+    assert answer["title"].tolist() == [ODD[int(item) - 1] for item in answer["item_id"]]
+
+
+def test_an_ensemble_keeps_them_too(odd, tmp_path):
+    members = {"one": load_run(odd), "other": load_run(odd)}
+    both = {name: {"model": "ease"} for name in members}
+    info = {"model": "ensemble", "members": both, "weights": {"one": 1.0, "other": 1.0}}
+    save_ensemble(tmp_path / "both", members, {**info, "scale": "scores"})
+    assert load_run(tmp_path / "both").titles.tolist() == ["", *ODD]
+
+
+@pytest.mark.parametrize("name", ["catalogue.csv", "item_columns.csv"])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda table: table.drop(4), r"Received in row 5: '6' instead of '5'"),
+        (lambda table: table.iloc[[1, 0, *range(2, 13)]], r"row 1: '2' instead of '1'"),
+        (lambda table: table[:-1], r"row 13: nothing instead of '13'"),
+        (lambda table: pd.concat([table, table[:1]]), r"row 14: '1' instead of nothing"),
+        (lambda table: table.drop(columns="item_id"), r"no column `item_id`"),
+    ],
+)
+def test_a_table_of_other_items_is_refused(name, damage, message, odd, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(odd, broken)
+    write_strings(broken / name, damage(read_strings(broken / name)))
+    with pytest.raises(BrokenRun, match=rf"{name} cannot be read: .*{message}.*train again"):
+        load_run(broken)
+
+
+def test_a_catalog_written_without_quotes_is_refused_when_a_return_shifts_it(odd, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(odd, broken)
+    table = read_strings(odd / "catalogue.csv")[["item_id", "title"]]
+    table = table.assign(title=["a\rb", *["plain"] * 12], text="")
+    table.to_csv(broken / "catalogue.csv", index=False)
+    with pytest.raises(BrokenRun, match=r"Received in row 2: 'b' instead of '2'"):
+        load_run(broken)

@@ -60,6 +60,14 @@ def kept(tmp_path):
     return tmp_path
 
 
+def test_many_texts_are_told_in_lines_where_there_is_no_terminal(tmp_path, capsys):
+    TextStore(tmp_path, texts_per_segment=10).encode(Encoder(), TEXTS)
+    told = [f"Encoding: {done} of 25 texts" for done in (10, 20, 25)]
+    assert capsys.readouterr().err.splitlines() == told
+    TextStore(tmp_path, texts_per_segment=10).encode(Encoder(), [*TEXTS, "one more"])
+    assert capsys.readouterr().err == ""
+
+
 def files(folder, pattern="*.npy"):
     return sorted(folder.rglob(pattern))
 

@@ -117,9 +117,12 @@ def test_the_split_and_its_seed_are_those_of_the_options(tmp_path):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"options": TrainOptions(seed=1)}, "options"),
-        ({"tables": generate(40, 30, 700, seed=7)}, "checksum"),
-        ({"name": "ease"}, "model"),
+        ({"options": TrainOptions(seed=1)}, "options: `seed` was 0, is now 1."),
+        (
+            {"tables": generate(40, 30, 700, seed=7)},
+            r"the data changed \(checksum \w{12}, now \w+\).",
+        ),
+        ({"name": "ease"}, "`model` was 'popularity', is now 'ease'."),
     ],
 )
 def test_only_the_same_training_goes_on_in_a_folder(change, named, tmp_path, monkeypatch):
@@ -132,7 +135,9 @@ def test_only_the_same_training_goes_on_in_a_folder(change, named, tmp_path, mon
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("zoo.train.save_run", killed)
         train(folder=tmp_path, **begun)
-    with pytest.raises(FileExistsError, match=rf"a training with other {named} \(see"):
+    with pytest.raises(
+        FileExistsError, match=rf"of another training \(see .*json\): {named} Choose"
+    ):
         train(folder=tmp_path, **{**begun, **change})
     assert train(folder=tmp_path, **begun).info["model"] == "popularity"
 

@@ -1,9 +1,31 @@
-"""The installed wheel: prebuilt networks are fine-tuned, and answer as before."""
+"""The installed wheel: it holds what is tracked, and answers and learns as the checkout does."""
 
 import json
+import subprocess
 
 import pytest
-from wheel import installed_wheel, run_installed
+from wheel import installed_wheel, run_installed, tracked
+
+import zoo
+
+# What the repository has in the packages' folders and the wheel has not.
+EXCLUDED = ("zoo/pages/",)  # the documentation
+QUESTIONS = {
+    "text": {"user_id": "1", "text": "a western with gunfighters"},
+    "user": {"user_id": "1"},
+    "history": {"history": ["Toy Story", "Finding Nemo", "Ratatouille"]},
+}
+ASK = """
+import json, sys
+from pathlib import Path
+import zoo
+
+assert Path(zoo.__file__).parent == Path(sys.argv[1]) / "zoo"
+model = zoo.load("ensemble.ml_latest_small")
+questions = json.loads(sys.argv[2]).items()
+answers = {name: model.recommend(**one)["title"].tolist() for name, one in questions}
+print(json.dumps(answers))
+"""
 
 FINE_TUNE = """
 import dataclasses, json, sys
@@ -55,8 +77,32 @@ def installed(tmp_path_factory):
     return installed_wheel(tmp_path_factory.mktemp("wheel"))
 
 
+def test_the_wheel_holds_what_is_tracked(installed):
+    expected = {one for one in tracked("tfrec_fusion", "zoo") if not one.startswith(EXCLUDED)}
+    received = {one for one in installed.files if ".dist-info/" not in one}
+    assert received == expected
+    assert "tfrec_fusion/text/packaged/tiny_gpt2/1_Pooling/config.json" in received
+    assert all((installed.folder / one).is_file() for one in expected)
+
+
+def test_it_answers_as_the_checkout_does(installed):
+    answers = json.loads(run_installed(installed, ASK, installed.folder, json.dumps(QUESTIONS)))
+    model = zoo.load("ensemble.ml_latest_small")
+    for name, question in QUESTIONS.items():
+        assert answers[name] == model.recommend(**question)["title"].tolist(), name
+    westerns = ["High Plains Drifter", "Wyatt Earp", "High Noon"]
+    assert answers["text"][:3] == westerns
+    assert {"Wild Bill", "Pat Garrett and Billy the Kid"} < set(answers["text"])
+
+
+def test_its_command_runs(installed):
+    command = installed.python.with_name("tfrec-zoo")
+    done = subprocess.run([str(command), "list"], capture_output=True, text=True)
+    assert done.stdout.startswith("popularity ") and done.stderr == ""
+
+
 def test_prebuilt_networks_are_fine_tuned(installed, tmp_path):
-    printed = json.loads(run_installed(installed, FINE_TUNE, installed, tmp_path))
+    printed = json.loads(run_installed(installed, FINE_TUNE, installed.folder, tmp_path))
     answers = printed["answers"]
     assert {name.split(".")[0] for name in answers} == {"neumf", "two_tower", "gpt2_hybrid"}
     for name, one in answers.items():

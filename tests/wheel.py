@@ -5,42 +5,72 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy
+
 ROOT = Path(__file__).parents[1]
-SOURCES = ("tfrec_fusion", "zoo", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("tfrec_fusion", "zoo", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A virtual environment with the package in it.
+
+    Attributes:
+        python: Its interpreter.
+        folder: Where its packages are.
+        files: Names in the wheel.
+    """
+
+    python: Path
+    folder: Path
+    files: frozenset[str]
+
+
+def tracked(*paths):
+    """Files of the repository below some paths, those that are not yet committed included."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return sorted({name for name in done.stdout.splitlines() if (ROOT / name).exists()})
 
 
 def installed_wheel(folder):
-    """Builds the wheel and unpacks it into `folder`/installed, which is returned.
+    """Builds the wheel and installs it into a new virtual environment in `folder`.
 
-    The dependencies are those of this environment.
+    The dependencies are those of this environment; an editable install is not among them, for only
+    this environment's own Python reads the file that names it.
     """
-    source = folder / "source"
-    source.mkdir()
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, source / name, ignore=ignored)
-        else:
-            shutil.copyfile(ROOT / name, source / name)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
-    command += ["--no-build-isolation", "--wheel-dir", str(folder), str(source)]
-    subprocess.run(command, check=True, capture_output=True)
+    for name in tracked(*SOURCES, "LICENSE"):
+        target = folder / "source" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, target)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-deps", "--no-index", "--no-build-isolation"]
+    build += ["--wheel-dir", str(folder), str(folder / "source")]
+    subprocess.run(build, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
+    make = [sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")]
+    subprocess.run(make, check=True, capture_output=True)
+    (packages,) = (folder / "venv").glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(f"{Path(numpy.__file__).parents[1]}\n")
+    python = folder / "venv" / "bin" / "python"
+    install = [*pip, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run([*install, "--ignore-installed"], check=True, capture_output=True)
     with zipfile.ZipFile(wheel) as file:
-        file.extractall(folder / "installed")
-    return folder / "installed"
+        names = frozenset(one for one in file.namelist() if not one.endswith("/"))
+    return Installed(python, packages, names)
 
 
 def run_installed(installed, code, *arguments):
     """Output of a program that imports the installed package, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [str(installed.python), "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
-        cwd=installed.parent,
-        env={**os.environ, "PYTHONPATH": str(installed)},
+        cwd=installed.folder.parent,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout

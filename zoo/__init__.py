@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import tfrec_fusion as tfrec_fusion
+
 if TYPE_CHECKING:
     from zoo.prebuilt import load
     from zoo.registry import (

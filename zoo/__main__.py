@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import zoo.terminal  # isort: split
+
 import json
 import logging
-import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -12,15 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import click
 
 import zoo
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.data.sources import SOURCES
 from tfrec_fusion.data.split import SPLITS
-from tfrec_fusion.errors import UserError
 from tfrec_fusion.evaluation.report import ReportRow, print_table
 from tfrec_fusion.layers.multitask import BALANCES
 from zoo.commands_ensemble import ensemble
@@ -35,25 +33,9 @@ from zoo.demo import run_demo
 from zoo.measuring import evaluated
 from zoo.model_options import Weight, model_options
 from zoo.prebuilt import open_run
+from zoo.terminal import Commands, terminal
 from zoo.train import train
 from zoo.train_options import TrainOptions
-
-
-class Refusal(click.ClickException):
-    """One clear message on stderr and exit code 2."""
-
-    exit_code = 2
-
-
-class Zoo(click.Group):
-    """A group that turns the errors a user can cause into a `Refusal`."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command."""
-        try:
-            return super().invoke(ctx)
-        except (UserError, OSError) as error:
-            raise Refusal(str(error)) from error
 
 
 def tell(line: str) -> None:
@@ -65,7 +47,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 run_folder = click.argument("run", type=click.Path(path_type=Path))
 
 
-@click.group(cls=Zoo, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tfrec-fusion")
 def cli() -> None:
     """Recommenders from raw tables to a served model."""
@@ -266,7 +248,8 @@ cli.add_command(pretrain_lm)
 
 def main() -> None:
     """Entry point of the console command `tfrec-zoo`."""
-    cli(prog_name="tfrec-zoo")
+    with terminal():
+        cli(prog_name="tfrec-zoo")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,8 @@ class Card:
         scale: Of an ensemble: `scores` or `ranks`.
         start: Of a fine-tuned model: the architecture of the model that it continues.
         item_labels: Column and label of each item feature, in the features' order.
+        reader: `preset`, `max_length` and `fingerprint` of the text encoder that made the texts'
+            vectors, which answers queries.
 
     Example:
 
@@ -81,6 +83,7 @@ class Card:
     scale: str = ""
     start: str = ""
     item_labels: tuple[tuple[str, str], ...] = ()
+    reader: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def language_model(self) -> tuple[str, int] | None:

@@ -199,6 +199,7 @@ def distil_lm(
             epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weight_decay=0.01
         ),
         seed=seed,
+        progress=not as_json,
     )
     if as_json:
         click.echo(json.dumps({"folder": str(out), **asdict(result)}))

@@ -61,8 +61,8 @@ class EASE(MatrixChain):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.l2 > 0:
-            raise InvalidInput(f"`l2` must be above 0. Received: l2={self.l2}.")
+        if not 0 < self.l2 < float("inf"):
+            raise InvalidInput(f"`l2` must be above 0 and finite. Received: l2={self.l2}.")
         for name in ("half_life", "kept"):
             if not 0 <= (value := getattr(self, name)) < math.inf:
                 raise InvalidInput(f"`{name}` must be 0 or more. Received: {name}={value}.")

@@ -20,6 +20,7 @@ from tfrec_fusion.training.checkpoint import best_weights
 from zoo.after_fit import set_after_fit
 from zoo.baselines import BASELINES
 from zoo.comparison import notes, write_report
+from zoo.differences import differences
 from zoo.ensemble import Ensemble
 from zoo.measuring import measured
 from zoo.ranking import count_seen, seen_note, why_undefined
@@ -30,6 +31,7 @@ from zoo.train import versions
 METRIC = "ndcg@10"
 ROUNDS = 20  # a weight is a multiple of 1 / ROUNDS
 MOST_USERS = 2000  # on which weights are chosen
+_COMPARED = ("checksum", "split")  # of the data of all members
 
 
 def train_ensemble(
@@ -161,12 +163,14 @@ def _by_name(members: Sequence[Path]) -> dict[str, Run]:
         runs[name if name not in runs else f"{name} {len(runs)}"] = run
     first = next(iter(runs.values()))
     for run in runs.values():
-        for key in ("checksum", "split"):
-            if run.info["data"][key] != first.info["data"][key]:
-                raise InvalidInput(
-                    f"All runs must be of the same data and split. {first.folder} has the {key} "
-                    f"{first.info['data'][key]!r}, {run.folder} has {run.info['data'][key]!r}."
-                )
+        of_first, of_run = (
+            {key: one.info["data"][key] for key in _COMPARED} for one in (first, run)
+        )
+        if found := differences(of_first, of_run):
+            raise InvalidInput(
+                "All runs must be of the same data and split. From "
+                f"{first.folder} to {run.folder}: {'; '.join(found)}. Train both on one data set."
+            )
         # The same tables may be indexed and split otherwise, by a fine-tuning that continues.
         for name, same in (
             ("users", list(run.users.ids) == list(first.users.ids)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.fusion import FUSIONS
+from zoo.ranges import check_ranges
 
 _CHOICES = {
     "head": ("two_tower", "ncf"),
@@ -15,6 +16,7 @@ _CHOICES = {
     "negatives": ("catalogue", "in_batch"),
     "text_mode": ("frozen", "lora", "full"),
 }
+_RATES = ("dropout", "id_dropout", "text_dropout")
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class GPT2HybridConfig:
                 "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
                 f"Received: num_users={self.num_users}, num_items={self.num_items}."
             )
+        check_ranges(self, sizes=("dim", "history_length", "mlp_units"), rates=_RATES)
         if self.text_dim < 1 and self.sources != "id":
             raise InvalidInput(
                 f"`text_dim` must be positive when `sources` is {self.sources!r}. Give item "

@@ -22,6 +22,7 @@ from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.collaborative import PairDense, WeightedDot
 from tfrec_fusion.layers.embedding import ItemTower
 from tfrec_fusion.layers.precision import dtype_policy_scope
+from zoo.ranges import check_ranges
 from zoo.similarity import cosine_model
 
 
@@ -63,6 +64,7 @@ class NCFConfig:
             )
         if self.mlp_dim and not self.mlp_units:
             raise InvalidInput("`mlp_units` needs a hidden layer when `mlp_dim` is positive.")
+        check_ranges(self, sizes=("mlp_units",), rates=("dropout",), weights=("l2",))
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")

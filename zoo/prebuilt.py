@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from zoo.explanation import Explanation
 
 WEIGHTS = Path(__file__).parent / "weights"
-READER, READER_LENGTH = "tiny_gpt2", 32  # the language model of wishes, and its tokens
-TEXTS_FILE = "texts.safetensors"  # the catalogue's texts as READER sees them
+TEXTS_FILE = "texts.safetensors"  # the catalogue's texts as the card's `reader` sees them
 
 
 class BrokenPackage(UserError, RuntimeError):
@@ -177,7 +176,15 @@ class Prebuilt:
         from zoo.semantic_search import SemanticSearch
 
         vectors = load_file(WEIGHTS / self.card.folder / TEXTS_FILE)["vectors"].astype(np.float32)
-        encoder = TextEncoder(READER, max_length=READER_LENGTH)
+        reader = self.card.reader
+        encoder = TextEncoder(reader["preset"], max_length=reader["max_length"])
+        if encoder.fingerprint != reader["fingerprint"]:
+            raise BrokenPackage(
+                f"The texts of {self.card.name} were read by another {reader['preset']} than is "
+                "installed, so a query's vector cannot be compared with theirs: the encoder's "
+                f"fingerprint is {encoder.fingerprint[:12]}…, the card says "
+                f"{reader['fingerprint'][:12]}…. Install tfrec-fusion again."
+            )
         return SemanticSearch(self.run.items.ids, self.run.titles, vectors, encoder)
 
 

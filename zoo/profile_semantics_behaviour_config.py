@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tfrec_fusion.errors import InvalidInput
+from zoo.ranges import check_ranges
 
 TASKS = ("profile", "semantics", "behaviour")
 
@@ -68,6 +69,7 @@ class ProfileSemanticsBehaviourConfig:
                 raise InvalidInput(
                     f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}."
                 )
+        check_ranges(self, rates=("dropout", "id_dropout"))
 
     @property
     def reads_history(self) -> bool:

@@ -23,14 +23,14 @@ from safetensors.numpy import save
 import zoo
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.report import ReportRow
+from tfrec_fusion.files.string_table import read_strings
 from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.text.presets import load_language_model
 from zoo.card import CARDS, Card, cards
+from zoo.differences import differences
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half, save_half
 from zoo.prebuilt import (
-    READER,
-    READER_LENGTH,
     TEXTS_FILE,
     WEIGHTS,
     card_of,
@@ -42,6 +42,7 @@ from zoo.run import SHARED, Run, load_run, reads_text
 from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
+READER, READER_LENGTH = "tiny_gpt2", 32  # the language model of text queries, and its tokens
 METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10", "auc", "rmse")
 TOLERANCE = 1e-3  # of NDCG@10, between the model that was measured and the file that is kept
 INTENDED_USE = (
@@ -131,6 +132,7 @@ def publish(
         scale=first.info.get("scale", ""),
         start=first.info.get("start", ""),
         item_labels=tuple(map(tuple, first.info.get("item_labels", ()))),
+        reader=_reader(),
     )
     card.save(CARDS / f"{name}.json")
     say(f"{name}: {card.size / 1e6:.2f} MB, NDCG@10 {card.metrics['ndcg@10'][0]:.4f}")
@@ -151,16 +153,17 @@ def read_texts_again() -> list[Path]:
     for card in cards().values():
         texts = WEIGHTS / card.folder / TEXTS_FILE
         files = {**card.files, str(texts.relative_to(WEIGHTS)): _sha256(texts)}
-        replace(card, files=files).save(CARDS / f"{card.name}.json")
+        replace(card, files=files, reader=_reader()).save(CARDS / f"{card.name}.json")
     return written
 
 
 def _check_alike(first: Run, run: Run, keys: Sequence[str]) -> None:
     for key in keys:
-        if run.info.get(key) != first.info.get(key):
+        one, other = ({key: each.info.get(key)} for each in (first, run))
+        if found := differences(one, other):
             raise InvalidInput(
-                f"{run.folder} and {first.folder} must have the same {key}. "
-                f"Received: {run.info.get(key)!r} and {first.info.get(key)!r}."
+                f"{run.folder} and {first.folder} must have the same {key}. From the latter to "
+                f"the former: {'; '.join(found)}. Train them alike."
             )
 
 
@@ -171,18 +174,34 @@ def _share(run: Run, folder: Path) -> list[Path]:
         source, target = run.folder / name, folder / name
         if not source.exists():
             continue
-        if target.exists() and _sha256(target) != _sha256(source):
+        if target.exists() and not _same(target, source):
             raise InvalidInput(
                 f"{target} is not {source}: other models are read with it. Train on the same "
                 "data, or remove the folder and publish all of them again."
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        if not target.exists():  # the cards of other models hold its checksum
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
         kept.append(target)
     texts = folder / TEXTS_FILE
     if not texts.exists():
         _save_texts(run, texts)
     return [*kept, texts]
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two files say the same; a table may quote its cells or not."""
+    if one.suffix == ".csv":
+        return read_strings(one).equals(read_strings(other))
+    return _sha256(one) == _sha256(other)
+
+
+def _reader() -> dict[str, Any]:
+    """What a card says of the encoder of its texts."""
+    from tfrec_fusion.text.encoder import TextEncoder
+
+    encoder = TextEncoder(READER, max_length=READER_LENGTH)
+    return {"preset": READER, "max_length": READER_LENGTH, "fingerprint": encoder.fingerprint}
 
 
 def _save_texts(run: Run, path: Path) -> None:

@@ -34,10 +34,12 @@ from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.indexed import IndexedData, merge
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.errors import InvalidInput, UserError
+from tfrec_fusion.files.string_table import write_strings
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.profiles import Interests
 from zoo.baselines import BASELINES
 from zoo.ensemble import Ensemble
+from zoo.item_rows import read_item_rows
 from zoo.questions import folder_path
 from zoo.recommender import Model, Recommender
 from zoo.registry import READS_TEXT
@@ -149,10 +151,10 @@ def save_run(
     if graph is not None:
         graph.save(folder / "graph.json")
     main = ["item_id", "title", "text"]
-    data.item_table[main].to_csv(folder / "catalogue.csv", index=False)
+    write_strings(folder / "catalogue.csv", data.item_table[main])
     further = data.item_table.drop(columns=["title", "text"])
     if len(further.columns) > 1:
-        further.to_csv(folder / FURTHER_COLUMNS, index=False)
+        write_strings(folder / FURTHER_COLUMNS, further)
     events = {}
     for part in PARTS:
         rows: Events = getattr(data, part)
@@ -242,11 +244,11 @@ def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
         info: What is known of it, as in `run.json`; at least `model`, its name in the zoo.
 
     Raises:
-        BrokenRun: When a file is missing or cannot be read.
+        BrokenRun: When a file is missing or cannot be read, or is not of the items of the others.
     """
     users = _read(folder, "users.json", Vocabulary.load)
     items = _read(folder, "items.json", Vocabulary.load)
-    table = _read(folder, "catalogue.csv", _read_catalogue)
+    table = _read(folder, "catalogue.csv", lambda path: read_item_rows(path, items))
     arrays = _read(folder, "events.npz", _read_arrays)
     parts = {part: _events(arrays, part, len(users), len(items)) for part in PARTS}
     titles, texts = (np.array(["", *table[name]], dtype=object) for name in ("title", "text"))
@@ -258,7 +260,8 @@ def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
         graph = _read(folder, "graph.json", lambda path: _read_graph(path, model.config))
     columns = None
     if (folder / FURTHER_COLUMNS).exists():
-        columns = _read(folder, FURTHER_COLUMNS, _read_strings).drop(columns="item_id")
+        columns = _read(folder, FURTHER_COLUMNS, lambda path: read_item_rows(path, items))
+        columns = columns.drop(columns="item_id")
     return Run(folder, model, users, items, titles, texts, interests, graph, parts, info, columns)
 
 
@@ -312,14 +315,6 @@ def _read_graph(path: Path, config: Any) -> GraphNames:
 def _events(arrays: Mapping[str, np.ndarray], part: str, num_users: int, num_items: int) -> Events:
     columns = {name: arrays[f"{part}.{name}"] for name in COLUMNS}
     return Events(**columns, num_users=num_users, num_items=num_items)
-
-
-def _read_catalogue(path: Path) -> pd.DataFrame:
-    return _read_strings(path)[["item_id", "title", "text"]]
-
-
-def _read_strings(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

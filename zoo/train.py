@@ -23,6 +23,7 @@ from tfrec_fusion.errors import AlreadyExists
 from tfrec_fusion.files.whole import write_text
 from zoo.argument_types import check_instance
 from zoo.comparison import notes, write_report, yardsticks
+from zoo.differences import differences
 from zoo.measuring import measured
 from zoo.network_trainer import NetworkTrainer
 from zoo.questions import folder_path
@@ -31,9 +32,21 @@ from zoo.run import Run, is_measured, load_run, reads_graph, save_info, save_run
 from zoo.train_options import TrainOptions
 from zoo.user_words import user_words
 
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Notes on an interruption by Ctrl-C that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        interruption.add_note("The same command resumes after the last epoch that was finished.")
+        raise
+
+
 _ASKED = 16  # users whose scores tell one model from another
 
 
+@resumable()
 def train(
     name: str,
     tables: RecData,
@@ -195,11 +208,10 @@ def _claimed(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
     text = json.dumps(plan, indent=2, sort_keys=True) + "\n"
     path = folder / "plan.json"
     if path.exists() and (begun := path.read_text("utf-8")) != text:
-        old, new = json.loads(begun), json.loads(text)
-        changed = ", ".join(key for key in new if old.get(key) != new[key])
+        changed = "; ".join(differences(json.loads(begun), json.loads(text)))
         raise AlreadyExists(
-            f"{folder} holds the beginning of a training with other {changed} (see {path}). "
-            "Choose another folder, or remove that one."
+            f"{folder} holds the beginning of another training (see {path}): {changed}. "
+            "Choose another folder, remove that one, or train as before to resume."
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_text(path, text)

@@ -94,6 +94,13 @@ class TrainOptions:
         for name in ("weight_decay", "adversarial_epsilon"):
             if (value := getattr(self, name)) is not None and not 0 <= value < float("inf"):
                 raise InvalidInput(f"`{name}` must not be negative. Received: {value}.")
+        for name in ("epochs", "part_epochs", "batch_size", "text_length"):
+            if (value := getattr(self, name)) is not None and not value >= 1:
+                raise InvalidInput(f"`{name}` must be at least 1. Received: {value}.")
+        if (rate := self.learning_rate) is not None and not 0 < rate < float("inf"):
+            raise InvalidInput(f"`learning_rate` must be above 0 and finite. Received: {rate}.")
+        if not 0 <= self.seed < 2**32:  # what NumPy takes
+            raise InvalidInput(f"`seed` must be from 0 to {2**32 - 1}. Received: {self.seed}.")
         for name, value in self.loss_weights.items():
             if not 0 <= value < float("inf"):
                 raise InvalidInput(

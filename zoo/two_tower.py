@@ -25,6 +25,7 @@ from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.history import HistoryEncoder, most_recent
 from tfrec_fusion.layers.precision import dtype_policy_scope
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
+from zoo.ranges import check_ranges
 from zoo.similarity import cosine_model
 
 _CHOICES = {
@@ -91,6 +92,7 @@ class TwoTowerConfig:
                 "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
                 f"Received: num_users={self.num_users}, num_items={self.num_items}."
             )
+        check_ranges(self, sizes=("dim", "history_length"), rates=("dropout",))
 
     @property
     def reads_history(self) -> bool:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import keras_hub
 import numpy as np
-from tqdm import tqdm
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.progress import progress_bar, tell_progress
 from tfrec_fusion.text.blocks import PackedBlocks, model_inputs, windows
 
 MEASURED_TOKENS = 4096
@@ -165,7 +165,7 @@ def train_gpt2(
         size: How large the model is.
         schedule: How it is trained.
         seed: Seeds Python, NumPy and TensorFlow.
-        progress: Shows a progress bar on stderr where that is a terminal.
+        progress: Shows a bar in a terminal or notebook, and elsewhere a line on stderr an epoch.
 
     Raises:
         ValueError: When the texts do not fill one block, or the loss diverges.
@@ -188,9 +188,10 @@ def train_gpt2(
         "val_loss", patience=schedule.patience, mode="min", restore_best_weights=True
     )
     began = time.monotonic()
-    shown = progress and sys.stderr.isatty()
-    with tqdm(total=schedule.epochs * len(batches), unit="step", disable=not shown) as bar:
-        watch = _Watch(TokenNats(network, size.max_length), validation, bar)
+    steps = schedule.epochs * len(batches)
+    with progress_bar(show=progress, total=steps, unit="step") as bar:
+        tells = progress and bar.disable
+        watch = _Watch(TokenNats(network, size.max_length), validation, bar, tells=tells)
         fitted = trained.fit(
             batches, epochs=schedule.epochs, shuffle=False, verbose=0, callbacks=[watch, stopping]
         )
@@ -233,9 +234,11 @@ class TokenNats:
 class _Watch(keras.callbacks.Callback):
     """Adds the validation loss to an epoch's logs, moves the bar, refuses to go on with NaN."""
 
-    def __init__(self, nats: TokenNats, validation: Sequence[np.ndarray], bar: tqdm) -> None:
+    def __init__(
+        self, nats: TokenNats, validation: Sequence[np.ndarray], bar: Any, *, tells: bool
+    ) -> None:
         super().__init__()
-        self.nats, self.validation, self.bar = nats, validation, bar
+        self.nats, self.validation, self.bar, self.tells = nats, validation, bar, tells
         self.done = 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -253,7 +256,11 @@ class _Watch(keras.callbacks.Callback):
                 raise InvalidInput(
                     f"{name} became {value} in epoch {epoch + 1}. Lower `learning_rate`."
                 )
-        self.bar.set_postfix({name: f"{value:.3f}" for name, value in logs.items()})
+        shown = {name: f"{value:.3f}" for name, value in logs.items()}
+        self.bar.set_postfix(shown)
+        if self.tells:
+            measured = ", ".join(f"{name}={value}" for name, value in shown.items())
+            tell_progress(f"epoch {epoch + 1}/{self.params['epochs']}, {measured}")
 
 
 def _check_at_least(one: GPT2Size | Schedule, least: Mapping[str, int]) -> None:

@@ -25,6 +25,7 @@ import tensorflow as tf
 
 from tfrec_fusion.errors import AlreadyExists, InvalidInput
 from tfrec_fusion.files.whole import write_text
+from tfrec_fusion.progress import tell_progress
 from tfrec_fusion.text.causal import Schedule
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.folders import write_pooling
@@ -69,6 +70,14 @@ class Distilled:
     seconds: float
 
 
+class _Lines(keras.callbacks.Callback):
+    """Tells each epoch's losses."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        measured = "".join(f", {name}={value:.4f}" for name, value in (logs or {}).items())
+        tell_progress(f"epoch {epoch + 1}/{self.params['epochs']}{measured}")
+
+
 def distil(
     student: str,
     parts: TextParts,
@@ -79,6 +88,7 @@ def distil(
     schedule: Schedule = _SCHEDULE,
     seed: int = 0,
     store: TextStore | None = None,
+    progress: bool = True,
 ) -> Distilled:
     """Trains a language model to find those texts alike that another one does.
 
@@ -91,6 +101,7 @@ def distil(
         schedule: How it is trained; a batch is of texts.
         seed: Seeds Python, NumPy and TensorFlow.
         store: Where the teacher's vectors are kept; the default store's folder by default.
+        progress: Writes a line on stderr an epoch.
 
     Raises:
         FileExistsError: When `folder` exists.
@@ -137,6 +148,7 @@ def distil(
         validation_data=validation,
         shuffle=False,
         verbose=0,
+        callbacks=[_Lines()] if progress else [],
     ).history
     seconds = round(time.monotonic() - began, 1)
     result = Distilled(

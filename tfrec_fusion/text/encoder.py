@@ -34,7 +34,7 @@ class TextEncoder:
         preset: Which language model, see `tfrec_fusion.text.presets.load_language_model`.
         pooling: `mean`, `last`, `first`, or `auto`: what the model's folder says, as
             sentence-transformers write it; else `last` for a causal model such as GPT-2, whose last
-            token alone has seen the whole text, and `mean` for others.
+            token alone has seen the whole text, and `mean` for others, which the log says.
         max_length: The most tokens of a text, start and end tokens included; what is longer is
             truncated, counted, and said in the log.
         mode: What is trained: `frozen`, `lora` or `full`.
@@ -83,6 +83,11 @@ class TextEncoder:
             )
         if pooling == "auto":
             usual = "last" if language_model.causal else "mean"
+            if language_model.pooling is None:
+                logger.warning(
+                    "%s does not say how a text's vector is made of its tokens': pooling=%r.",
+                    *(preset, usual),
+                )
             pooling = cast(Pooling, language_model.pooling or usual)
         self.language_model = language_model
         self.pooling = pooling

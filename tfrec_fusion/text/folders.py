@@ -29,7 +29,8 @@ ASSUMED: dict[str, dict[str, tuple[Any, ...]]] = {
         "scale_attn_by_inverse_layer_idx": (False,),
     },
 }
-POOLING_FILE = "1_Pooling/config.json"  # of sentence-transformers
+MODULES_FILE = "modules.json"  # of sentence-transformers: what a model consists of
+POOLING_FILE = "1_Pooling/config.json"
 POOLINGS = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "first",
@@ -194,19 +195,45 @@ def _has(folder: Path, name: str) -> bool:
 def pooling_of(folder: Path) -> str | None:
     """How a folder of sentence-transformers makes a text's vector of its tokens'; None: unsaid.
 
+    It is unsaid where there is neither a pooling file nor `modules.json`, which would name one.
+
     Raises:
-        ValueError: When it says something else than the mean, the first or the last token.
+        ValueError: When it says something else than the mean, the first or the last token, or
+            `modules.json` names a pooling whose file is missing.
     """
-    if not (folder / POOLING_FILE).exists():
-        return None
-    said = read_config(folder, POOLING_FILE)
+    named = _named_pooling(folder)
+    file = POOLING_FILE if named is None else f"{named}/config.json"
+    if not (folder / file).is_file():
+        if named is None:
+            return None
+        raise InvalidInput(
+            f"{folder} has no {file}, which says how a text's vector is made of its tokens' "
+            f"vectors; {MODULES_FILE} names it. Another way would give other vectors. Fetch the "
+            f"folder again, or remove {MODULES_FILE} from it and give `pooling` yourself."
+        )
+    said = read_config(folder, file)
     chosen = [mode for mode, on in said.items() if mode.startswith("pooling_mode_") and on is True]
     if len(chosen) != 1 or chosen[0] not in POOLINGS:
         raise InvalidInput(
-            f"{folder / POOLING_FILE} must name one of {', '.join(POOLINGS)}. "
-            f"Received: {', '.join(chosen) or 'none'}. Give `pooling` yourself, without the file."
+            f"{folder / file} must name one of {', '.join(POOLINGS)}. "
+            f"Received: {', '.join(chosen) or 'none'}. Give `pooling` yourself, without the file "
+            f"and without {MODULES_FILE}."
         )
     return POOLINGS[chosen[0]]
+
+
+def _named_pooling(folder: Path) -> str | None:
+    """The folder of the pooling that `modules.json` names, where there is one."""
+    if not _has(folder, MODULES_FILE):
+        return None
+    try:
+        modules = json.loads((folder / MODULES_FILE).read_text(encoding="utf-8"))
+        named = [one["path"] for one in modules if one["type"].endswith(".Pooling")]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidInput(
+            f"{folder / MODULES_FILE} is damaged: {one_line(error)}. Fetch it again."
+        ) from error
+    return str(named[0]) if named else None
 
 
 def write_pooling(folder: Path, pooling: str, dim: int) -> None:
@@ -216,3 +243,9 @@ def write_pooling(folder: Path, pooling: str, dim: int) -> None:
     path = folder / POOLING_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(said, indent=1) + "\n")
+    parts = {"Transformer": "", "Pooling": path.parent.name}
+    modules = [
+        {"idx": n, "name": str(n), "path": part, "type": f"sentence_transformers.models.{kind}"}
+        for n, (kind, part) in enumerate(parts.items())
+    ]
+    write_text(folder / MODULES_FILE, json.dumps(modules, indent=1) + "\n")

@@ -104,7 +104,8 @@ def load_language_model(
         if preset == TINY_GPT2:
             return _from_folder(preset, packaged_folder(preset), dtype, TINY_GPT2_LICENCE)
         if preset == MINILM:
-            return _from_folder(preset, minilm_folder(cache_folder(cache_dir)), dtype, "Apache-2.0")
+            folder = minilm_folder(cache_folder(cache_dir))
+            return _from_folder(preset, folder, dtype, "Apache-2.0", "mean")
         if preset.startswith("hf://"):
             return _from_folder(preset, hugging_face_folder(preset.removeprefix("hf://")), dtype)
         if preset.startswith("kaggle://") or preset in _known_presets():
@@ -120,10 +121,13 @@ def packaged_folder(preset: str) -> Path:
     return Path(__file__).parent / "packaged" / preset
 
 
-def _from_folder(name: str, folder: Path, dtype: str, licence: str | None = None) -> LanguageModel:
+def _from_folder(
+    name: str, folder: Path, dtype: str, licence: str | None = None, pooling: str | None = None
+) -> LanguageModel:
     import keras_hub
 
     config = check_folder(folder)
+    pooling = pooling_of(folder) or pooling
     try:
         tokenizer = keras_hub.models.Tokenizer.from_preset(
             str(folder), **_tokenizer_options(folder, config)
@@ -136,8 +140,7 @@ def _from_folder(name: str, folder: Path, dtype: str, licence: str | None = None
             f"{one_line(error).rstrip('.')}. The folder must have the weights and tokenizer files "
             "of one of the language models that KerasHub knows, such as BERT or GPT-2."
         ) from error
-    said = licence or licence_of(folder), pooling_of(folder)
-    return _language_model(name, backbone, tokenizer, *said)
+    return _language_model(name, backbone, tokenizer, licence or licence_of(folder), pooling)
 
 
 def _tokenizer_options(folder: Path, config: dict[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,8 @@ def split_texts(
             "`validation` and `test` must be more than 0 and together less than 1. "
             f"Received: validation={validation}, test={test}."
         )
+    if not 0 <= seed < 2**32:  # what NumPy takes
+        raise InvalidInput(f"`seed` must be from 0 to {2**32 - 1}. Received: {seed}.")
     different = list(dict.fromkeys(texts))
     if repeated := len(texts) - len(different):
         logger.warning("%d of %d texts repeat another and are left out.", repeated, len(texts))
@@ -135,7 +137,7 @@ def pretrain(
         size: How large the model is, `GPT2Size()` by default.
         schedule: How it is trained, `Schedule()` by default.
         seed: Seeds Python, NumPy and TensorFlow.
-        progress: Shows a progress bar on stderr where that is a terminal.
+        progress: Shows a bar in a terminal or notebook, and elsewhere a line on stderr an epoch.
 
     Raises:
         FileExistsError: When `folder` exists.

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from tfrec_fusion.errors import InvalidInput, SystemRefusal
 from tfrec_fusion.files.cache import cache_folder
+from tfrec_fusion.progress import progress_bar, tell_progress
 from tfrec_fusion.text.segments import (
     Places,
     Segment,
@@ -99,7 +99,8 @@ class TextStore:
             encoder: Anything with `dim`, `fingerprint` and `encode`.
             texts: A list, an array or a column of strings; duplicates are encoded once, and very
                 long ones are for the encoder to truncate.
-            progress: Whether to show a progress bar, on standard error where it is a terminal.
+            progress: Whether to show a bar in a terminal or notebook, and elsewhere a line on
+                standard error for each segment of many texts.
 
         Returns:
             `(num_texts, dim)` float32 in the order of `texts`, read-only; memory-mapped where a
@@ -146,15 +147,16 @@ class TextStore:
         ordered = sorted(missing, key=lambda key: len(text_of[key]), reverse=True)
         kept = len(text_of) - len(missing)
         logger.info("%d texts to encode; %d are in the store.", len(missing), kept)
-        with tqdm(
-            total=len(ordered), desc="Encoding", unit=" texts", disable=None if progress else True
-        ) as bar:
+        with progress_bar(show=progress, total=len(ordered), desc="Encoding", unit=" texts") as bar:
             for start in range(0, len(ordered), self.texts_per_segment):
                 keys = ordered[start : start + self.texts_per_segment]
                 texts = [text_of[key] for key in keys]
                 vectors = _checked_vectors(encoder.encode(texts), texts, encoder.dim)
                 write_segment(folder, keys, vectors)
                 bar.update(len(keys))
+                if progress and bar.disable and len(ordered) > self.texts_per_segment:
+                    done = min(start + self.texts_per_segment, len(ordered))
+                    tell_progress(f"Encoding: {done:,} of {len(ordered):,} texts")
 
 
 def _key(fingerprint: str, text: str) -> bytes:

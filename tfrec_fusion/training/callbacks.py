@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from tfrec_fusion.errors import InvalidInput, UserError
 from tfrec_fusion.files.whole import whole_file
+from tfrec_fusion.progress import progress_bar, tell_progress
 from tfrec_fusion.training.checkpoint import Record, save_checkpoint
 
 Mode = Literal["max", "min"]
@@ -128,7 +128,10 @@ class Keeper(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """One line on stderr for the whole training: epoch, loss, validation, time left."""
+    """A bar for the whole training: epoch, loss, validation, time left.
+
+    Logs, and notebooks without widgets, have a line an epoch instead.
+    """
 
     def __init__(self, epochs: int, first_epoch: int, steps: int | None, monitor: str | None):
         super().__init__()
@@ -138,19 +141,10 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar: Any = None
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Draws the bar, unless stderr is not a terminal."""
-        from tqdm import tqdm
-
+        """Draws the bar, in a terminal or notebook."""
         total = None if self.steps is None else self.steps * self.epochs
         done = 0 if self.steps is None else self.steps * self.first_epoch
-        self.bar = tqdm(
-            total=total,
-            initial=done,
-            disable=not sys.stderr.isatty(),
-            unit="step",
-            dynamic_ncols=True,
-            mininterval=0.2,
-        )
+        self.bar = progress_bar(total=total, initial=done, unit="step", mininterval=0.2)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Names the epoch."""
@@ -165,9 +159,13 @@ class ProgressBar(keras.callbacks.Callback):
         self.in_epoch = steps
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Shows the validation."""
+        """Shows the validation; where there is no bar, tells the epoch in a line."""
         if self.monitor is not None:
             self._show(logs, self.monitor, refresh=True)
+        if self.bar.disable:
+            self._show(logs, "loss", refresh=False)
+            measured = "".join(f", {name}={value}" for name, value in self.shown.items())
+            tell_progress(f"{self.model.name}: epoch {epoch + 1}/{self.epochs}{measured}")
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Leaves the line standing."""

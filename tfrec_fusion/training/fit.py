@@ -114,7 +114,7 @@ def fit(
         augment: `(inputs, seed)` → changed inputs of a batch, another seed each time, such as
             `text.augment.TextAugmentation`.
         seed: Seeds Python, NumPy and TensorFlow, plus the epochs already done, before training.
-        progress: Shows one line on stderr where that is a terminal.
+        progress: Shows a bar in a terminal or notebook, and elsewhere a line on stderr an epoch.
 
     Returns:
         The history and the best epoch.

@@ -1,0 +1,55 @@
+"""The classes that a `.keras` file may name, known to Keras before their modules are imported.
+
+Keras looks up a saved class among those registered, and imports no module of another package to
+find it. Importing every layer and model for that would take seconds, so that stand-ins are
+registered, each of which imports its class when a file asks for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("tfrec_fusion", "zoo")  # of one distribution, side by side
+REGISTERED = re.compile(
+    r'^@keras\.saving\.register_keras_serializable\("(\w+)"\)\n(?:@.*\n)*class (\w+)', re.MULTILINE
+)
+
+
+class SavedClass:
+    """Stands for a class in Keras's registry until a saved model needs it.
+
+    Args:
+        module: Where the class is.
+        name: Its name there.
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def from_config(self, config: dict[str, Any], **settings: Any) -> Any:
+        """An object of the class; importing its module registers the class itself."""
+        return getattr(import_module(self.module), self.name).from_config(config, **settings)
+
+
+def saved_classes() -> Iterator[tuple[str, SavedClass]]:
+    """Registered name and stand-in of every class that the sources register with Keras."""
+    root = Path(__file__).parent.parent
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            module = ".".join(path.relative_to(root).with_suffix("").parts)
+            for space, name in REGISTERED.findall(path.read_text("utf-8")):
+                yield f"{space}>{name}", SavedClass(module, name)
+
+
+def register_saved_classes(registry: MutableMapping[str, Any]) -> None:
+    """Adds the stand-ins to Keras's registry, beside what is registered already.
+
+    Args:
+        registry: `keras.saving.get_custom_objects()`.
+    """
+    for name, stand_in in saved_classes():
+        registry.setdefault(name, stand_in)
