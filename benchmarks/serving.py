@@ -128,11 +128,10 @@ def loaded(path: str, way: str) -> Ask:
     if way == BARE:
         best = model.signatures["best"]
         return lambda user, model=model: best(user=tf.constant([user + 1]))  # type: ignore[misc]
-    recommend, nothing = model.signatures["recommend_10"], tf.constant([[""]])
+    recommend = model.signatures["recommend_10"]
 
     def ask(user: int, model: Any = model) -> Any:  # the model must outlive the function
-        name = tf.constant([f"user-{user}"])
-        return recommend(user_id=name, exclude_item_ids=nothing, allow_item_ids=nothing)
+        return recommend(user_id=tf.constant([f"user-{user}"]))
 
     return ask
 

@@ -52,11 +52,9 @@ def served(data: IndexedData, name: str, folder: Path) -> Callable[[np.ndarray],
     report = export_recommender(recommender, folder)
     loaded = tf.saved_model.load(str(report.path))
     signature = loaded.signatures["recommend"]
-    nothing = tf.constant([[""]])
 
     def ask(user_ids: np.ndarray, model: object = loaded) -> object:  # the model must outlive us
-        users = tf.constant(user_ids)
-        return signature(user_id=users, exclude_item_ids=nothing, allow_item_ids=nothing)
+        return signature(user_id=tf.constant(user_ids))
 
     return ask
 

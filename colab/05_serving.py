@@ -94,7 +94,7 @@ pd.DataFrame(client.recommend(USER, k=5))
 
 # %% [markdown]
 # Somebody new, by what they took, over gRPC; and an id that nobody ever had, who gets what is
-# popular instead of an error:
+# popular, with a warning and the source `popularity`:
 
 # %%
 fast = Client(f"grpc://{server.grpc_address}", Path(FOLDER).name, timeout=30)
@@ -107,7 +107,7 @@ pd.DataFrame(fast.recommend("nobody", k=5))
 # %%
 import httpx2
 
-body = {"inputs": {"user_id": [USER], "exclude_item_ids": [["318"]], "allow_item_ids": [[]]}}
+body = {"inputs": {"user_id": [USER]}}
 answer = httpx2.post(f"{server.url}/v1/models/{Path(FOLDER).name}:predict", json=body)
 answer.json()["outputs"]["title"]
 

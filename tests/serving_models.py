@@ -74,40 +74,73 @@ class Wishes(tf.Module):
         )
         self.scores = tf.constant([0.0, 0.1, 0.2, 0.3, 0.4])
 
-    def _best(self, batch: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor, k: int) -> dict:
-        scores = tf.tile(self.scores[None, :], [tf.shape(batch)[0], 1])
+    def _best(self, asked: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor, k: int) -> dict:
+        """A page; the rows of `asked` `(batch, any)` that name nothing known have popular items."""
+        scores = tf.tile(self.scores[None, :], [tf.shape(asked)[0], 1])
         excluded = tf.reduce_max(tf.one_hot(self.table.lookup(exclude), 5), axis=1)
         allowed = tf.reduce_max(tf.one_hot(self.table.lookup(allow), 5), axis=1)
         nothing_said = tf.reduce_max(allowed[:, 1:], axis=1, keepdims=True) == 0
         hidden = (excluded > 0) | ((allowed == 0) & ~nothing_said) | (tf.range(5) == 0)[None, :]
         values, items = tf.math.top_k(tf.where(hidden, LOWEST, scores), k)
-        items = tf.where(values <= LOWEST, 0, items)
+        there = values > LOWEST
+        items = tf.where(there, items, 0)
+        popular = tf.reduce_all(self.table.lookup(asked) == 0, axis=1, keepdims=True)
+        source = tf.where(popular, "popularity", "model")
+        lists = tf.concat([asked, exclude, allow], axis=1)
         return {
             "item_id": tf.gather(tf.constant(ITEMS), items),
             "title": tf.gather(tf.constant(TITLES), items),
-            "score": values,
+            "score": tf.where(there, values, 0.0),
+            "source": tf.where(there, source, ""),
+            "unknown_item_ids": tf.where(self.table.lookup(lists) == 0, lists, ""),
         }
 
-    @tf.function(input_signature=[TEXT, ROWS, ROWS])
-    def recommend(self, user_id, exclude_item_ids, allow_item_ids):
-        return self._best(user_id, exclude_item_ids, allow_item_ids, 2)
+    def _page(self, exclude: tf.Tensor, allow: tf.Tensor, k: int) -> dict:
+        """A page for somebody known."""
+        known = tf.fill([tf.shape(exclude)[0], 1], "a")
+        page = self._best(known, exclude, allow, k)
+        return {**page, "unknown_item_ids": page["unknown_item_ids"][:, 1:]}
+
+    def _plain(self, asked: tf.Tensor, k: int) -> dict:
+        none = tf.fill([tf.shape(asked)[0], 1], "")
+        page = self._page(none, none, k)
+        del page["unknown_item_ids"]
+        return page
+
+    @tf.function(input_signature=[TEXT])
+    def recommend(self, user_id):
+        return self._plain(user_id, 2)
+
+    @tf.function(input_signature=[TEXT])
+    def recommend_4(self, user_id):
+        return self._plain(user_id, 4)
 
     @tf.function(input_signature=[TEXT, ROWS, ROWS])
-    def recommend_4(self, user_id, exclude_item_ids, allow_item_ids):
-        return self._best(user_id, exclude_item_ids, allow_item_ids, 4)
+    def recommend_filtered(self, user_id, exclude_item_ids, allow_item_ids):
+        return self._page(exclude_item_ids, allow_item_ids, 2)
+
+    @tf.function(input_signature=[ROWS])
+    def recommend_from_history(self, item_ids):
+        none = tf.fill([tf.shape(item_ids)[0], 1], "")
+        return self._best(
+            item_ids, tf.where(self.table.lookup(item_ids) > 0, item_ids, ""), none, 2
+        )
 
     @tf.function(input_signature=[ROWS, ROWS, ROWS])
-    def recommend_from_history(self, item_ids, exclude_item_ids, allow_item_ids):
-        known = tf.concat([item_ids, exclude_item_ids], axis=1)
-        return self._best(item_ids[:, 0], known, allow_item_ids, 2)
+    def recommend_from_history_filtered(self, item_ids, exclude_item_ids, allow_item_ids):
+        hidden = tf.where(self.table.lookup(item_ids) > 0, item_ids, "")
+        hidden = tf.concat([hidden, exclude_item_ids], axis=1)
+        return self._best(item_ids, hidden, allow_item_ids, 2)
 
-    @tf.function(input_signature=[TEXT, ROWS, ROWS])
-    def search(self, query, exclude_item_ids, allow_item_ids):
-        return self._best(query, exclude_item_ids, allow_item_ids, 3)
+    @tf.function(input_signature=[TEXT])
+    def search(self, query):
+        page = self._plain(query, 3)
+        return {**page, "source": tf.where(page["source"] == "", "", "text")}
 
     @tf.function(input_signature=[TEXT, TEXT])
     def score_text(self, user_id, text):
-        return {"score": tf.cast(tf.strings.length(text, "UTF8_CHAR"), tf.float32) / 10.0}
+        score = tf.cast(tf.strings.length(text, "UTF8_CHAR"), tf.float32) / 10.0
+        return {"score": score, "source": tf.where(user_id == "x", "model", "new_user")}
 
     @tf.function(input_signature=[TEXT])
     def embed_items(self, text):
@@ -128,6 +161,10 @@ class Wishes(tf.Module):
     def numbers(self, x, n, yes):
         return {"sum": tf.reduce_sum(x, axis=1), "next": n + 1, "no": ~yes}
 
+    @tf.function(input_signature=[TEXT, tf.TensorSpec((None,), tf.string)])
+    def ended(self, text, end=tf.constant(["!"])):  # noqa: B008 - a default of the signature
+        return {"text": text + end}
+
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32)])
     def slow(self, steps):
         """Counts; some ten thousand steps a second."""
@@ -139,9 +176,9 @@ def write_wishes(folder: Path, version: int) -> Path:
     """A model with the signatures of `Wishes`; the best items are d, c, b and a, 0.4 to 0.1."""
     module = Wishes()
     path = folder / str(version)
-    names = ("recommend", "recommend_4", "recommend_from_history", "search", "score_text")
-    names += ("embed_items", "echo", "numbers", "slow")
-    signatures = {name: getattr(module, name).get_concrete_function() for name in names}
+    names = ("recommend", "recommend_4", "recommend_filtered", "recommend_from_history")
+    names += ("recommend_from_history_filtered", "search", "score_text", "embed_items", "echo")
+    signatures = {name: getattr(module, name) for name in (*names, "numbers", "slow", "ended")}
     hidden = folder / f".{version}"
     tf.saved_model.save(
         module, str(hidden), {"serving_default": signatures["recommend"], **signatures}

@@ -12,22 +12,26 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
+from tfrec_fusion.errors import AnswerWarning, InvalidInput
 from tfrec_fusion.serving.client import (
     Client,
     InvalidRequest,
     Item,
     NotServed,
     Retries,
+    Score,
     ServerTimeout,
     ServerUnavailable,
+    SignatureInfo,
+    TensorInfo,
     VersionState,
 )
-
-LOWEST = float(np.finfo(np.float32).min)
 
 
 def free_port():
@@ -100,35 +104,151 @@ def wishes(address):
         yield client
 
 
+@contextmanager
+def warned(*sentences):
+    """Expects one warning of exactly these sentences at the line that asks; none without any."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    assert [str(one.message) for one in caught] == ([" ".join(sentences)] if sentences else [])
+    assert all((one.category, one.filename) == (AnswerWarning, __file__) for one in caught)
+
+
+NEVER_SEEN = "was never seen: these are popular items, whose scores count events"
+
+
 def test_recommend(films):
-    assert films.recommend("ann") == [
-        Item("b", "Brazil", 4.0),
-        Item("c", "Casino", 3.0),
-        Item("d", "Élisa", 2.0),
-    ]
-    assert [one.item_id for one in films.recommend("ann", exclude=["b", "none"])] == ["c", "d"]
-    assert [one.item_id for one in films.recommend("never seen", k=2)] == ["d", "b"]
+    with warned():
+        assert films.recommend("ann") == [
+            Item("b", "Brazil", 4.0, "model"),
+            Item("c", "Casino", 3.0, "model"),
+            Item("d", "Élisa", 2.0, "model"),
+        ]
+        assert [one.item_id for one in films.recommend("ann", exclude=["b"], k=1)] == ["c"]
+        assert [one.item_id for one in films.recommend("ann", allow={"d", "c"})] == ["c", "d"]
 
 
-def test_score_and_similar_items(films):
-    assert films.score("bob", ["d", "a", "none"]) == [4.0, 1.0, LOWEST]
+def test_an_unknown_user_is_told_apart(films):
+    with warned(f"User 'new' {NEVER_SEEN} (source `popularity`)."):
+        assert films.recommend("new", k=2) == [
+            Item("d", "Élisa", 40.0, "popularity"),
+            Item("b", "Brazil", 30.0, "popularity"),
+        ]
+    with warned(
+        f"User 'new' {NEVER_SEEN} (source `popularity`).",
+        "`exclude` or `allow` names items that films does not know: 'none', 'x'.",
+    ):
+        found = films.recommend("new", exclude=["d", "none"], allow=["b", "d", "x", "none"])
+    assert [one.item_id for one in found] == ["b"]
+
+
+def test_scores_of_pairs_say_what_they_come_from(films):
+    with warned("films does not know the items 'none': no score."):
+        d, a, none = films.score("bob", ["d", "a", "none"])
+    assert (d, a, none.source) == (Score(4.0, "model"), Score(1.0, "model"), "")
+    assert np.isnan(none.score)
+    with warned(
+        "User 'new' was never seen: the scores count the events of the items (source `popularity`)."
+    ):
+        assert films.score("new", ["d"]) == [Score(40.0, "popularity")]
     assert films.score("bob", []) == []
-    assert [one.item_id for one in films.similar_items("b")] == ["c", "d", "a"]
-    assert films.similar_items("none") == []
+
+
+def test_similar_items(films):
+    assert films.similar_items("b") == [
+        Item("c", "Casino", 5.0, "model"),
+        Item("d", "Élisa", 4.0, "model"),
+        Item("a", "Alien", 3.0, "model"),
+    ]
+    with pytest.raises(ValueError, match=r"Item 'none' is not in the catalog of films\."):
+        films.similar_items("none")
 
 
 def test_signatures_to_come(wishes):
     assert [one.item_id for one in wishes.recommend("x", allow=["a", "b"])] == ["b", "a"]
-    assert [one.item_id for one in wishes.recommend_from_history(["d"], exclude=["c"])] == [
-        "b",
-        "a",
-    ]
-    assert [one.item_id for one in wishes.recommend_from_history([])] == ["d", "c"]
-    assert wishes.search("robots who love", k=1)[0].title == "Élisa"
-    assert wishes.score_text("x", ["héllo"]) == [0.5]
+    with warned():
+        found = wishes.recommend_from_history(["d"], exclude=["c"])
+        assert [one.item_id for one in found] == ["b", "a"]
+        assert wishes.search("robots who love", k=1) == [
+            Item("d", "Élisa", pytest.approx(0.4), "text")
+        ]
+        assert wishes.score_text("x", ["héllo"]) == [Score(0.5, "model")]
+    with warned(
+        "User 'new' was never seen: the scores are those of a user without a history (source "
+        "`new_user`)."
+    ):
+        assert wishes.score_text("new", ["héllo"]) == [Score(0.5, "new_user")]
     vectors = wishes.embed_items(["abc", "é"])
     assert (vectors.tolist(), vectors.dtype) == ([[3, -3], [2, -2]], np.float32)
     assert wishes.embed_items([]).shape == (0, 2)
+
+
+def test_unknown_items_of_a_history_are_told(wishes):
+    with warned("Items of the history that wishes does not know are skipped: 'x', 'y'."):
+        found = wishes.recommend_from_history(["x", "d", "y", "x"])
+    assert [(one.item_id, one.source) for one in found] == [("c", "model"), ("b", "model")]
+    with warned(
+        "wishes knows no item of the history ('x'): these are popular items, whose scores count "
+        "events (source `popularity`)."
+    ):
+        found = wishes.recommend_from_history(["x"])
+    assert [(one.item_id, one.source) for one in found] == [
+        ("d", "popularity"),
+        ("c", "popularity"),
+    ]
+    with warned(
+        "Items of the history that wishes does not know are skipped: 'x'.",
+        "`exclude` or `allow` names items that wishes does not know: 'y'.",
+    ):
+        wishes.recommend_from_history(["d", "x"], exclude=["y"])
+
+
+@pytest.mark.parametrize("user_id", ["7", 7, 7.0, np.int64(7), b"7", "7.0"])
+def test_ids_are_read_by_the_one_rule(user_id, films):
+    with warned(f"User '7' {NEVER_SEEN} (source `popularity`)."):
+        films.recommend(user_id)
+    with warned("films does not know the items '7': no score."):
+        films.score("bob", np.array([user_id], object))
+
+
+@pytest.mark.parametrize(
+    ("ask", "match"),
+    [
+        (lambda c: c.recommend(["ann"]), r"`user_id`: .* not a list.* call `predict` with"),
+        (lambda c: c.recommend(None), r"`user_id`: An id must not be missing. Received: None"),
+        (lambda c: c.recommend(float("nan")), r"`user_id`: .* missing. Received: nan"),
+        (lambda c: c.recommend(True), r"`user_id`: .* Received: True, a bool"),
+        (lambda c: c.recommend(" "), r"`user_id`: An id must not be blank"),
+        (lambda c: c.recommend("ann", exclude="b"), r"`exclude` .* list .* write \['b'\]"),
+        (lambda c: c.recommend("ann", exclude=[None]), r"`exclude`, position 0: .* missing"),
+        (lambda c: c.recommend("ann", allow=5), r"`allow` .* list .* Received: 5.* write \[5\]"),
+        (lambda c: c.recommend("ann", allow=[]), r"`allow` is empty, .* Leave it out to allow all"),
+        (lambda c: c.recommend("ann", k=0), r"`k` must be a whole number of at least 1.*: 0"),
+        (lambda c: c.recommend("ann", k="2"), r"`k` must be a whole number .* Received: '2'"),
+        (lambda c: c.recommend("ann", k=2.0), r"`k` must be a whole number .* Received: 2.0"),
+        (lambda c: c.recommend("ann", k=True), r"`k` must be a whole number .* Received: True"),
+        (lambda c: c.recommend_from_history("15"), r"`item_ids` .* list .* write \['15'\]"),
+        (lambda c: c.recommend_from_history([]), r"`item_ids` is empty. Give the id of at least"),
+        (lambda c: c.recommend_from_history({"a"}), r"`item_ids` .* a set has no order"),
+        (lambda c: c.recommend_from_history(["a", ""]), r"`item_ids`, position 1: .* blank"),
+        (lambda c: c.similar_items(1.5), r"`item_id`: .* a number with a fraction"),
+        (lambda c: c.score("ann", "ab"), r"`item_ids` .* list .* write \['ab'\]"),
+        (lambda c: c.search(5), r"`query` must be a string. Received: 5, of the type int"),
+        (lambda c: c.search(" "), r"`query` must not be blank"),
+        (lambda c: c.score_text("ann", "abc"), r"`texts` must be a list .* write \['abc'\]"),
+        (lambda c: c.score_text("ann", ["a", ""]), r"`texts\[1\]` must not be blank"),
+        (lambda c: c.embed_items([None]), r"`texts\[0\]` must be a string. Received: None"),
+        (lambda c: c.predict({"user_id": "ann"}), r"`user_id` must be a list.* write \['ann'\]"),
+        (lambda c: c.predict({"user_id": ["\ud800"]}), r"`user_id` must be valid Unicode"),
+    ],
+)
+def test_what_is_no_question_is_refused_before_it_is_sent(ask, match):
+    films = {name: SignatureInfo({"user_id": TensorInfo("DT_STRING", (None,))}, {}) for name in (
+        "serving_default", "recommend")}  # fmt: skip
+    with Client(f"http://127.0.0.1:{free_port()}", "films") as client:
+        client._known = films
+        with pytest.raises(InvalidInput, match=match):
+            ask(client)
 
 
 def test_k_chooses_the_signature_that_answers_enough(wishes):
@@ -139,8 +259,7 @@ def test_k_chooses_the_signature_that_answers_enough(wishes):
         ValueError, match=r"`k` must be at most 4, .* recommend answers. Received: k=5"
     ):
         wishes.recommend("x", k=5)
-    with pytest.raises(ValueError, match=r"`k` must be a whole number .* Received: 0"):
-        wishes.recommend("x", k=0)
+    assert [one.item_id for one in wishes.recommend("x", k=np.int64(1))] == ["d"]
 
 
 def test_predict_carries_every_type_both_ways(wishes):
@@ -158,18 +277,23 @@ def test_predict_carries_every_type_both_ways(wishes):
 def test_predict_fills_what_nothing_is_said_of(films):
     answer = films.predict({"user_id": ["ann", "bob"]})
     assert answer["item_id"].tolist() == [["b", "c", "d"], ["d", "c", "b"]]
+    asked = {"user_id": ["ann", "bob"], "allow_item_ids": [["c"], ["b"]]}
+    answer = films.predict(asked, "recommend_filtered")
+    assert answer["item_id"].tolist() == [["c", "", ""], ["b", "", ""]]
+    assert answer["score"].tolist() == [[3, 0, 0], [2, 0, 0]]
 
 
 def test_status_and_signatures(films):
     assert films.status() == [VersionState(1, "AVAILABLE", "OK", "")]
     signatures = films.signatures()
-    assert signatures["recommend"].inputs["exclude_item_ids"].shape == (None, None)
+    assert list(signatures["recommend"].inputs) == ["user_id"]
+    assert signatures["recommend_filtered"].inputs["exclude_item_ids"].shape == (None, None)
     assert signatures["score"].outputs["score"].dtype == "DT_FLOAT"
 
 
 def test_versions_and_labels(address):
     with Client(address, "films", version=1) as client:
-        assert client.score("ann", ["b"]) == [4.0]
+        assert client.score("ann", ["b"]) == [Score(4.0, "model")]
     with Client(address, "films", version=7) as client, pytest.raises(NotServed, match=r"7"):
         client.score("ann", ["b"])
     unknown = pytest.raises(InvalidRequest, match=r"Unrecognized servable version label: x")
@@ -187,15 +311,13 @@ def test_errors_are_typed_and_not_tried_again(address, films, wishes):
         films.search("robots")
     with pytest.raises(InvalidRequest, match=r"INVALID_ARGUMENT"):
         films.predict({"user_id": ["ann", "bob"], "item_id": ["a", "b", "c"]}, "score")
+    with pytest.raises(InvalidRequest, match=r"`k` is no input of `score`, which takes item_id,"):
+        films.predict({"k": [1]}, "score")
     with pytest.raises(InvalidRequest, match=r"INVALID_ARGUMENT: .*item_id"):
         films.predict({"user_id": ["ann"]}, "score")
     assert [item.item_id for item in films.recommend("ann", allow=["b"])] == ["b"]
     with pytest.raises(ValueError, match=r"`user_id` must hold texts .* Received: 1"):
         films.predict({"user_id": [1]})
-    with pytest.raises(ValueError, match=r"`user_id` must be a text. Received: 196"):
-        films.recommend(196)
-    with pytest.raises(ValueError, match=r"`exclude` must be a list of texts. Received: 'b'"):
-        films.recommend("ann", exclude="b")
     with pytest.raises(ValueError, match=r"`n` must be nested lists of type DT_INT32"):
         wishes.predict({"x": [[1, 2]], "n": ["one"], "yes": [True]}, "numbers")
 

@@ -300,6 +300,9 @@ def test_demo_compares_exports_and_asks(tables, folder, tmp_path, monkeypatch):
     assert [item["item_id"] for item in shown["items"]] == expected["item_id"].tolist()
     scores = [item["score"] for item in shown["items"]]
     assert scores == pytest.approx(expected["score"].tolist(), rel=1e-5)
+    assert {item["source"] for item in shown["items"]} == {"model"}
+    new = run("demo", "--out", tmp_path, "--data", folder, "--user-id", "nobody")
+    assert "User nobody was never seen: these are popular items" in new.stderr + new.stdout
 
 
 def test_recommender_keeps_the_unseen_index_out(ease_run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,12 +24,12 @@ from tfrec_fusion.serving import reload, verification
 from tfrec_fusion.serving.export import export
 from tfrec_fusion.serving.folder_check import KIT
 from tfrec_fusion.serving.kit import versions_of
+from tfrec_fusion.serving.questions import questions_of
 from tfrec_fusion.serving.served import ServedModels
-from tfrec_fusion.serving.verification import ExportMismatch, questions_of, verify_answers
+from tfrec_fusion.serving.verification import ExportMismatch, verify_answers
 from tfrec_fusion.text.tokens import TextTokens
 from tfrec_fusion.text.tower import TextTower
 
-LOWEST = float(np.finfo(np.float32).min)
 USERS = ["", "ann", "bob", "zoë"]
 ITEMS = ["", "a", "b", "c", "d", "e"]
 TITLES = ["", "Alien (1979)", "Brazil", "Casino", "Das Boot", "Élisa"]
@@ -123,19 +124,25 @@ def loaded(report):
 
 
 def ask(loaded, signature: str, **inputs) -> dict[str, list]:
+    """Asks a signature; a list of items that is not given is empty."""
     asked = loaded.signatures[signature]
-    lists = {"exclude_item_ids": [[""]], "allow_item_ids": [[""]]}
+    rows = len(next(iter(inputs.values())))
+    lists = {"exclude_item_ids": [[""]] * rows, "allow_item_ids": [[""]] * rows}
     inputs = {k: v for k, v in lists.items() if k in asked.structured_input_signature[1]} | inputs
     answer = asked(**{k: tf.constant(v, tf.string) for k, v in inputs.items()})
-    return {
-        name: [[one.decode() if isinstance(one, bytes) else one for one in row] for row in rows]
-        for name, rows in ((name, value.numpy().tolist()) for name, value in answer.items())
-    }
+    return {name: words(value.numpy().tolist()) for name, value in answer.items()}
+
+
+def words(nested):
+    if isinstance(nested, list):
+        return [words(one) for one in nested]
+    return nested.decode() if isinstance(nested, bytes) else nested
 
 
 def test_report(report):
     assert report.version == 1
-    pages = ("recommend", "recommend_from_history", "similar_items", "search")
+    filtered = ("recommend", "recommend_from_history", "search")
+    pages = (*filtered, *(f"{name}_filtered" for name in filtered), "similar_items")
     paged = {name + end for name in pages for end in ("", "_3", "_2")}
     assert set(report.signatures) == {
         *paged,
@@ -155,50 +162,97 @@ def test_each_weight_is_written_once(report, models):
 
 
 def test_recommend_masks_known_items_and_breaks_ties_by_index(loaded):
-    answer = ask(loaded, "recommend", user_id=["ann", "bob"], exclude_item_ids=[["", ""]] * 2)
-    assert answer["item_id"] == [["b", "c", "d"], ["b", "c", "d"]]
-    assert answer["title"][0] == ["Brazil", "Casino", "Das Boot"]
-    assert answer["score"] == [[4, 3, 2], [2, 2, 2]]
+    assert ask(loaded, "recommend", user_id=["ann", "bob"]) == {
+        "item_id": [["b", "c", "d"], ["b", "c", "d"]],
+        "title": [["Brazil", "Casino", "Das Boot"]] * 2,
+        "score": [[4, 3, 2], [2, 2, 2]],
+        "source": [["model"] * 3] * 2,
+    }
 
 
 def test_recommend_respects_exclusions_row_by_row(loaded):
     answer = ask(
         loaded,
-        "serving_default",
+        "recommend_filtered",
         user_id=["ann", "bob"],
         exclude_item_ids=[["b", "c"], ["nothing known by this id", "d"]],
     )
     assert answer["item_id"] == [["d", "e", ""], ["b", "c", "a"]]
-    assert answer["score"][0] == [2, 1, LOWEST]
+    assert answer["score"][0] == [2, 1, 0]
+    assert answer["source"] == [["model", "model", ""], ["model"] * 3]
+    assert answer["unknown_item_ids"] == [["", "", ""], ["nothing known by this id", "", ""]]
 
 
-def test_too_few_items_are_padded(loaded):
-    answer = ask(loaded, "recommend", user_id=["zoë"], exclude_item_ids=[["e"]])
-    assert answer == {"item_id": [["", "", ""]], "title": [["", "", ""]], "score": [[LOWEST] * 3]}
-
-
-def test_unseen_user_gets_popular_items_with_exclusions(loaded):
-    answer = ask(loaded, "recommend", user_id=["new", "", "x"], exclude_item_ids=[["c"]])
-    assert answer["item_id"] == [["b", "d", "e"]] * 3
-    assert answer["score"] == [[30, 10, 5]] * 3
-
-
-@pytest.mark.parametrize("rows", [0, 1])
-def test_empty_request(loaded, rows):
-    answer = loaded.signatures["recommend"](
-        user_id=tf.zeros((0,), tf.string),
-        exclude_item_ids=tf.zeros((rows, 1), tf.string),
-        allow_item_ids=tf.zeros((rows, 1), tf.string),
-    )
-    assert {name: tuple(value.shape) for name, value in answer.items()} == {
-        "item_id": (0, 3),
-        "title": (0, 3),
-        "score": (0, 3),
+def test_too_few_items_are_padded_with_empty_cells_and_zeros(loaded):
+    assert ask(loaded, "recommend", user_id=["zoë"]) == {
+        "item_id": [["e", "", ""]],
+        "title": [["Élisa", "", ""]],
+        "score": [[4, 0, 0]],
+        "source": [["model", "", ""]],
+    }
+    answer = ask(loaded, "recommend_filtered", user_id=["zoë"], exclude_item_ids=[["e"]])
+    assert answer == {
+        **{name: [["", "", ""]] for name in ("item_id", "title", "source")},
+        "score": [[0, 0, 0]],
+        "unknown_item_ids": [["", ""]],
     }
 
 
-def test_no_exclusion_columns_and_default(loaded):
-    answer = ask(loaded, "recommend", user_id=["ann"], exclude_item_ids=np.zeros((1, 0), str))
+def test_unseen_user_gets_popular_items_and_is_told_so(loaded):
+    answer = ask(loaded, "serving_default", user_id=["new", "ann", ""])
+    assert answer["item_id"] == [["b", "c", "d"]] * 3
+    assert answer["score"] == [[30, 20, 10], [4, 3, 2], [30, 20, 10]]
+    assert answer["source"] == [["popularity"] * 3, ["model"] * 3, ["popularity"] * 3]
+    answer = ask(loaded, "recommend_filtered", user_id=["new"], exclude_item_ids=[["c"]])
+    assert (answer["item_id"], answer["score"]) == ([["b", "d", "e"]], [[30, 10, 5]])
+
+
+@pytest.mark.parametrize(
+    ("signature", "inputs"),
+    [
+        ("recommend", {"user_id": ()}),
+        ("recommend_filtered", {"user_id": (), "exclude_item_ids": (1,), "allow_item_ids": (1,)}),
+        ("recommend_from_history", {"item_ids": (2,)}),
+    ],
+)
+def test_empty_request(signature, inputs, loaded):
+    asked = {name: tf.zeros((0, *rest), tf.string) for name, rest in inputs.items()}
+    answer = loaded.signatures[signature](**asked)
+    for name in ("item_id", "title", "score", "source"):
+        assert tuple(answer[name].shape) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("signature", "inputs", "received"),
+    [
+        (
+            "recommend_filtered",
+            {"user_id": ["ann", "bob"], "exclude_item_ids": [["b"]], "allow_item_ids": [[""]] * 2},
+            "user_id 2, exclude_item_ids 1, allow_item_ids 2",
+        ),
+        (
+            "recommend_from_history_filtered_2",
+            {"item_ids": [["a"]], "exclude_item_ids": [[""]], "allow_item_ids": [["b"]] * 3},
+            "item_ids 1, exclude_item_ids 1, allow_item_ids 3",
+        ),
+        (
+            "search_filtered",
+            {"query": ["a"] * 2, "exclude_item_ids": [[""]], "allow_item_ids": [[""]]},
+            "query 2, exclude_item_ids 1, allow_item_ids 1",
+        ),
+        ("score", {"user_id": ["ann"], "item_id": ["a", "b"]}, "user_id 1, item_id 2"),
+        ("score_text", {"user_id": ["ann", "bob"], "text": ["a"]}, "user_id 2, text 1"),
+    ],
+)
+def test_inputs_with_different_numbers_of_rows_are_refused(signature, inputs, received, loaded):
+    expected = f"All inputs of a request must have the same number of rows. Received: {received}."
+    with pytest.raises(tf.errors.InvalidArgumentError, match=re.escape(expected)):
+        ask(loaded, signature, **inputs)
+
+
+def test_no_exclusion_columns(loaded):
+    none = np.zeros((1, 0), str)
+    answer = ask(loaded, "recommend_filtered", user_id=["ann"], exclude_item_ids=none)
     assert answer["item_id"] == [["b", "c", "d"]]
     direct = loaded.recommend(tf.constant(["ann", "bob"]))
     assert direct["item_id"].numpy().tolist() == [[b"b", b"c", b"d"]] * 2
@@ -207,18 +261,20 @@ def test_no_exclusion_columns_and_default(loaded):
 def test_only_allowed_items_are_answered_row_by_row(loaded):
     answer = ask(
         loaded,
-        "recommend",
+        "recommend_filtered",
         user_id=["ann", "ann", "new", "ann"],
         allow_item_ids=[["e", "c", "a"], ["", "", ""], ["d", "", "nothing"], ["nothing", "", ""]],
         exclude_item_ids=[["c"], [""], [""], [""]],
     )
     assert answer["item_id"] == [["e", "", ""], ["b", "c", "d"], ["d", "", ""], ["", "", ""]]
+    assert answer["score"] == [[1, 0, 0], [4, 3, 2], [10, 0, 0], [0, 0, 0]]
+    assert answer["unknown_item_ids"][2:] == [["", "", "", "nothing"], ["", "nothing", "", ""]]
 
 
 def test_each_page_size_has_its_signature(loaded):
     assert ask(loaded, "recommend_2", user_id=["ann"])["item_id"] == [["b", "c"]]
     assert ask(loaded, "recommend_3", user_id=["ann"])["item_id"] == [["b", "c", "d"]]
-    assert len(ask(loaded, "search_2", query=["a boot"])["item_id"][0]) == 2
+    assert len(ask(loaded, "search_filtered_2", query=["a boot"])["item_id"][0]) == 2
 
 
 def test_histories_are_read_oldest_first_whatever_gaps_they_have(loaded):
@@ -228,44 +284,54 @@ def test_histories_are_read_oldest_first_whatever_gaps_they_have(loaded):
     assert answer["item_id"][1:4] == [["c", "d", "a"]] * 3
     assert answer["score"][1] == [5, 5, 3]
     assert answer["item_id"][4] == ["b", "c", "d"]  # nothing known: what is popular
+    assert answer["source"] == [["model"] * 3] * 4 + [["popularity"] * 3]
+    assert answer["unknown_item_ids"] == [["", ""]] * 3 + [["", "nothing"]] * 2
     none = ask(loaded, "recommend_from_history", item_ids=np.zeros((1, 0), str))
     assert none["item_id"] == [["b", "c", "d"]]
+    assert none["unknown_item_ids"] == [[]]
+    lists = {"exclude_item_ids": [["c"]], "allow_item_ids": [["c", "e", "y"]]}
+    answer = ask(loaded, "recommend_from_history_filtered", item_ids=[["b", "x"]], **lists)
+    assert answer["item_id"] == [["e", "", ""]]
+    assert answer["unknown_item_ids"] == [["", "x", "", "", "", "y"]]
 
 
 def test_texts_find_items_and_are_scored(loaded, models):
     texts = ["Das Boot", " \t", "alien"]
     vectors = np.array(models.encoder(tf.constant(texts)))
     scores = np.array(models.search({"text": vectors})["scores"])
-    answer = ask(loaded, "search", query=texts, exclude_item_ids=[["a"]])
+    answer = ask(loaded, "search_filtered", query=texts, exclude_item_ids=[["a"]] * 3)
     best = 2 + np.argsort(-scores[0, 2:], kind="stable")[:3]
     assert answer["item_id"][0] == [ITEMS[item] for item in best]
-    assert answer["item_id"][1] == ["", "", ""]
-    signature = loaded.signatures["score_text"]
-    found = signature(user_id=tf.constant(["bob"] * 3), text=tf.constant(texts))["score"].numpy()
-    assert found[[0, 2]] == pytest.approx(3 * vectors[[0, 2]].sum(1), rel=1e-4)
-    assert found[1] == np.float32(LOWEST)
+    assert (answer["item_id"][1], answer["score"][1]) == (["", "", ""], [0, 0, 0])
+    assert answer["source"][:2] == [["text"] * 3, ["", "", ""]]
+    assert ask(loaded, "search", query=["alien"])["source"] == [["text"] * 3]
+    found = ask(loaded, "score_text", user_id=["bob", "bob", "new"], text=texts)
+    sums = vectors.sum(1)
+    assert found["score"] == pytest.approx([3 * sums[0], 0, sums[2]], rel=1e-4)
+    assert found["source"] == ["model", "", "new_user"]
     embedding = loaded.signatures["embed_items"](text=tf.constant(texts))["embedding"].numpy()
     np.testing.assert_allclose(embedding[[0, 2]], vectors[[0, 2], :2], atol=1e-5)
     np.testing.assert_array_equal(embedding[1], 0)
 
 
 def test_score_of_pairs(loaded):
-    answer = loaded.signatures["score"](
-        user_id=tf.constant(["ann", "new", "ann", "zoë"]),
-        item_id=tf.constant(["a", "b", "new", "d"]),
-    )
-    assert answer["score"].numpy().tolist() == [5, 30, LOWEST, 8]
+    users, items = ["ann", "new", "ann", "zoë", "new"], ["a", "b", "new", "d", "new"]
+    assert ask(loaded, "score", user_id=users, item_id=items) == {
+        "score": [5, 30, 0, 8, 0],
+        "source": ["model", "popularity", "", "model", ""],
+    }
 
 
 def test_similar_items_leave_the_item_itself_out(loaded):
     answer = ask(loaded, "similar_items", item_id=["b", "new"])
     assert answer["item_id"] == [["c", "d", "a"], ["", "", ""]]
     assert answer["title"] == [["Casino", "Das Boot", "Alien (1979)"], ["", "", ""]]
-    assert answer["score"] == [[5, 5, 3], [LOWEST] * 3]
+    assert answer["score"] == [[5, 5, 3], [0, 0, 0]]
+    assert answer["source"] == [["model"] * 3, [""] * 3]
 
 
 @pytest.mark.slow
-def test_saved_model_cli_runs_without_exclusions(scores_only, tmp_path):
+def test_saved_model_cli_asks_with_a_user_alone(scores_only, tmp_path):
     report = export(scores_only, tmp_path / "table", page_sizes=(3,), **PARTS)
     cli = Path(sys.executable).with_name("saved_model_cli")
     command = f"{cli} run --tag_set serve --signature_def serving_default --dir".split()
@@ -279,9 +345,10 @@ def test_recommend_in_clean_process(report):
     answer = reload.recommend_in_clean_process(report.path, ["zoë", "new"])
     assert answer[0] == {
         "user_id": "zoë",
-        "items": [{"item_id": "e", "title": "Élisa", "score": 4.0}],
+        "items": [{"item_id": "e", "title": "Élisa", "score": 4.0, "source": "model"}],
     }
     assert [one["item_id"] for one in answer[1]["items"]] == ["b", "c", "d"]
+    assert {one["source"] for one in answer[1]["items"]} == {"popularity"}
 
 
 def test_script_answers_users_given_as_arguments(report, capsys):
@@ -313,7 +380,8 @@ def test_versions_count_up_and_are_never_overwritten(scores_only, tmp_path):
     assert versions_of(tmp_path / "nowhere") == []
     second = export(scores_only, tmp_path, page_sizes=(2,), **PARTS)
     assert second.version == 8
-    assert second.signatures == ("serving_default", "recommend", "recommend_2", "score")
+    paged = ("recommend", "recommend_2", "recommend_filtered", "recommend_filtered_2")
+    assert second.signatures == ("serving_default", *paged, "score")
     with pytest.raises(FileExistsError, match=r"8 exists already.*Leave `version` out"):
         export(scores_only, tmp_path, page_sizes=(2,), version=8, **PARTS)
     assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["7", "8", *KIT])
@@ -350,6 +418,11 @@ def answers(loaded, questions):
     return [reload._call(loaded.signatures[one.signature], one.inputs) for one in questions]
 
 
+def show_hidden(answer, row):
+    """A known item in a cell that has none."""
+    answer["item_id"][row][1], answer["title"][row][1] = "a", "Alien (1979)"
+
+
 def swap_items(answer):
     for name in ("item_id", "title"):
         answer[name][1][:2] = answer[name][1][1::-1]
@@ -372,7 +445,15 @@ def swap_items(answer):
         ("similar_items", lambda one: one["score"][1].__setitem__(0, 1e9), "`similar_items` of"),
         ("search", swap_items, "`search: order of items` of the SavedModel differs"),
         ("embed_items", lambda one: one["embedding"].pop(), "`embed_items` must have the shape"),
-        ("score_text", lambda one: one["score"].__setitem__(1, 0.0), "`score_text` of"),
+        ("score_text", lambda one: one["score"].__setitem__(1, 0.5), "`score_text` of"),
+        ("recommend", lambda one: one["source"][0].__setitem__(0, "model"), "other sources than"),
+        ("score", lambda one: one["source"].__setitem__(0, "model"), "other sources than"),
+        (
+            "recommend_filtered",
+            lambda one: one["unknown_item_ids"][1].__setitem__(0, "b"),
+            "other unknown ids than",
+        ),
+        ("recommend", lambda one: show_hidden(one, 3), "answered items that are no answer"),
     ],
 )
 def test_a_wrong_answer_is_a_mismatch(

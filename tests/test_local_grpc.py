@@ -45,6 +45,17 @@ def refusal(call, message):
 
 
 def test_an_input_with_a_default_may_be_left_out(predictions):
+    answer = predictions.Predict(request("ended", "wishes", text=["a"]))
+    assert tf.make_ndarray(answer.outputs["text"]).tolist() == [b"a!"]
+    given = predictions.Predict(request("ended", "wishes", text=["a", "b"], end=["?", ""]))
+    assert tf.make_ndarray(given.outputs["text"]).tolist() == [b"a?", b"b"]
+    assert refusal(predictions.Predict, request("ended", "wishes", text=["a", "b"])) == (
+        "INVALID_ARGUMENT",
+        "All inputs of a request must have the same number of rows. Received: end 1, text 2.",
+    )
+
+
+def test_a_user_alone_is_a_whole_request(predictions):
     response = predictions.Predict(request(user_id=["ann"]))
     assert response.model_spec.name == "films"
     assert response.model_spec.version.value == 1
@@ -54,6 +65,7 @@ def test_an_input_with_a_default_may_be_left_out(predictions):
     assert tf.make_ndarray(response.outputs["title"]).tolist() == [
         [b"Brazil", b"Casino", "Élisa".encode()]
     ]
+    assert list(response.outputs["source"].string_val) == [b"model"] * 3
 
 
 def test_outputs_can_be_chosen(predictions):
@@ -67,7 +79,7 @@ def test_outputs_can_be_chosen(predictions):
     assert refusal(predictions.Predict, asked) == (
         "INVALID_ARGUMENT",
         "output tensor alias not found in signature: x Outputs expected to be in the set "
-        "{item_id,score,title}.",
+        "{item_id,score,source,title}.",
     )
 
 
@@ -126,8 +138,31 @@ def version(number):
             r"input size does not match signature: 1!=2 len\(\{user_id\}\) != "
             r"len\(\{item_id,user_id\}\). Sent extra: \{\}. Missing but required: \{item_id\}.",
         ),
-        (request(exclude_item_ids=[[""]]), "INVALID_ARGUMENT", "alias: user_id not found"),
-        (request(user_id=["a"], k=[1]), "INVALID_ARGUMENT", "contains invalid name.*k,user_id"),
+        (request("ended", "wishes", end=["?"]), "INVALID_ARGUMENT", "alias: text not found"),
+        (
+            request("recommend_filtered", user_id=["ann"]),
+            "INVALID_ARGUMENT",
+            r"1!=3 .* Missing but required: \{allow_item_ids,exclude_item_ids\}",
+        ),
+        (
+            request(
+                "recommend_filtered",
+                **{"user_id": ["a"] * 2, "exclude_item_ids": [["b"]], "allow_item_ids": [[""]] * 2},
+            ),
+            "INVALID_ARGUMENT",
+            "same number of rows. Received: allow_item_ids 2, exclude_item_ids 1, user_id 2.",
+        ),
+        (
+            request("score", user_id=["ann"], item_id=["a", "b"]),
+            "INVALID_ARGUMENT",
+            "same number of rows. Received: item_id 2, user_id 1.",
+        ),
+        (
+            request("score", user_id=["a"], k=[1]),
+            "INVALID_ARGUMENT",
+            "contains invalid name.*k,user_id",
+        ),
+        (request(user_id=["a"], k=[1]), "INVALID_ARGUMENT", r"2!=1 .* Sent extra: \{k\}"),
         (
             request(user_id=[1]),
             "INVALID_ARGUMENT",
@@ -202,13 +237,14 @@ def test_metadata(predictions):
         "__saved_model_init_op",  # the stock server tells it too
         "recommend",
         "recommend_3",
+        "recommend_filtered",
+        "recommend_filtered_3",
         "score",
         "serving_default",
         "similar_items",
         "similar_items_3",
     ]
-    default = definitions.signature_def["recommend"].defaults["exclude_item_ids"]
-    assert tf.make_ndarray(default).tolist() == [[b""]]
+    assert list(definitions.signature_def["serving_default"].inputs) == ["user_id"]
     asked.metadata_field[0] = "x"
     assert refusal(predictions.GetModelMetadata, asked) == (
         "INVALID_ARGUMENT",

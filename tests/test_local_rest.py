@@ -20,39 +20,63 @@ def ask(rest, model="films", **body):
 
 
 BOB = {"user_id": "bob", "exclude_item_ids": ["d"], "allow_item_ids": [""]}
-ALL = {"allow_item_ids": [[""]]}
-ONE = json.dumps({"inputs": {"user_id": ["a"], "exclude_item_ids": [[""]], **ALL}})
+ONE = json.dumps({"inputs": {"user_id": ["a"]}})
+TWO = {"user_id": ["ann", "bob"]}
+FILTERED = {"signature_name": "recommend_filtered"}
 
 
 def test_columns_are_answered_by_columns(rest):
-    columns = {"user_id": ["ann", "new"], "exclude_item_ids": [["b"], [""]]}
+    columns = {"user_id": ["ann", "new"], "exclude_item_ids": [["b"], ["x"]]}
     columns["allow_item_ids"] = [[""], [""]]
-    assert ask(rest, inputs=columns).json() == {
+    assert ask(rest, **FILTERED, inputs=columns).json() == {
         "outputs": {
             "item_id": [["c", "d", ""], ["d", "b", "c"]],
             "title": [["Casino", "Élisa", ""], ["Élisa", "Brazil", "Casino"]],
-            "score": [[3.0, 2.0, -3.4028235e38], [40.0, 30.0, 20.0]],
+            "score": [[3.0, 2.0, 0.0], [40.0, 30.0, 20.0]],
+            "source": [["model", "model", ""], ["popularity"] * 3],
+            "unknown_item_ids": [["", ""], ["x", ""]],
         }
     }
 
 
+def test_a_user_alone_is_a_whole_request(rest):
+    answer = {
+        "item_id": ["d", "c", "b"],
+        "title": ["Élisa", "Casino", "Brazil"],
+        "score": [4.0, 3.0, 2.0],
+        "source": ["model"] * 3,
+    }
+    assert ask(rest, instances=["bob"]).json() == {"predictions": [answer]}
+    by_column = ask(rest, inputs={"user_id": ["bob"]}).json()
+    assert by_column == {"outputs": {name: [row] for name, row in answer.items()}}
+
+
 def test_rows_are_answered_by_rows(rest):
-    assert ask(rest, instances=[BOB]).json() == {
+    assert ask(rest, **FILTERED, instances=[BOB]).json() == {
         "predictions": [
             {
                 "item_id": ["c", "b", "a"],
                 "title": ["Casino", "Brazil", "Alien"],
                 "score": [3.0, 2.0, 1.0],
+                "source": ["model"] * 3,
+                "unknown_item_ids": ["", ""],
             }
         ]
     }
 
 
 def test_a_signature_with_one_output_answers_without_its_name(rest):
-    pair = {"user_id": ["ann"], "item_id": ["b"]}
-    assert ask(rest, signature_name="score", inputs=pair).json() == {"outputs": [4.0]}
-    row = {"user_id": "ann", "item_id": "b"}
-    assert ask(rest, signature_name="score", instances=[row]).json() == {"predictions": [4.0]}
+    texts = {"signature_name": "embed_items", "inputs": {"text": ["abc"]}}
+    assert ask(rest, "wishes", **texts).json() == {"outputs": [[3.0, -3.0]]}
+    rows = {"signature_name": "embed_items", "instances": [{"text": "abc"}]}
+    assert ask(rest, "wishes", **rows).json() == {"predictions": [[3.0, -3.0]]}
+
+
+def test_pairs_are_answered_with_what_their_scores_come_from(rest):
+    pairs = {"user_id": ["ann", "new", "ann"], "item_id": ["b", "b", "none"]}
+    assert ask(rest, signature_name="score", inputs=pairs).json() == {
+        "outputs": {"score": [4.0, 30.0, 0.0], "source": ["model", "popularity", ""]}
+    }
 
 
 def test_a_signature_with_one_input_takes_it_without_its_name(rest):
@@ -97,29 +121,52 @@ DEEP = "[" * 100_000
         ("films", {"inputs": {}, "instances": []}, "expecting only one of 'inputs' or 'instances'"),
         ("films", {"instances": {}}, "Excepting 'instances' to be an list/array"),
         ("films", {"instances": []}, "No values in 'instances' array"),
-        ("films", {"instances": ["a"]}, "plain list, but expecting list of objects"),
-        ("films", {"instances": [BOB, "a"]}, "Expecting object but got 'a' at item 1"),
-        ("films", {"instances": [{**BOB, "k": 1}]}, "keys must be equal to: allow_item_ids,exc"),
-        ("films", {"instances": [{"user_id": "a"}]}, "element: 0 .* keys must be equal to"),
-        ("films", {"instances": [BOB, {**BOB, "exclude_item_ids": []}]}, "unexpected size: 0"),
-        ("films", {"inputs": ["a"]}, "plain value/list, but expecting an object"),
-        ("films", {"inputs": {"user_id": ["a"]}}, "Missing named input: allow_item_ids"),
-        ("films", {"inputs": {**BOB, "k": 1}}, "Unknown named input: 'k'"),
+        ("films", {**FILTERED, "instances": ["a"]}, "plain list, but expecting list of objects"),
+        ("films", {**FILTERED, "instances": [BOB, "a"]}, "Expecting object but got 'a' at item 1"),
+        (
+            "films",
+            {**FILTERED, "instances": [{**BOB, "k": 1}]},
+            "keys must be equal to: allow_item_ids,exc",
+        ),
+        (
+            "films",
+            {**FILTERED, "instances": [{"user_id": "a"}]},
+            "element: 0 .* keys must be equal to",
+        ),
+        (
+            "films",
+            {**FILTERED, "instances": [BOB, {**BOB, "exclude_item_ids": []}]},
+            "unexpected size: 0",
+        ),
+        ("films", {**FILTERED, "inputs": ["a"]}, "plain value/list, but expecting an object"),
+        (
+            "films",
+            {**FILTERED, "inputs": {"user_id": ["a"]}},
+            "Missing named input: allow_item_ids",
+        ),
+        ("films", {**FILTERED, "inputs": {**BOB, "k": 1}}, "Unknown named input: 'k'"),
+        ("films", {"inputs": BOB}, "Unknown named input: 'allow_item_ids' .* takes: user_id"),
+        (
+            "films",
+            {**FILTERED, "inputs": {**TWO, "exclude_item_ids": [["b"]], "allow_item_ids": [[""]]}},
+            "^All inputs of a request must have the same number of rows. Received: "
+            "allow_item_ids 1, exclude_item_ids 1, user_id 2.$",
+        ),
         ("films", {"signature_name": 1}, "'signature_name' key must be a string"),
         ("films", {"signature_name": "no", "inputs": []}, '"no" not found in signature def'),
         (
             "films",
-            {"inputs": {"user_id": [["a"]], "exclude_item_ids": [[""]], **ALL}},
+            {"inputs": {"user_id": [["a"]]}},
             r"`user_id` must have the shape \(any\). Received: \(1, 1\)",
         ),
         (
             "films",
-            {"inputs": {"user_id": [1], "exclude_item_ids": [[""]], **ALL}},
+            {"inputs": {"user_id": [1]}},
             "`user_id`: JSON Value: 1 Type: Number is not of expected type: string",
         ),
         (
             "films",
-            {"inputs": {"user_id": ["a", None], "exclude_item_ids": [[""]], **ALL}},
+            {"inputs": {"user_id": ["a", None]}},
             "Type: Null is not of expected type",
         ),
         (
@@ -129,13 +176,13 @@ DEEP = "[" * 100_000
         ),
         (
             "films",
-            {"inputs": {"user_id": ["a"] * 2000, "exclude_item_ids": [[""]], **ALL}},
+            {"inputs": {"user_id": ["a"] * 2000}},
             "at most 1,024 rows in one request. Received: 2,000",
         ),
         (
             "films",
             {"signature_name": "score", "inputs": {"user_id": ["a"], "item_id": ["b", "c"]}},
-            "params.shape",  # the graph's own words
+            "same number of rows. Received: item_id 2, user_id 1.",
         ),
         ("films", {"signature_name": "similar_items", "inputs": [["a"], "b"]}, "incorrect level"),
         ("wishes", {"signature_name": "echo", "inputs": [{"b64": "%"}]}, "base64 decode"),
@@ -248,7 +295,7 @@ def test_metadata(rest):
     batch = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
     assert score["inputs"]["user_id"]["dtype"] == "DT_STRING"
     assert score["inputs"]["user_id"]["tensor_shape"] == batch
-    assert list(score["outputs"]) == ["score"]
+    assert sorted(score["outputs"]) == ["score", "source"]
     assert score["method_name"] == "tensorflow/serving/predict"
     assert rest.get("/v1/models/films/versions/1/metadata").json() == answer
 
@@ -272,7 +319,7 @@ def test_metrics_have_the_stock_servers_names(rest):
         return float(lines[0].removeprefix(name)) if lines else 0.0
 
     answered, refused = count("OK"), count("INVALID_ARGUMENT")
-    ask(rest, instances=[BOB])
+    ask(rest, instances=["bob"])
     ask(rest, instances=[])
     assert (count("OK"), count("INVALID_ARGUMENT")) == (answered + 1, refused + 1)
     text = rest.get("/monitoring/prometheus/metrics").text

@@ -74,7 +74,8 @@ def best(scores, hidden, k=5):
 
 
 def test_all_lists_answer_as_all_scores_would(everywhere):
-    answer = ask(everywhere, "recommend", user_id=["u3", "u4"], exclude_item_ids=[["i7", "i8"]])
+    users, hidden = ["u3", "u4"], [["i7", "i8"]] * 2
+    answer = ask(everywhere, "recommend_filtered", user_id=users, exclude_item_ids=hidden)
     assert answer["item_id"] == [
         best(SCORES[user], [*KNOWN[user].indices, 7, 8]) for user in (3, 4)
     ]
@@ -83,15 +84,18 @@ def test_all_lists_answer_as_all_scores_would(everywhere):
     answer = ask(everywhere, "recommend_from_history", item_ids=[["i9", "i2", ""], ["?", "", ""]])
     of_last = VECTORS[2, :-1] @ VECTORS[:, :-1].T + VECTORS[:, -1]
     assert answer["item_id"] == [best(of_last, [9, 2]), best(POPULARITY, [])]
+    assert answer["source"] == [["model"] * 5, ["popularity"] * 5]
+    assert answer["unknown_item_ids"] == [["", "", ""], ["?", "", ""]]
 
 
 def test_allowed_items_are_found_in_any_list_once(somewhere):
     allowed = [["i1", "i50", "i1", "?", "i30"], ["", "", "", "", ""], ["?", "", "", "", ""]]
-    answer = ask(somewhere, "recommend", user_id=["u1", "u1", "u1"], allow_item_ids=allowed)
+    users = ["u1", "u1", "u1"]
+    answer = ask(somewhere, "recommend_filtered", user_id=users, allow_item_ids=allowed)
     wanted = [item for item in (1, 30, 50) if item not in KNOWN[1].indices]
     assert sorted(one for one in answer["item_id"][0] if one) == sorted(f"i{i}" for i in wanted)
     assert len(set(answer["item_id"][1])) == 5
-    assert answer["item_id"][2] == [""] * 5
+    assert (answer["item_id"][2], answer["score"][2]) == ([""] * 5, [0] * 5)
 
 
 def test_pairs_are_scored_wherever_the_item_is(somewhere):

@@ -39,6 +39,12 @@ def texts(html, css_class):
     return re.findall(rf'class="{css_class}">([^<]*)<', html)
 
 
+def paragraph(html, name):
+    """The text of a paragraph, empty when it is hidden."""
+    tag, text = re.search(rf'<p (id="{name}"[^>]*)>([^<]*)</p>', html).groups()
+    return "" if "hidden" in tag else text
+
+
 def shown(html, section):
     tag = re.search(rf'<section id="{section}"[^>]*>', html).group()
     return "hidden" not in tag
@@ -54,6 +60,34 @@ def test_a_user_is_shown_titles_and_scores(page):
     assert shown(html, "ask-likes")
     assert not shown(html, "ask-wish")  # films has no signature `search`
     assert 'aria-busy="false"' in html
+
+
+@needs_browser
+def test_an_unknown_user_is_told_and_shown_events_instead_of_scores(page):
+    html = page("model=films&user=999999")
+    assert '<h2 id="found-title">For user 999999</h2>' in html
+    notice = "The model does not know user 999999. These are popular items: the number is how many"
+    assert notice in paragraph(html, "notice")
+    assert texts(html, "title") == ["Élisa", "Brazil", "Casino"]
+    assert texts(html, "score") == ["40 events", "30 events", "20 events"]
+    assert not paragraph(page("model=films&user=bob"), "notice")
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("fragment", "chips", "titles"),
+    [
+        ("model=films&like=b,zzz", 1, ["Casino", "Élisa", "Alien"]),
+        ("model=wishes&like=zzz,d", 1, ["Casino", "Brazil"]),
+        ("model=films&like=zzz", 0, ["Élisa", "Brazil", "Casino"]),  # what is shown at first
+    ],
+)
+def test_an_unknown_like_is_refused(fragment, chips, titles, page):
+    html = page(fragment)
+    refused = "Not added, for this model has no item with this id: zzz"
+    assert paragraph(html, "refused") == refused
+    assert html.count('aria-label="Take back') == chips
+    assert texts(html, "title") == titles
 
 
 @needs_browser
@@ -96,6 +130,9 @@ def test_the_page_is_told_what_each_model_can_do(local_server):
             "item_id": {"dtype": "string", "shape": [None]},
             "user_id": {"dtype": "string", "shape": [None]},
         },
-        "outputs": {"score": {"dtype": "float32", "shape": [None]}},
+        "outputs": {
+            "score": {"dtype": "float32", "shape": [None]},
+            "source": {"dtype": "string", "shape": [None]},
+        },
     }
     assert "search" in wishes["signatures"]

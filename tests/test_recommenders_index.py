@@ -57,13 +57,13 @@ def told(tmp_path_factory):
 def test_answers_are_those_of_the_exact_search(kind, told):
     folder = told[0] / kind
     served = Servable(kind, 1, folder / "1")
-    users, none = np.array([b"u3", b"u4", b"nobody"], object), np.array([[b""]], object)
-    asked = {"user_id": users, "exclude_item_ids": none, "allow_item_ids": none}
-    found = served.predict("recommend", asked)["item_id"].astype(str).tolist()
+    users, none = np.array([b"u3", b"u4", b"nobody"], object), np.array([[b""]] * 3, object)
+    found = served.predict("recommend", {"user_id": users})["item_id"].astype(str).tolist()
     assert found[:2] == [best(SCORES[user], KNOWN[user].indices) for user in (3, 4)]
     assert found[2] == best(POPULARITY, [])
-    only = {**asked, "allow_item_ids": np.array([[b"i30", b"i1"]], object)}
-    named = served.predict("recommend", only)["item_id"].astype(str)
+    allowed = np.array([[b"i30", b"i1"]] * 3, object)
+    only = {"user_id": users, "exclude_item_ids": none, "allow_item_ids": allowed}
+    named = served.predict("recommend_filtered", only)["item_id"].astype(str)
     assert set(named.ravel()) <= {"i30", "i1", ""} and "i30" in named[2]
 
 

@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tfrec_fusion.serving.folder_check import verify_folder
+from tfrec_fusion.serving.local.signatures import read_signature_defs
 from tfrec_fusion.serving.reload import recommend_in_clean_process
+from tfrec_fusion.serving.warm_up import read_warm_up
 from zoo.card import cards
 from zoo.prebuilt import load
 
@@ -27,6 +30,21 @@ def test_they_are_prebuilt_models_with_their_kit():
 def test_all_together_are_small_enough_for_a_repository():
     files = [path for name in NAMES for path in (FOLDER / name).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= MOST_BYTES
+
+
+def test_they_take_a_user_alone_and_say_what_scores_come_from():
+    for name in NAMES:
+        asked = read_signature_defs(FOLDER / name / "1")["serving_default"]
+        assert list(asked.inputs) == ["user_id"]
+        calls = read_warm_up(FOLDER / name / "1")
+        scores = [np.array(call.answer["score"]) for call in calls if "score" in call.answer]
+        assert scores and min(one.min() for one in scores) > -1e6  # none stands for no answer
+        (call,) = (one for one in calls if one.signature == "serving_default")
+        rows = zip(call.inputs["user_id"], call.answer["source"], strict=True)
+        assert {user: set(row) for user, row in rows} == {
+            user: {"popularity" if user == "unseen" else "model"}
+            for user in call.inputs["user_id"]
+        }
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def test_it_says_where_it_listens_and_ends_when_asked(served_folder):
             answers.append(client.predict({"steps": [300_000]}, "slow")["steps"].tolist())
 
     with Client(f"grpc://{told['grpc']}", "films") as client:
-        assert client.score("ann", ["b"]) == [4.0]
+        assert client.score("ann", ["b"])[0].score == 4.0
     asking = threading.Thread(target=ask_slowly)
     asking.start()
     wait_for_requests(told["rest"], 1)

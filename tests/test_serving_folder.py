@@ -45,7 +45,8 @@ def config_of(folder):
 def test_what_an_export_left_is_sound(made):
     (found,) = verify_folder(made)
     assert (found.version, found.labels) == (1, ("canary", "stable"))
-    assert found.signatures == ("recommend", "recommend_2", "score", "serving_default")
+    paged = ("recommend", "recommend_2", "recommend_filtered", "recommend_filtered_2")
+    assert found.signatures == (*paged, "score", "serving_default")
     assert found.records > len(found.signatures) and found.max_abs_difference <= 1e-5
     one = config_of(made)
     assert (one.name, one.base_path) == ("table", "/models/table")
@@ -61,6 +62,7 @@ def test_the_readme_asks_a_question_that_has_an_answer(made):
         if "curl" in one and "predict" in one
     ]
     body = json.loads(line.split("-d ")[1].strip("'"))
+    assert body == {"inputs": {"user_id": ["ann"]}}
     loaded = tf.saved_model.load(str(made / "1"))
     inputs = {name: tf.constant(rows) for name, rows in body["inputs"].items()}
     assert loaded.signatures["recommend"](**inputs)["item_id"].numpy().tolist() == [[b"b", b"c"]]
@@ -68,9 +70,8 @@ def test_the_readme_asks_a_question_that_has_an_answer(made):
 
 def test_a_warm_up_request_has_one_row_an_input_and_row(made):
     calls = read_warm_up(made / "1")
-    assert {call.signature for call in calls} == {
-        *("serving_default", "recommend", "recommend_2", "score")
-    }
+    paged = ("recommend", "recommend_2", "recommend_filtered", "recommend_filtered_2")
+    assert {call.signature for call in calls} == {*paged, "serving_default", "score"}
     for call in calls:
         assert len({len(rows) for rows in [*call.inputs.values(), *call.answer.values()]}) == 1
 

@@ -59,7 +59,9 @@ def test_answers_are_the_models_own(name, tmp_path):
                     found = client.recommend(user_id)
                     own = [item.score for item in found]
                     np.testing.assert_allclose(own, expected["score"], rtol=1e-5, atol=1e-5)
-                    pairs = client.score(user_id, [item.item_id for item in found])
+                    scored = client.score(user_id, [item.item_id for item in found])
+                    assert {one.source for one in (*found, *scored)} == {"model"}
+                    pairs = [one.score for one in scored]
                     np.testing.assert_allclose(pairs, own, rtol=1e-5, atol=1e-5)
                 if "recommend_from_history" in report.signatures:
                     history = [str(one) for one in DATA.items.ids[2:5]]

@@ -13,8 +13,9 @@ from serving_models import ITEMS, LOWEST, POPULARITY, SCORES, TITLES, USERS, tab
 from tfrec_fusion.serving.catalogue import Catalogue
 from tfrec_fusion.serving.folder_check import _compare
 from tfrec_fusion.serving.graph import AnswerGraph
+from tfrec_fusion.serving.questions import questions_of
 from tfrec_fusion.serving.served import ServedModels
-from tfrec_fusion.serving.verification import ExportMismatch, compare_numbers, questions_of
+from tfrec_fusion.serving.verification import ExportMismatch, compare_numbers
 from tfrec_fusion.serving.warm_up import AnsweredCall
 
 
@@ -55,15 +56,19 @@ def test_a_zero_that_is_written_down_is_nothing_known():
 def test_every_kind_of_request_is_tried_before_an_export():
     catalogue = Catalogue.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
     models = ServedModels(table_model("user_id", SCORES))
-    asked = [one for one in questions_of(catalogue, models, (2,)) if one.signature == "recommend"]
+    questions = questions_of(catalogue, models, (2,))
+    alone = [one for one in questions if one.signature == "recommend"]
+    asked = [one for one in questions if one.signature == "recommend_filtered"]
 
     def named(question, name):
         return {cell for row in question.inputs[name] for cell in row} - {""}
 
     assert any(named(one, "exclude_item_ids") for one in asked)
     assert any(named(one, "allow_item_ids") - {*ITEMS} for one in asked)  # one is unknown
-    assert any(not one.inputs["user_id"] for one in asked)
-    everyone = [set(one.inputs["user_id"]) for one in asked if one.inputs["user_id"]]
+    assert all(set(one.inputs) == {"user_id"} for one in alone)
+    for some in (asked, alone):
+        assert any(not one.inputs["user_id"] for one in some)
+    everyone = [set(one.inputs["user_id"]) for one in alone if one.inputs["user_id"]]
     assert {"ann", "bob"} in everyone and any(some - {*USERS} for some in everyone)
 
 
@@ -75,13 +80,13 @@ def test_an_answer_to_each_request_is_checked():
     popular = POPULARITY.copy()
     popular[0] = LOWEST
     for question in questions_of(catalogue, models, (2,)):
-        if question.signature != "recommend" or not question.inputs["user_id"]:
+        if not question.signature.startswith("recommend") or not question.inputs["user_id"]:
             continue
-        rows = []
-        for row, user in enumerate(question.inputs["user_id"]):
+        rows, users = [], question.inputs["user_id"]
+        lists = [question.inputs.get(f"{name}_item_ids") for name in ("exclude", "allow")]
+        for row, user in enumerate(users):
             own = np.array(scores.get(user, popular), np.float32)
-            lists = [question.inputs[f"{name}_item_ids"] for name in ("exclude", "allow")]
-            excluded, allowed = (one[min(row, len(one) - 1)] for one in lists)
+            excluded, allowed = (one[row] if one else [] for one in lists)
             own[[item in excluded for item in ITEMS]] = LOWEST
             if any(allowed):
                 own[[item not in allowed for item in ITEMS]] = LOWEST
@@ -90,7 +95,14 @@ def test_an_answer_to_each_request_is_checked():
         best = np.argsort(-table, axis=1, kind="stable")[:, :2]
         values = np.take_along_axis(table, best, axis=1)
         best = np.where(values <= LOWEST, 0, best)
-        answer = {"score": values.tolist()}
+        answer = {"score": np.where(best > 0, values, 0).tolist()}
+        sources = [["model" if user in USERS else "popularity"] for user in users]
+        answer |= {"source": np.where(best > 0, sources, "").tolist()}
+        if all(lists):
+            answer["unknown_item_ids"] = [
+                ["" if one in ITEMS else one for one in (*excluded, *allowed)]
+                for excluded, allowed in zip(*lists, strict=True)
+            ]
         answer |= {"item_id": np.array(ITEMS)[best].tolist()}
         answer |= {"title": np.array(TITLES)[best].tolist()}
         assert question.check(answer) <= 1e-5
@@ -106,7 +118,8 @@ def test_an_answer_to_each_request_is_checked():
 
 def page(items, scores):
     titles = [[f"Title {item}" if item else "" for item in row] for row in items]
-    return {"item_id": items, "title": titles, "score": scores}
+    source = [["model" if item else "" for item in row] for row in items]
+    return {"item_id": items, "title": titles, "score": scores, "source": source}
 
 
 CALL = AnsweredCall(
@@ -148,6 +161,23 @@ def test_a_place_without_an_item_names_none():
     graph = AnswerGraph(catalogue, ServedModels(table_model("user_id", SCORES)))
     nothing = tf.constant([[""]])
     page = graph.recommend(tf.constant(["ann"]), tf.constant([["b", "d"]]), nothing, 4)
-    assert page["item_id"].numpy().tolist() == [[b"c", b"", b"", b""]]
-    assert page["title"].numpy().tolist() == [[b"Casino", b"", b"", b""]]
-    assert page["score"].numpy()[0, 1:].tolist() == [LOWEST] * 3
+    assert {name: value.numpy().tolist() for name, value in page.items()} == {
+        "item_id": [[b"c", b"", b"", b""]],
+        "title": [[b"Casino", b"", b"", b""]],
+        "score": [[3, 0, 0, 0]],
+        "source": [[b"model", b"", b"", b""]],
+        "unknown_item_ids": [[b"", b"", b""]],
+    }
+
+
+@pytest.mark.parametrize("lowest", [LOWEST, -np.inf, np.nan])
+def test_a_score_that_is_none_is_never_answered(lowest):
+    scores = np.array(SCORES, np.float32)
+    scores[1, 2:] = lowest
+    catalogue = Catalogue.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
+    graph = AnswerGraph(catalogue, ServedModels(table_model("user_id", scores)))
+    page = graph.signatures((3,))["recommend"][0](tf.constant(["ann"]))
+    assert page["item_id"].numpy().tolist() == [[b"", b"", b""]]
+    assert page["score"].numpy().tolist() == [[0, 0, 0]]
+    pair = graph.score(tf.constant(["ann"]), tf.constant(["b"]))
+    assert (pair["score"].numpy().tolist(), pair["source"].numpy().tolist()) == ([0], [b""])

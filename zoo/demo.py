@@ -11,6 +11,7 @@ from typing import Any
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.serving.reload import recommend_in_clean_process
+from tfrec_fusion.serving.sources import POPULARITY
 from zoo.comparison import notes, write_report
 from zoo.exporting import export_run
 from zoo.run import is_measured, load_run
@@ -81,5 +82,7 @@ def run_demo(
         f"process that has only TensorFlow (largest difference {report.max_abs_difference:.1e})."
     )
     answer = recommend_in_clean_process(report.path, [user_id])[0]
+    if any(item["source"] == POPULARITY for item in answer["items"]):
+        say(f"User {user_id} was never seen: these are popular items, whose scores count events.")
     say(f"{folder / 'report.html'} shows the numbers; {time.perf_counter() - started:.0f} s.")
     return Demonstration(rows, best.info["model"], report.path, answer["items"])

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.ids import id_text
 
 UNSEEN = ""
 LOWEST = float(np.finfo(np.float32).min)
@@ -89,12 +90,14 @@ class Catalogue:
 
 
 def _ids(ids: Sequence[str] | np.ndarray, name: str) -> np.ndarray:
-    array = np.array([str(one) for one in ids], dtype=object)
-    if len(array) < 2 or array[0] != UNSEEN:
+    given = list(ids)
+    if len(given) < 2 or given[0] != UNSEEN:
         raise InvalidInput(
             f"`{name}` must begin with '' (the unseen one) and hold at least one id after it; "
-            f"`Vocabulary.ids` has this form. Received: {array[:3].tolist()}."
+            f"`Vocabulary.ids` has this form. Received: {given[:3]}."
         )
+    texts = [one if isinstance(one, str) else id_text(one) for one in given]
+    array = np.array(texts, dtype=object)
     distinct, counts = np.unique(array.astype(str), return_counts=True)
     if (counts > 1).any():
         twice = str(distinct[counts > 1][0])

@@ -19,9 +19,10 @@ from tfrec_fusion.serving.catalogue import Catalogue
 from tfrec_fusion.serving.folder_check import check_version
 from tfrec_fusion.serving.graph import AnswerGraph
 from tfrec_fusion.serving.kit import checked_name, versions_of, write_kit
+from tfrec_fusion.serving.questions import questions_of
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.serving.stock_ops import SCANN_PREFIX, check_ops
-from tfrec_fusion.serving.verification import questions_of, verify_answers
+from tfrec_fusion.serving.verification import verify_answers
 from tfrec_fusion.serving.warm_up import AnsweredCall, write_warm_up
 
 _LEFT_SECONDS = 24 * 3600
@@ -65,24 +66,24 @@ def export(
 
     The signatures, all batched, strings in and strings out:
 
-    * `recommend`, also `serving_default`: `user_id` `(batch,)`, `exclude_item_ids` and
-      `allow_item_ids` `(batch, any)` padded with "" to `item_id`, `title`, `score` `(batch, k)`.
-      A user's known items and the excluded ones are never answered, and where a row allows some,
-      no others; an unseen user is answered with popular items.
+    * `recommend`, also `serving_default`: `user_id` `(batch,)` to `item_id`, `title`, `score` and
+      `source` `(batch, k)`. A user's known items are never answered. The source is `model`, or
+      `popularity` for an unseen user, who is answered with popular items.
+    * `recommend_filtered`: the same with `exclude_item_ids` and `allow_item_ids` `(batch, any)`
+      padded with "". Excluded items are never answered, and where a row allows some, no others.
     * `recommend_from_history`: `item_ids` `(batch, any)`, oldest first, padded with "", instead of
-      the user, for people the model has never seen.
-    * `score`: `user_id`, `item_id` `(batch,)` to `score` `(batch,)`; popularity for an unseen
-      user, the lowest finite float32 for an unknown item.
-    * `similar_items`: `item_id` `(batch,)` to `item_id`, `title`, `score` `(batch, k)`.
-    * `search`: `query` `(batch,)`, any words, and the two lists of items as above.
-    * `score_text`: `user_id`, `text` `(batch,)` to `score` `(batch,)`, and `embed_items`: `text`
-      to `embedding` `(batch, dim)`, for items that are in no catalogue.
+      the user, for people the model has never seen; and `recommend_from_history_filtered`.
+    * `score`: `user_id`, `item_id` `(batch,)` to `score` and `source` `(batch,)`.
+    * `similar_items`: `item_id` `(batch,)` to `item_id`, `title`, `score`, `source` `(batch, k)`.
+    * `search`: `query` `(batch,)`, any words, to the same with the source `text`; and
+      `search_filtered`.
+    * `score_text`: `user_id`, `text` `(batch,)` to `score` and `source` `(batch,)`, and
+      `embed_items`: `text` to `embedding` `(batch, dim)`, for items that are in no catalog.
 
     Those that answer pages exist once a page size, such as `recommend_10`; the plain name has the
-    first one. The lists of items have a default (nothing) in the signature: they may be left out
-    over gRPC. TensorFlow Serving's REST front wants every input: send `[[""]]`. With the server's
-    batching switched on, send one row a user: the default has a single one. A cell without an
-    answer has the id "", the title "" and the lowest finite float32.
+    first one. Inputs with different numbers of rows are refused, as by a server that batches. A
+    cell without an answer has an empty id, title and source, and the score 0. Signatures that take
+    lists of item ids answer those that the model does not know as `unknown_item_ids`.
 
     Beside the version stands what a server needs, see `serving.kit`; inside it are warm-up
     requests, see `serving.warm_up`.

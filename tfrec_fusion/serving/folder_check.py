@@ -10,13 +10,14 @@ import numpy as np
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfrec_fusion.errors import InvalidInput, NotFound
-from tfrec_fusion.serving.catalogue import LOWEST
+from tfrec_fusion.serving.catalogue import UNSEEN
 from tfrec_fusion.serving.kit import CANARY, CONFIG, STABLE, labels_of, versions_of
 from tfrec_fusion.serving.reload import call_in_clean_process
 from tfrec_fusion.serving.stock_ops import check_ops, needs_scann
 from tfrec_fusion.serving.verification import ExportMismatch, compare_numbers
 from tfrec_fusion.serving.warm_up import AnsweredCall, read_warm_up
 
+_OF_ITEMS = ("item_id", "title")  # may differ where scores tie
 _LEAST_SAME = 0.8  # ScaNN of another processor may round otherwise
 KIT = (CONFIG, "batching.config", "monitoring.config", "docker-compose.yaml", "README.md")
 
@@ -171,7 +172,8 @@ def _compare(call: AnsweredCall, answer: dict[str, Any], whole: bool) -> float:
                 f"Received: {got.shape}."
             )
         if isinstance(expected.flat[0], str):
-            if (wrong := same & (expected != got) & ~_tied(call.answer["score"])).any():
+            tied = _tied(call.answer) if name in _OF_ITEMS else np.array(False)
+            if (wrong := _where(same, expected) & (expected != got) & ~tied).any():
                 where = tuple(int(one) for one in np.argwhere(wrong)[0])
                 raise ExportMismatch(
                     f"`{call.signature}`: `{name}` at {where} is {got[where]!r}, and was "
@@ -179,18 +181,23 @@ def _compare(call: AnsweredCall, answer: dict[str, Any], whole: bool) -> float:
                 )
             continue
         right = expected.astype(np.float32)
-        numbers = np.where(same, got, expected).astype(np.float32)
+        numbers = np.where(_where(same, expected), got, expected).astype(np.float32)
         largest = max(largest, compare_numbers(numbers, right, f"{call.signature}: {name}"))
     return largest
 
 
-def _tied(scores: Any) -> np.ndarray:
-    """`(batch, k)`: whether a score is that of a neighbour, or the last, within 1e-5."""
-    values = np.array(scores, np.float64)
+def _where(same: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Which cells of an output are compared: all, where it has not a cell for each item."""
+    return same if same.shape == expected.shape else np.ones(expected.shape, bool)
+
+
+def _tied(answer: dict[str, Any]) -> np.ndarray:
+    """`(batch, k)`: whether a score is that of a neighbor, or the last, within 1e-5."""
+    values, there = np.array(answer["score"], np.float64), np.array(answer["item_id"]) != UNSEEN
     near = np.abs(np.diff(values, axis=1)) <= 2e-5 * np.maximum(1, np.abs(values[:, 1:]))
-    near &= values[:, 1:] > LOWEST
+    near &= there[:, 1:]
     tied = np.zeros(values.shape, bool)
     tied[:, 1:] |= near
     tied[:, :-1] |= near
-    tied[:, -1] = values[:, -1] > LOWEST  # the next one is not there to see
+    tied[:, -1] = there[:, -1]  # the next one is not there to see
     return tied

@@ -9,22 +9,28 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_fusion.serving.catalogue import LOWEST, UNSEEN, Catalogue
+from tfrec_fusion.serving.equal_rows import with_equal_rows
 from tfrec_fusion.serving.ranking import masked, output_of
 from tfrec_fusion.serving.served import ServedModels
+from tfrec_fusion.serving.sources import MODEL, NEW_USER, NO_ANSWER, POPULARITY, TEXT
 
 Tensors = dict[str, Any]
 Signature = tuple[Callable[..., Tensors], list[tf.TensorSpec]]
 
 ONE, MANY = tf.TensorSpec((None,), tf.string), tf.TensorSpec((None, None), tf.string)
+FILTERED = "_filtered"  # ends the names of signatures that take items to exclude and to allow
+UNKNOWN = "unknown_item_ids"
 
 
 class AnswerGraph:
     """Wraps Keras models into functions from strings to strings, one a signature.
 
-    Every input and output has the batch first and none is scalar, as batching servers need.
-    Ids are looked up, known items masked and titles attached inside the graph. A cell that
-    has no answer (fewer than `k` items are left, or the item is unknown) holds an empty id and
-    title and the lowest finite float32 as its score, which JSON can carry and NaN cannot.
+    Every input and output has the batch first and none is scalar, as batching servers need; inputs
+    with different numbers of rows are refused. Ids are looked up, known items masked and titles
+    attached inside the graph. A cell that has no answer (fewer than `k` items are left, or the
+    item is unknown) holds an empty id, title and source, and the score 0. Item ids that the model
+    does not know are returned as `unknown_item_ids`: an error would fail the requests of others
+    that a server puts into the same batch.
 
     Args:
         catalogue: Ids, titles, known items, popularity.
@@ -43,82 +49,85 @@ class AnswerGraph:
         self.known_splits = _fixed(catalogue.known.indptr, tf.int64, "known_splits")
 
     def signatures(self, page_sizes: Sequence[int]) -> dict[str, Signature]:
-        """Functions and their inputs by name.
+        """Returns functions and their inputs by the name of their signature.
 
         Args:
             page_sizes: How many items are answered: a signature such as `recommend_10` for each,
                 and the first under the plain name too.
         """
+        pages = {k: self._pages(k) for k in page_sizes}
         found: dict[str, Signature] = {}
-        for name, (page, specs) in self._pages().items():
-            found[name] = (page(page_sizes[0]), specs)
-            for k in page_sizes:
-                found[f"{name}_{k}"] = (page(k), specs)
-        found["score"] = (self.score, [ONE, ONE])
+        for name, function in pages[page_sizes[0]].items():
+            found[name] = function
+            found |= {f"{name}_{k}": pages[k][name] for k in page_sizes}
+        found["score"] = _once(self.score, ONE, ONE)
         if self.models.score_of_text is not None:
-            found["score_text"] = (self.score_text, [ONE, ONE])
+            found["score_text"] = _once(self.score_text, ONE, ONE)
         if self.models.item_of_text is not None:
-            found["embed_items"] = (self.embed_items, [ONE])
+            found["embed_items"] = _once(self.embed_items, ONE)
         return found
 
-    def _pages(self) -> dict[str, tuple[Callable[[int], Callable[..., Tensors]], list[Any]]]:
-        """By name what makes a function of a page size, and its inputs.
+    def _pages(self, k: int) -> dict[str, Signature]:
+        """Returns the signatures that answer `k` items; names of arguments are names of inputs.
 
-        The defaults of the functions enter the SignatureDef.
+        A plain signature calls the filtered one with empty lists, so that both are written once.
         """
-        none = tf.constant([[UNSEEN]])
-        pages: dict[str, Any] = {
-            "recommend": (
-                lambda k: (
-                    lambda user_id, exclude_item_ids=none, allow_item_ids=none: self.recommend(
-                        user_id, exclude_item_ids, allow_item_ids, k
-                    )
-                ),
-                [ONE, MANY, MANY],
-            )
+        of_users = _once(
+            lambda user_id, exclude_item_ids, allow_item_ids: self.recommend(
+                user_id, exclude_item_ids, allow_item_ids, k
+            ),
+            *(ONE, MANY, MANY),
+        )
+        pages = {
+            "recommend": _once(lambda user_id: _without_ids(_unfiltered(of_users, user_id)), ONE),
+            f"recommend{FILTERED}": of_users,
         }
         if self.models.history is not None:
-            pages["recommend_from_history"] = (
-                lambda k: (
-                    lambda item_ids, exclude_item_ids=none, allow_item_ids=none: (
-                        self.recommend_from_history(item_ids, exclude_item_ids, allow_item_ids, k)
-                    )
+            of_histories = _once(
+                lambda item_ids, exclude_item_ids, allow_item_ids: self.recommend_from_history(
+                    item_ids, exclude_item_ids, allow_item_ids, k
                 ),
-                [MANY, MANY, MANY],
+                *(MANY, MANY, MANY),
             )
+            pages["recommend_from_history"] = _once(
+                lambda item_ids: _unfiltered(of_histories, item_ids), MANY
+            )
+            pages[f"recommend_from_history{FILTERED}"] = of_histories
         if self.models.similarity is not None:
-            pages["similar_items"] = (
-                lambda k: lambda item_id: self.similar_items(item_id, k),
-                [ONE],
-            )
+            pages["similar_items"] = _once(lambda item_id: self.similar_items(item_id, k), ONE)
         if self.models.search is not None:
-            pages["search"] = (
-                lambda k: (
-                    lambda query, exclude_item_ids=none, allow_item_ids=none: self.search(
-                        query, exclude_item_ids, allow_item_ids, k
-                    )
+            of_queries = _once(
+                lambda query, exclude_item_ids, allow_item_ids: self.search(
+                    query, exclude_item_ids, allow_item_ids, k
                 ),
-                [ONE, MANY, MANY],
+                *(ONE, MANY, MANY),
             )
+            pages["search"] = _once(lambda query: _without_ids(_unfiltered(of_queries, query)), ONE)
+            pages[f"search{FILTERED}"] = of_queries
         return pages
 
     def recommend(
         self, user_id: tf.Tensor, exclude_item_ids: tf.Tensor, allow_item_ids: tf.Tensor, k: int
     ) -> Tensors:
-        """The best items a user does not know yet.
+        """Returns the best items a user does not know yet.
 
         Args:
             user_id: `(batch,)` strings; an unseen user is answered with popular items.
-            exclude_item_ids: `(batch or 1, num_excluded)` strings, never answered; "" and
-                unknown ids exclude nothing. One row serves the whole batch.
-            allow_item_ids: `(batch or 1, num_allowed)` strings; where a row has any but "", no
-                other item is answered.
+            exclude_item_ids: `(batch, num_excluded)` strings, never answered; "" and unknown ids
+                exclude nothing.
+            allow_item_ids: `(batch, num_allowed)` strings; where a row has any but "", no other
+                item is answered.
             k: How many.
 
         Returns:
             `item_id`, `title` `(batch, k)` strings and `score` `(batch, k)` float32, best
-            first, ties to the smaller index.
+            first, ties to the smaller index; `source` `(batch, k)` strings, of what the score
+            comes from; and `unknown_item_ids` `(batch, num_excluded + num_allowed)`, the ids in
+            the lists that the model does not know, "" in the other places.
         """
+        user_id, exclude_item_ids, allow_item_ids = with_equal_rows(
+            user_id=user_id, exclude_item_ids=exclude_item_ids, allow_item_ids=allow_item_ids
+        )
         users = self.user_table.lookup(user_id)  # (batch,)
         known = tf.RaggedTensor.from_row_splits(
             tf.convert_to_tensor(self.known_items),
@@ -126,13 +135,14 @@ class AnswerGraph:
             validate=False,
         )
         hidden = tf.gather(known, users).to_tensor()  # (batch, most)
-        hidden, allowed = self._lists(users, hidden, exclude_item_ids, allow_item_ids)
-        return self._page(*self.ranker.best({"user_id": users}, users == 0, hidden, allowed, k))
+        hidden, allowed, unknown = self._lists(hidden, exclude_item_ids, allow_item_ids)
+        best = self.ranker.best({"user_id": users}, users == 0, hidden, allowed, k)
+        return self._page(*best, _source(users == 0)) | {UNKNOWN: unknown}
 
     def recommend_from_history(
         self, item_ids: tf.Tensor, exclude_item_ids: tf.Tensor, allow_item_ids: tf.Tensor, k: int
     ) -> Tensors:
-        """The best items for somebody known by a history alone, the history left out.
+        """Returns the best items for a user known by a history alone, the history excluded.
 
         Args:
             item_ids: `(batch, steps)` strings, oldest first; "" and unknown ids, wherever they
@@ -142,49 +152,56 @@ class AnswerGraph:
             k: How many.
 
         Returns:
-            As `recommend`.
+            As `recommend`; unknown ids of the history are in front.
         """
-        items = self.item_table.lookup(item_ids)  # (batch, steps)
+        item_ids, exclude_item_ids, allow_item_ids = with_equal_rows(
+            item_ids=item_ids, exclude_item_ids=exclude_item_ids, allow_item_ids=allow_item_ids
+        )
+        items, not_read = self._items(item_ids)  # (batch, steps)
         items = tf.pad(items, [[0, 0], [1, 0]])  # models are spared a history of no steps
         order = tf.argsort(tf.cast(items > 0, tf.int32), axis=1, stable=True)
         history = tf.gather(items, order, batch_dims=1)  # nothing in front, then oldest first
-        unknown = tf.reduce_all(history == 0, axis=1)
-        hidden, allowed = self._lists(unknown, history, exclude_item_ids, allow_item_ids)
-        return self._page(*self.ranker.best({"history": history}, unknown, hidden, allowed, k))
+        nothing = tf.reduce_all(history == 0, axis=1)
+        hidden, allowed, unknown = self._lists(history, exclude_item_ids, allow_item_ids)
+        best = self.ranker.best({"history": history}, nothing, hidden, allowed, k)
+        page = self._page(*best, _source(nothing))
+        return page | {UNKNOWN: tf.concat([not_read, unknown], axis=1)}
 
     def score(self, user_id: tf.Tensor, item_id: tf.Tensor) -> Tensors:
-        """The score of one item for one user, known items included.
+        """Returns the score of one item for one user, known items included.
 
         Args:
             user_id: `(batch,)` strings; an unseen user gets the item's popularity.
-            item_id: `(batch,)` strings; an unknown item gets the lowest finite float32.
+            item_id: `(batch,)` strings; an unknown item gets the score 0 and an empty source.
 
         Returns:
-            `score`: `(batch,)` float32.
+            `score` `(batch,)` float32 and `source` `(batch,)` strings.
         """
+        user_id, item_id = with_equal_rows(user_id=user_id, item_id=item_id)
         users, items = self.user_table.lookup(user_id), self.item_table.lookup(item_id)
         scores = self.ranker.score({"user_id": users}, users == 0, items)  # (batch,)
-        return {"score": tf.where(items == 0, LOWEST, scores)}
+        return _numbers(scores, _source(users == 0), (items != 0) & (scores > LOWEST))
 
     def similar_items(self, item_id: tf.Tensor, k: int) -> Tensors:
-        """The items most like an item, itself left out.
+        """Returns the items most like an item, itself excluded.
 
         Args:
-            item_id: `(batch,)` strings; an unknown item is answered with empty cells.
+            item_id: `(batch,)` strings; an unknown item is answered with empty cells alone.
             k: How many.
 
         Returns:
-            `item_id`, `title` `(batch, k)` strings and `score` `(batch, k)` float32.
+            `item_id`, `title`, `source` `(batch, k)` strings and `score` `(batch, k)` float32.
         """
         items = self.item_table.lookup(item_id)  # (batch,)
         found = output_of(self.models.similarity, {"item_id": items}, "scores", self.num_items)
         scores = masked(found, items[:, None], tf.zeros_like(items)[:, None])
-        return self._page(*tf.math.top_k(tf.where(items[:, None] == 0, LOWEST, scores), k))
+        best = tf.math.top_k(tf.where(items[:, None] == 0, LOWEST, scores), k)
+        return self._page(*best, _source(tf.zeros_like(items, tf.bool)))
 
     def search(
         self, query: tf.Tensor, exclude_item_ids: tf.Tensor, allow_item_ids: tf.Tensor, k: int
     ) -> Tensors:
-        """The items whose texts are nearest in meaning to a wish.
+        """Returns the items whose texts are nearest in meaning to a query.
 
         Args:
             query: `(batch,)` strings, UTF-8; an empty one is answered with empty cells.
@@ -195,30 +212,37 @@ class AnswerGraph:
         Returns:
             As `recommend`; scores are cosines.
         """
+        query, exclude_item_ids, allow_item_ids = with_equal_rows(
+            query=query, exclude_item_ids=exclude_item_ids, allow_item_ids=allow_item_ids
+        )
         vectors, silent = self._vectors(query)
         scores = output_of(self.models.search, {"text": vectors}, "scores", self.num_items)
         nothing = tf.zeros_like(scores[:, :1], tf.int32)
-        hidden, allowed = self._lists(silent, nothing, exclude_item_ids, allow_item_ids)
+        hidden, allowed, unknown = self._lists(nothing, exclude_item_ids, allow_item_ids)
         scores = tf.where(silent[:, None], LOWEST, masked(scores, hidden, allowed))
-        return self._page(*tf.math.top_k(scores, k))
+        page = self._page(*tf.math.top_k(scores, k), tf.fill(tf.shape(silent), TEXT))
+        return page | {UNKNOWN: unknown}
 
     def score_text(self, user_id: tf.Tensor, text: tf.Tensor) -> Tensors:
-        """The score of items that are in no catalogue, by their texts.
+        """Returns the score of items that are in no catalog, by their texts.
 
         Args:
-            user_id: `(batch,)` strings; an unseen user is one who did nothing yet.
-            text: `(batch,)` strings, UTF-8; an empty one gets the lowest finite float32.
+            user_id: `(batch,)` strings; an unseen user is scored as one without a history, which
+                the source `new_user` says.
+            text: `(batch,)` strings, UTF-8; an empty one gets the score 0 and an empty source.
 
         Returns:
-            `score`: `(batch,)` float32, comparable with those of `score`.
+            `score` `(batch,)` float32, comparable with those of `score`, and `source` `(batch,)`.
         """
+        user_id, text = with_equal_rows(user_id=user_id, text=text)
         vectors, silent = self._vectors(text)
-        inputs = {"user_id": self.user_table.lookup(user_id), "text": vectors}
+        users = self.user_table.lookup(user_id)
+        inputs = {"user_id": users, "text": vectors}
         scores = output_of(self.models.score_of_text, inputs, "score")
-        return {"score": tf.where(silent, LOWEST, scores)}
+        return _numbers(scores, tf.where(users == 0, NEW_USER, MODEL), ~silent)
 
     def embed_items(self, text: tf.Tensor) -> Tensors:
-        """Vectors of items that are in no catalogue, by their texts.
+        """Returns vectors of items that are in no catalog, by their texts.
 
         Args:
             text: `(batch,)` strings, UTF-8.
@@ -235,25 +259,56 @@ class AnswerGraph:
         vectors = tf.cast(self.models.encoder(text, training=False), tf.float32)  # type: ignore[misc]
         return tf.where(silent[:, None], 0.0, vectors), silent
 
-    def _lists(
-        self, rows: tf.Tensor, hidden: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What is hidden and what is allowed, as a `Ranker` wants them; `rows` is `(batch,)`."""
-        batch = tf.size(rows)
-        excluded = self.item_table.lookup(exclude)
-        excluded = tf.broadcast_to(excluded, [batch, tf.shape(excluded)[1]])
-        allowed = self.item_table.lookup(allow)
-        allowed = tf.where((allow != UNSEEN) & (allowed == 0), -1, allowed)  # named, not known
-        allowed = tf.broadcast_to(allowed, [batch, tf.shape(allowed)[1]])
-        return tf.concat([hidden, excluded], axis=1), allowed
+    def _items(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Item indices of ids, and the ids that are unknown with "" in the other places."""
+        items = self.item_table.lookup(ids)
+        return items, tf.where(items == 0, ids, UNSEEN)
 
-    def _page(self, scores: tf.Tensor, items: tf.Tensor) -> Tensors:
-        items = tf.where(scores <= LOWEST, 0, items)  # (batch, k)
+    def _lists(
+        self, hidden: tf.Tensor, exclude: tf.Tensor, allow: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """What is hidden and allowed, as a `Ranker` wants it, and ids that are unknown."""
+        excluded, not_excluded = self._items(exclude)
+        allowed, not_allowed = self._items(allow)
+        allowed = tf.where(not_allowed != UNSEEN, -1, allowed)  # named, not known
+        unknown = tf.concat([not_excluded, not_allowed], axis=1)
+        return tf.concat([hidden, excluded], axis=1), allowed, unknown
+
+    def _page(self, scores: tf.Tensor, items: tf.Tensor, source: tf.Tensor) -> Tensors:
+        """A page of `scores` and `items` `(batch, k)`; the lowest score becomes an empty cell."""
+        there = scores > LOWEST  # (batch, k)
+        items = tf.where(there, items, 0)
         return {
             "item_id": tf.gather(self.item_ids, items),
             "title": tf.gather(self.titles, items),
-            "score": scores,
+            **_numbers(scores, source[:, None], there),
         }
+
+
+def _once(function: Callable[..., Tensors], *specs: tf.TensorSpec) -> Signature:
+    """A function whose graph is written once, however many functions call it, and its inputs."""
+    return tf.function(function, input_signature=specs, autograph=False), list(specs)
+
+
+def _unfiltered(signature: Signature, asked: tf.Tensor) -> Tensors:
+    """Calls a signature with nothing excluded and everything allowed."""
+    nothing = tf.fill([tf.shape(asked)[0], 0], UNSEEN)
+    function, _ = signature
+    return function(asked, nothing, nothing)
+
+
+def _without_ids(page: Tensors) -> Tensors:
+    """A page whose question named no item ids."""
+    return {name: value for name, value in page.items() if name != UNKNOWN}
+
+
+def _source(unknown: tf.Tensor) -> tf.Tensor:
+    return tf.where(unknown, POPULARITY, MODEL)
+
+
+def _numbers(scores: tf.Tensor, source: tf.Tensor, there: tf.Tensor) -> Tensors:
+    """Scores with what they come from, where there are any."""
+    return {"score": tf.where(there, scores, 0.0), "source": tf.where(there, source, NO_ANSWER)}
 
 
 def _index_table(ids: np.ndarray) -> tf.lookup.StaticHashTable:

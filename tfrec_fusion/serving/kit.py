@@ -77,15 +77,19 @@ Ask by gRPC, from Python:
     request.model_spec.name = "$name"
     request.model_spec.version_label.value = "stable"
     request.inputs["user_id"].CopyFrom(tf.make_tensor_proto([$user]))
-    request.inputs["exclude_item_ids"].CopyFrom(tf.make_tensor_proto([[""]]))
-    request.inputs["allow_item_ids"].CopyFrom(tf.make_tensor_proto([[""]]))
     channel = grpc.insecure_channel("127.0.0.1:8500")
     answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, 30)
     print(tf.make_ndarray(answer.outputs["title"]))
 
+`source` says what a score comes from: `model`, or `popularity` for a user who was never seen and
+is answered with popular items. Where fewer items are left, the rest have an empty item_id, title
+and source, and the score 0.
+
 What can be asked: `curl -s http://127.0.0.1:8501/v1/models/$name/metadata`. Every input has one row
-a question; lists of items are padded with "" and cannot be left out over REST. A cell without an
-answer has an empty item_id and the score -3.4e38.
+a question. `recommend_filtered` also takes `exclude_item_ids` and `allow_item_ids`, a list a row,
+padded with "" to one length; ids in them that the model does not know come back as
+`unknown_item_ids`. Requests that are sent at the same time and have lists of different lengths are
+refused by a server that puts them together (`--enable_batching`): pad them all to one length.
 
 | file | what it is |
 |---|---|
@@ -139,8 +143,7 @@ def write_kit(folder: Path, user_id: str) -> None:
     write_text(folder / "monitoring.config", MONITORING)
     write_text(folder / "docker-compose.yaml", COMPOSE.substitute(name=name, image=image))
     quoted = json.dumps(user_id, ensure_ascii=False)
-    lists = '"exclude_item_ids": [[""]], "allow_item_ids": [[""]]'
-    body = shlex.quote(f'{{"inputs": {{"user_id": [{quoted}], {lists}}}}}')
+    body = shlex.quote(f'{{"inputs": {{"user_id": [{quoted}]}}}}')
     page = README.substitute(name=name, server=server, user=quoted, body=body)
     write_text(folder / "README.md", page)
 

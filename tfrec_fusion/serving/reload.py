@@ -44,9 +44,9 @@ def call_in_clean_process(
     Example:
     >>> call_in_clean_process("savedmodels/ease/1", [{
     ...     "signature": "recommend",
-    ...     "inputs": {"user_id": ["196"], "exclude_item_ids": [["50"]], "allow_item_ids": [[""]]},
+    ...     "inputs": {"user_id": ["196"]},
     ... }])  # doctest: +SKIP
-    [{'item_id': [['181', ...]], 'title': [[...]], 'score': [[...]]}]
+    [{'item_id': [['181', ...]], 'title': [[...]], 'score': [[...]], 'source': [['model', ...]]}]
     """
     folder = Path(version_dir)
     if not (folder / "saved_model.pb").is_file():
@@ -85,27 +85,27 @@ def recommend_in_clean_process(
         user_ids: Users to answer; an unseen one is answered with popular items.
 
     Returns:
-        One `{"user_id": …, "items": [{"item_id": …, "title": …, "score": …}, …]}` a user, best
-        first; cells without an answer are left out.
+        One `{"user_id": …, "items": [{"item_id": …, "title": …, "score": …, "source": …}, …]}` a
+        user, best first; cells without an answer are left out.
 
     Raises:
         FileNotFoundError: When `version_dir` holds no SavedModel.
         RuntimeError: When the process fails.
     """
-    none = [[""]]
-    inputs = {"user_id": list(user_ids), "exclude_item_ids": none, "allow_item_ids": none}
+    inputs = {"user_id": list(user_ids)}
     answer = call_in_clean_process(version_dir, [{"signature": "recommend", "inputs": inputs}])[0]
     return _by_user(list(user_ids), answer)
 
 
 def _by_user(user_ids: list[str], answer: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = zip(answer["item_id"], answer["title"], answer["score"], strict=True)
+    columns = (answer[name] for name in ("item_id", "title", "score", "source"))
+    rows = zip(*columns, strict=True)
     return [
         {
             "user_id": user_id,
             "items": [
-                {"item_id": item, "title": title, "score": score}
-                for item, title, score in zip(*row, strict=True)
+                {"item_id": item, "title": title, "score": score, "source": source}
+                for item, title, score, source in zip(*row, strict=True)
                 if item
             ],
         }
@@ -161,8 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
     load_server_ops(tf)
     model = tf.saved_model.load(options.version_dir)
     if options.user_ids:
-        inputs = {"user_id": options.user_ids, "exclude_item_ids": [[""]], "allow_item_ids": [[""]]}
-        answer = _call(model.signatures["recommend"], inputs)
+        answer = _call(model.signatures["recommend"], {"user_id": options.user_ids})
         answers = _by_user(options.user_ids, answer)
     else:
         calls = json.load(sys.stdin)

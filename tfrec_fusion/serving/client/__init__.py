@@ -3,10 +3,10 @@
 >>> from tfrec_fusion.serving.client import Client
 >>> with Client("http://127.0.0.1:8501", "ease") as client:  # doctest: +SKIP
 ...     client.recommend("196", exclude=["50"], k=10)
-[Item(item_id='181', title='Return of the Jedi (1983)', score=4.2), ...]
+[Item(item_id='181', title='Return of the Jedi (1983)', score=4.2, source='model'), ...]
 """
 
-from tfrec_fusion.serving.client.answers import Item, SignatureInfo, TensorInfo, VersionState
+from tfrec_fusion.serving.client.answers import Item, Score, SignatureInfo, TensorInfo, VersionState
 from tfrec_fusion.serving.client.errors import (
     InvalidRequest,
     NotServed,
@@ -23,6 +23,7 @@ __all__ = [
     "Item",
     "NotServed",
     "Retries",
+    "Score",
     "ServerError",
     "ServerTimeout",
     "ServerUnavailable",

@@ -17,12 +17,31 @@ class Item:
     Attributes:
         item_id: Its id.
         title: Its title; empty when the signature answers none.
-        score: Its score; higher is better, the unit is the model's.
+        score: Its score; higher is better. The unit is the source's.
+        source: What the score comes from: `model`; `popularity`, the number of the item's events,
+            where the user or the history is unknown; `text`, the cosine of two texts; empty when
+            the signature does not say.
     """
 
     item_id: str
     title: str
     score: float
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of a pair.
+
+    Attributes:
+        score: Higher is better; NaN for an item that the model does not know.
+        source: What the score comes from: `model`; `popularity`, the number of the item's events,
+            where the user is unknown; `new_user`, the model's score for a user without a history;
+            empty where there is none.
+    """
+
+    score: float
+    source: str
 
 
 @dataclass(frozen=True)

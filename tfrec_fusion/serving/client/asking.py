@@ -101,6 +101,7 @@ class ModelClient:
         self._transport = open_transport(address, model, version, label)
         self._timeout = timeout
         self._retries = retries or Retries()
+        self._name = model
         self._known: dict[str, SignatureInfo] | None = None
 
     def predict(
@@ -188,10 +189,14 @@ class ModelClient:
     def _ask(
         self, inputs: Mapping[str, Any], signature: str, info: SignatureInfo
     ) -> dict[str, np.ndarray]:
-        arrays = {
-            name: _array(name, value, info.inputs[name].dtype if name in info.inputs else None)
-            for name, value in inputs.items()
-        }
+        for name in inputs:
+            if name not in info.inputs:
+                raise InvalidRequest(
+                    "INVALID_ARGUMENT",
+                    f"`{name}` is no input of `{signature}`, which takes "
+                    f"{', '.join(sorted(info.inputs))}.",
+                )
+        arrays = {name: _array(name, value, info.inputs[name]) for name, value in inputs.items()}
         rows = max((len(one) for one in arrays.values() if one.ndim), default=1)
         for name in ID_LISTS:
             if name in info.inputs and name not in arrays:
@@ -202,26 +207,38 @@ class ModelClient:
         )
 
 
-def _array(name: str, value: Any, dtype: str | None) -> np.ndarray:
-    """The array of an input; one that the signature has not is left to the server to refuse."""
+def _array(name: str, value: Any, info: TensorInfo) -> np.ndarray:
+    """The array of an input.
+
+    Raises:
+        InvalidInput: When it is of another type than the signature's, or no list.
+    """
+    if isinstance(value, str | bytes) and info.shape != ():
+        raise InvalidInput(
+            f"`{name}` must be a list, one entry a question. Received: {value!r:.60}. "
+            f"For one, write [{value!r:.40}]."
+        )
     try:
-        if dtype not in (None, "DT_STRING"):
-            return np.array(value, numpy_dtype(str(dtype)))
+        if info.dtype != "DT_STRING":
+            return np.array(value, numpy_dtype(info.dtype))
         array = np.array(value, object)
     except (ValueError, TypeError, OverflowError) as error:
-        raise InvalidInput(f"`{name}` must be nested lists of type {dtype}: {error}.") from error
+        raise InvalidInput(
+            f"`{name}` must be nested lists of type {info.dtype}: {error}."
+        ) from error
     texts = np.empty(array.size, object)
-    texts[:] = [_bytes(name, one, dtype) for one in array.ravel()]
+    texts[:] = [_bytes(name, one) for one in array.ravel()]
     return texts.reshape(array.shape)
 
 
-def _bytes(name: str, value: Any, dtype: str | None) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8")
+def _bytes(name: str, value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
-    if dtype is None:
-        return str(value).encode("utf-8")
-    raise InvalidInput(
-        f"`{name}` must hold texts in lists of equal length. Received: {value!r:.60}."
-    )
+    if not isinstance(value, str):
+        raise InvalidInput(
+            f"`{name}` must hold texts in lists of equal length. Received: {value!r:.60}."
+        )
+    try:
+        return value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"`{name}` must be valid Unicode. Received: {value!r:.60}.") from error

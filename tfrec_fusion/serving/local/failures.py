@@ -65,6 +65,7 @@ def graph_message(text: str) -> str:
     """The sentence in an error of a graph: no stack traces, no names of wrappers."""
     text = re.sub(r"(?s)Graph execution error:.*?<stack traces unavailable>", "", text)
     text = re.sub(r"\[Op:\w+\]|\[\[\{\{.*?\}\}\]\]", "", text)
+    text = re.sub(r"(?s)assertion failed: \[(.*?)\]", r"\1", text)
     lines = [line.strip() for line in text.splitlines()]
     return " ".join(line for line in lines if line) or "The graph failed without a message."
 

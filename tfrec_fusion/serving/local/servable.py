@@ -95,12 +95,11 @@ class Servable:
             The outputs; strings are object arrays of bytes.
 
         Raises:
-            ServingError: INVALID_ARGUMENT when an input has not the signature's shape, and what
-                the graph itself raises.
+            ServingError: INVALID_ARGUMENT when an input has not the signature's shape or another
+                number of rows than the others, and what the graph itself raises.
         """
         signature = self.signature(name)
-        for key, spec in signature.inputs.items():
-            spec.check(inputs[key])
+        signature.check(inputs)
         unknown = [one for one in outputs if one not in signature.outputs]
         if unknown:
             raise invalid(

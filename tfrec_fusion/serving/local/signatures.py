@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.serving.equal_rows import UNEQUAL_ROWS
 from tfrec_fusion.serving.local.failures import invalid
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -64,6 +66,22 @@ class Signature:
     outputs: dict[str, TensorSpec]
     defaults: dict[str, np.ndarray]
     method: str
+
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Checks the shapes of a request's inputs, as a stock server that batches requests.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT when an input has not its shape, or inputs with a free
+                first dimension differ in it.
+        """
+        rows = {}
+        for name, spec in self.inputs.items():
+            spec.check(arrays[name])
+            if arrays[name].ndim and (spec.shape is None or spec.shape[0] is None):
+                rows[name] = len(arrays[name])
+        if len(set(rows.values())) > 1:
+            named = ", ".join(f"{name} {number}" for name, number in rows.items())
+            raise invalid(f"{UNEQUAL_ROWS}{named}.")
 
 
 def read_signature_defs(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
