@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import zoo
+from tfrec_fusion.data.feedback import feedback_note
 from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.data.tables import RecData, checksum
 from tfrec_fusion.errors import AlreadyExists
@@ -49,6 +50,9 @@ def train(
     A neural model is trained on the train part, its epochs chosen by NDCG@10 on the validation
     part, then trained again on both parts; a classic is fitted on both at once. The test part is
     looked at once, at the end. Called again after a kill, training goes on where it was.
+
+    Every event counts as positive, whatever its rating, unless `options.positive_from` says which
+    do not: those are dropped, and counted.
 
     Args:
         name: A model of the zoo.
@@ -86,6 +90,9 @@ def train(
         seen = {"known": (start.users, start.items), "trained": start.trained_pairs}
     started, graph, features, carried = time.perf_counter(), None, None, []
     with _claimed(folder, plan):
+        tables = tables.positives(options.positive_from, say)
+        if note := feedback_note(tables.interactions):
+            say(note)
         data = index_data(tables, options.split, seed=options.seed, **seen)
         say(f"{tables!r}, {data.description}")
         if name in zoo.NETWORKS:

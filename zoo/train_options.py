@@ -42,7 +42,13 @@ class TrainOptions:
             for models that do not predict the words in their order.
         weigh_scores: Multi-task only: whether the weights of behaviour and language in the score
             are chosen on validation.
-        item_features: Two-tower only: catalogue columns of "|"-separated labels, such as genres.
+        item_features: Two-tower only: catalogue columns of labels, such as genres: lists, or texts
+            in which labels are joined by "|".
+        label_separator: What joins labels in a text instead; "|" by default, and then columns that
+            seem to be joined by something else are refused.
+        positive_from: The lowest rating of a positive event. Events rated lower are dropped before
+            the split, so that models of ratings do not learn from them either. By default every
+            event counts as positive, whatever its rating: also 0, -1 and False.
         strategy: `none` or `mirrored`.
         progress: Whether to show progress on a terminal.
 
@@ -71,6 +77,8 @@ class TrainOptions:
     span_swap: float = 0.0
     weigh_scores: bool = False
     item_features: tuple[str, ...] = ()
+    label_separator: str | None = None
+    positive_from: float | None = None
     strategy: Any = "none"
     progress: bool = True
 
@@ -80,6 +88,8 @@ class TrainOptions:
             raise InvalidInput(
                 f"`balance` must be one of {', '.join(BALANCES)}. Received: {self.balance!r}."
             )
+        if self.label_separator == "":
+            raise InvalidInput("`label_separator` must not be empty. Received: ''.")
         for name in ("label_smoothing", "word_dropout", "span_swap"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidInput(
