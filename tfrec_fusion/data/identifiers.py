@@ -74,10 +74,10 @@ Convert it with `str`, if this is an id.'}
         codes, distinct = pd.factorize(column)
     except (NotImplementedError, TypeError):  # Arrow's lists and the like
         return _mixed(column.to_numpy(object), allow_empty)
-    values = pd.Series(distinct)
+    several = pd.Series(distinct)
     if pd.api.types.is_float_dtype(column.dtype):
-        values = values.astype(column.dtype)  # pandas may have widened float16 and float32
-    return _distinct(codes.astype(np.int64), values, allow_empty)
+        several = several.astype(column.dtype)  # pandas may have widened float16 and float32
+    return _distinct(codes.astype(np.int64), several, allow_empty)
 
 
 def _series(values: Iterable[object]) -> pd.Series:
