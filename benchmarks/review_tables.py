@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tfrec_fusion.data.reading import read_tables
-from tfrec_fusion.data.tables import RecData, from_frames, read_text_table
+from tfrec_fusion.data.tables import RecData, from_frames
+from tfrec_fusion.data.text_tables import read_text_table
 
 MUSICAL_INSTRUMENTS = "musical-instruments"
 

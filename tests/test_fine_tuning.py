@@ -448,3 +448,31 @@ def test_new_texts_go_into_the_space_of_the_model():
         atol=1e-6,
     )
     assert np.linalg.norm(ops.convert_to_numpy(large.vectors)[4:], axis=1) == pytest.approx(1)
+
+
+def test_events_of_a_start_without_times_come_before_those_with_times(tmp_path):
+    timeless = RecData(BASE.interactions.drop(columns="timestamp"), BASE.items, name="base")
+    start = train("popularity", timeless, tmp_path / "start")
+    events = grown_tables(start, MINE).interactions
+    earliest = int(MINE.interactions["timestamp"].min())
+    old = events["timestamp"] == earliest - 1
+    assert old.sum() == len(BASE.interactions)
+    assert events.loc[~old, "timestamp"].min() == earliest
+
+
+def test_labels_joined_otherwise_keep_their_features(tmp_path):
+    items = BASE.items.assign(genres=BASE.items["genres"] + ", all")
+    options = replace(QUICK, epochs=1, refit=False, item_features=("genres",), label_separator=", ")
+    with pytest.raises(ValueError, match=r"separated by ','.*Give --label-separator ','"):
+        bad = replace(options, label_separator=None)
+        train("two_tower", RecData(BASE.interactions, items), tmp_path / "bad", options=bad)
+    start = train("two_tower", RecData(BASE.interactions, items), tmp_path / "s", options=options)
+    labels = [label for _, label in start.features.labels]
+    assert labels == sorted({"all", *BASE.items["genres"]})
+    assert start.features.multi_hot()[1:].sum(1).tolist() == [2] * len(items)
+    more = MINE.items.assign(genres=MINE.items["genres"] + ", new")
+    mine = RecData(MINE.interactions, more, name="mine")
+    made = fine_tune(start, mine, tmp_path / "made", options=replace(QUICK, epochs=1))
+    assert made.info["options"]["label_separator"] == ", "
+    assert made.features.labels[: len(labels)] == start.features.labels
+    assert ("genres", "new") in made.features.labels[len(labels) :]

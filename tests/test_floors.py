@@ -58,7 +58,7 @@ ZOO_ROOMS = {
     r"seeds": {"evaluation"},
     r"publishing": {"evaluation", "files", "text"},
     r"reproducing": {"data", "evaluation"},
-    r"fine_tuning": {"data"},
+    r"fine_tuning|data_options": {"data"},
     r"demo": {"data", "evaluation", "serving"},
     r"exporting": {"serving", "text"},
     r"indexing": {"data", "evaluation", "serving"},
@@ -81,7 +81,7 @@ DOOR = r"__main__|commands\w*"
 COMMAND_LINE = (
     DOOR + r"|train|ensembling|explanation|network_trainer|comparison|ranking|demo|model_options"
     r"|measuring|pair_metrics|score_weighing|exporting|indexing|publishing|reproducing|seeds|fine_tuning"
-    r"|terminal"
+    r"|terminal|data_options"
 )
 
 # Answers for people who have only a name: explanations and all, like the command line.

@@ -84,7 +84,7 @@ def test_two_files_for_one_table_are_refused(tmp_path):
 
 def test_errors_name_the_folder(tmp_path):
     write(tmp_path, interactions=EVENTS.replace("007", ""), items=ITEMS)
-    with pytest.raises(ValueError, match=rf"{tmp_path.name}: `interactions.user_id` must not be"):
+    with pytest.raises(ValueError, match=rf"{tmp_path.name}: `interactions.user_id` must hold ids"):
         load_folder(tmp_path)
     write(tmp_path, interactions=EVENTS)
     (tmp_path / "items.csv").unlink()

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec_fusion.data.columns import DATE_CURE, clean_timestamps
 from tfrec_fusion.data.tables import RecData, checksum, from_frames, load_csv
 
 
@@ -43,7 +42,8 @@ def test_columns_are_normalised_and_the_frames_given_are_left_alone():
         ([1.0, 2.0, 30.0], ["1", "2", "30"]),
         (pd.array([1, 2, 30], dtype="Int64"), ["1", "2", "30"]),
         ([1.0, "2", b"30"], ["1", "2", "30"]),
-        ([1.5, 2.0, 3.0], ["1.5", "2", "3"]),
+        (pd.array([1, 2, 30], dtype="Float64"), ["1", "2", "30"]),
+        ([2**53 + 1, 2.0, "30"], ["9007199254740993", "2", "30"]),
         (["007", "NA", "None"], ["007", "NA", "None"]),
         (pd.Categorical(["x", "y", "x"]), ["x", "y", "x"]),
     ],
@@ -66,7 +66,10 @@ def test_ids_of_any_type_become_the_strings_a_person_would_write(ids, expected):
             r"rows 1, 2 \(counted from 0\)",
         ),
         (events(user_id=[1, 2, np.nan]), r"user_id` must not be null\. Received: row 2 "),
-        (events(item_id=["a", " ", "b"]), r"item_id` must not be an empty string.*row 1 "),
+        (
+            events(item_id=["a", " ", "b"]),
+            r"item_id` must hold ids.*row 1 .*not be blank\. Received: ' '",
+        ),
         (
             events(item_id=["a", "z", "b"]),
             r"`interactions.item_id` names ids that `items` does "
@@ -78,17 +81,12 @@ def test_ids_of_any_type_become_the_strings_a_person_would_write(ids, expected):
         (events(rating=[1, "good", 3]), r"rating` must be finite.*row 1 .*is 'good'"),
         (
             events(timestamp=[1, "soon", 3]),
-            r"`interactions.timestamp` must be numbers of seconds "
-            r"since 1970\. Received: row 1 .*is 'soon'",
+            r"`interactions.timestamp` must be seconds since 1970, or dates in ISO 8601 such as "
+            r"2024-01-31T12:00:00\. Received: row 1 .*is 'soon'",
         ),
-        (
-            events(timestamp=["2020-01-01", "2020-01-02", "2020-01-03"]),
-            r"rows 0, 1, 2 .*'2020-01-01'.*Convert dates with `pd.to_datetime",
-        ),
-        (events(timestamp=pd.to_datetime(["2020-01-01"] * 3)), r"not dates.*Convert dates with"),
         (events(timestamp=[1, np.nan, 3]), r"timestamp` must not be NaN.*row 1 "),
-        (events(timestamp=[1, np.inf, 3]), r"timestamp` must be numbers.*row 1 "),
-        (events(timestamp=[1, -5, 3]), r"timestamp` must not be negative.*row 1 "),
+        (events(timestamp=[1, np.inf, 3]), r"timestamp` must be seconds.*row 1 "),
+        (events(timestamp=[1, -5, 3]), r"timestamp` must .* lie between 1980.*rows 0, 1"),
         (
             events(timestamp=[1, 2, int(time.time()) + 3 * 86_400]),
             r"must not lie in the future.*"
@@ -121,7 +119,10 @@ def test_no_more_than_five_rows_are_listed():
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        (ITEMS.drop(columns="item_id"), r"`items` lacks the column item_id\. Received: title, te"),
+        (
+            ITEMS.drop(columns="item_id"),
+            r"`items` lacks the column item_id\. Received: 'title', 'te",
+        ),
         (ITEMS.iloc[:0], r"`items` is empty"),
         (
             pd.concat([ITEMS, ITEMS]),
@@ -129,7 +130,7 @@ def test_no_more_than_five_rows_are_listed():
             r"again\. Received: rows 2, 3 .*drop_duplicates\(\"item_id\"\)",
         ),
         (ITEMS.assign(item_id=["a", None]), r"`items.item_id` must not be null.*row 1 "),
-        (ITEMS.assign(item_id=["a", ""]), r"`items.item_id` must not be an empty string.*row 1 "),
+        (ITEMS.assign(item_id=["a", ""]), r"`items.item_id` must hold ids.*row 1 .*blank"),
     ],
 )
 def test_unsound_items_are_refused(items, message):
@@ -142,7 +143,7 @@ def test_unsound_users_and_graphs_are_refused():
         RecData(events(), ITEMS, users=pd.DataFrame({"user_id": ["u"]}))
     with pytest.raises(ValueError, match=r"`users.user_id` must be unique.*row 1 "):
         RecData(events(), ITEMS, users=pd.DataFrame({"user_id": ["u", "u", "v"]}))
-    with pytest.raises(ValueError, match=r"`graph` lacks the column tail_id\. Received: head_id"):
+    with pytest.raises(ValueError, match=r"`graph` lacks the column tail_id\. Received: 'head_id"):
         RecData(events(), ITEMS, graph=pd.DataFrame({"head_id": ["a"], "relation_id": ["r"]}))
     triple = pd.DataFrame({"head_id": ["a"], "relation_id": ["r"], "tail_id": [None]})
     with pytest.raises(ValueError, match=r"`graph.tail_id` must not be null"):
@@ -161,25 +162,13 @@ def test_users_and_graph_are_kept():
     assert "3 users, 2 items, 1 triples" in repr(data)
 
 
-def test_the_cure_for_dates_works():
-    frame = pd.DataFrame({"timestamp": ["1970-01-02", "2001-09-09T01:46:40Z"]})
-    frame["timestamp"] = frame["timestamp"].str.slice(0, 10)
-    cure = DATE_CURE.split("`")[1]
-    assert cure.startswith('pd.to_datetime(frame["timestamp"], utc=True)')
-    seconds = (
-        pd.to_datetime(frame["timestamp"], utc=True).astype("datetime64[s, UTC]").astype("int64")
-    )
-    assert cure.endswith('.astype("datetime64[s, UTC]").astype("int64")')
-    assert clean_timestamps(seconds).tolist() == [86_400, 11_574 * 86_400]
-
-
 def test_what_is_filled_in_or_cut_off_or_repeated_is_said(caplog):
-    frame = events(timestamp=[1.0, 2.75, 3.0])
+    frame = events(timestamp=[1.5e9, 1.5e9 + 2.75, 1.5e9 + 3])
     items = pd.DataFrame({"item_id": ["a", "b"], "title": [None, "B"]})
     with caplog.at_level(logging.WARNING):
         data = RecData(pd.concat([frame, frame.iloc[:2]]), items)
     assert data.items["title"].tolist() == data.items["text"].tolist() == ["a", "B"]
-    assert data.interactions["timestamp"].tolist() == [1, 2, 3, 1, 2]
+    assert data.interactions["timestamp"].tolist() == [1_500_000_000 + n for n in (0, 2, 3, 0, 2)]
     assert caplog.messages == [
         "items.title: 1 empty values filled with `item_id`.",
         "items: no column `text`; filled with `title`.",
@@ -240,7 +229,7 @@ def test_none_leaves_a_column_out_and_a_swap_is_no_collision():
 
 
 def test_a_wrong_keyword_is_refused():
-    with pytest.raises(ValueError, match=r"lacks the column stars. Received: user_id, item_id"):
+    with pytest.raises(ValueError, match=r"lacks the column stars. Received: 'user_id', 'item_id'"):
         from_frames(events(), rating="stars")
     with pytest.raises(ValueError, match=r"`items` lacks the column movieId"):
         from_frames(
@@ -286,10 +275,9 @@ def test_load_csv_reads_tabs_gzip_and_a_byte_order_mark(tmp_path):
         (b"", r"events.csv is not a table separated by ','"),
         (b"user_id,item_id\n1,2\n1,2,3,4\n", r"events.csv is not a table.*line 3"),
         (b"user_id,item_id\n1,2,3\n", r"events.csv has more values in a row than columns"),
-        (b"user_id,item_id\n1,\xe9\n", r'events.csv is not utf-8.*encoding="latin-1"'),
-        (b"user_id;item_id\n1;2\n", r"lacks the column user_id.*needs another `sep`"),
-        (b"user_id,item_id\n1\n", r"`interactions.item_id` must not be an empty string"),
-        (b"user_id,item_id\n,2\n", r"`interactions.user_id` must not be an empty string"),
+        (b"user_id;item_id\n1;2\n", r"lacks the column user_id.*'user_id;item_id'.*give --sep ';'"),
+        (b"user_id,item_id\n1\n", r"`interactions.item_id` must hold ids.*not be blank"),
+        (b"user_id,item_id\n,2\n", r"`interactions.user_id` must hold ids.*not be blank"),
         (b"user_id,item_id,rating\n1,2,\n", r"`interactions.rating` must be finite"),
     ],
 )

@@ -35,7 +35,7 @@ def tables():
         for time, n in enumerate(liked[:9]):
             good = n % 3 == user % 3
             text = f"I like {names[n % 3]} and this one is fine" if good else "not for me"
-            rows.append((f"u{user}", f"i{n}", 5.0 if good else 2.0, 1000 + time, text))
+            rows.append((f"u{user}", f"i{n}", 5.0 if good else 2.0, time, text))
     columns = ["user_id", "item_id", "rating", "timestamp", "text"]
     return from_frames(pd.DataFrame(rows, columns=columns), items, name="films")
 

@@ -17,7 +17,6 @@ import click
 
 import zoo
 from tfrec_fusion.data.reading import read_tables
-from tfrec_fusion.data.sources import SOURCES
 from tfrec_fusion.data.split import SPLITS
 from tfrec_fusion.evaluation.report import ReportRow, print_table
 from tfrec_fusion.layers.multitask import BALANCES
@@ -29,6 +28,7 @@ from zoo.commands_recommend import recommend, similar
 from zoo.commands_serve import serve
 from zoo.commands_text import PRESET_HELP, distil_lm, pretrain_lm, search
 from zoo.comparison import shown_metrics
+from zoo.data_options import reads_tables
 from zoo.demo import run_demo
 from zoo.measuring import evaluated
 from zoo.model_options import Weight, model_options
@@ -99,10 +99,12 @@ def _add_train_command(name: str) -> None:
     """Adds `train NAME`, with the model's hyperparameters as options."""
     network = name in zoo.NETWORKS
     common = [
-        click.option("--data", required=True, help=f"{', '.join(SOURCES)}, or a folder."),
+        reads_tables(required=True),
         click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder."),
         click.option(
-            "--data-dir", type=click.Path(path_type=Path), help="Local copy of a public data set."
+            "--positive-from",
+            type=click.FLOAT,
+            help="Drop events rated lower; without it every event counts as positive.",
         ),
         click.option("--split", type=click.Choice(list(SPLITS)), default="temporal"),
         click.option("--seed", default=0, show_default=True, help="Seed of everything drawn."),
@@ -161,16 +163,24 @@ def _add_train_command(name: str) -> None:
             click.option("--weigh-scores", is_flag=True, help="Weigh language on validation."),
         ]
     if name == "two_tower":
-        training.append(
-            click.option("--item-features", multiple=True, help="Catalogue column, e.g. genres.")
-        )
+        training += [
+            click.option("--item-features", multiple=True, help="Catalogue column, e.g. genres."),
+            click.option("--label-separator", help="What joins labels in it; | by default."),
+        ]
 
-    def command(data: str, out: Path, data_dir: Path | None, as_json: bool, **chosen: Any) -> None:
+    def command(
+        data: str,
+        out: Path,
+        data_dir: Path | None,
+        csv: dict[str, str],
+        as_json: bool,
+        **chosen: Any,
+    ) -> None:
         own = {one.name for one in zoo.hyperparameters(name)}
         hyperparameters = {key: chosen.pop(key) for key in list(chosen) if key in own}
         run = train(
             name,
-            read_tables(data, data_dir),
+            read_tables(data, data_dir, **csv),
             out,
             options=TrainOptions(progress=not as_json, **chosen),
             hyperparameters=hyperparameters,
@@ -212,13 +222,22 @@ def evaluate(run: Path, allow_seen: bool, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--out", default="runs/demo", show_default=True, type=click.Path(path_type=Path))
-@click.option("--data", default="movielens-100k", show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set.")
+@reads_tables(default="movielens-100k", show_default=True)
+@click.option("--positive-from", type=click.FLOAT, help="Drop events rated lower.")
 @click.option("--user-id", default="196", show_default=True, help="Who asks at the end.")
 @as_json
-def demo(out: Path, data: str, data_dir: Path | None, user_id: str, as_json: bool) -> None:
+def demo(
+    out: Path,
+    data: str,
+    data_dir: Path | None,
+    csv: dict[str, str],
+    positive_from: float | None,
+    user_id: str,
+    as_json: bool,
+) -> None:
     """Train classics and neural models, compare, export the best one, and ask it."""
-    shown = run_demo(read_tables(data, data_dir), out, user_id=user_id, say=tell)
+    tables = read_tables(data, data_dir, **csv).positives(positive_from, tell)
+    shown = run_demo(tables, out, user_id=user_id, say=tell)
     if as_json:
         answer = {"rows": [asdict(row) for row in shown.rows], "best": shown.best}
         answer |= {"export": str(shown.export), "user_id": user_id, "items": shown.items}

@@ -13,6 +13,7 @@ import click
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.evaluation.report import ReportRow, print_table
 from zoo.comparison import shown_metrics
+from zoo.data_options import reads_files, reads_tables
 from zoo.fine_tuning import fine_tune as fine_tune_run
 from zoo.prebuilt import open_run
 from zoo.publishing import publish as publish_runs
@@ -47,12 +48,14 @@ def publish(
 @click.command()
 @click.argument("name")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of its runs.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set.")
+@reads_files
 @click.option("--seed", default=0, show_default=True, help="Seed of everything drawn.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def reproduce(name: str, out: Path, data_dir: Path | None, seed: int, as_json: bool) -> None:
+def reproduce(
+    name: str, out: Path, data_dir: Path | None, csv: dict[str, str], seed: int, as_json: bool
+) -> None:
     """Train prebuilt model NAME again as its card says, and compare its numbers with the card's."""
-    found = reproduce_card(name, out, data_dir=data_dir, seed=seed, say=_tell)
+    found = reproduce_card(name, out, data_dir=data_dir, csv=csv, seed=seed, say=_tell)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
     else:
@@ -64,10 +67,7 @@ def reproduce(name: str, out: Path, data_dir: Path | None, seed: int, as_json: b
 
 @click.command("fine-tune")
 @click.argument("start")
-@click.option("--data", required=True, help="A folder of your own tables.")
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Local copy of a public data set."
-)
+@reads_tables(required=True, help="A folder of your own tables.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything drawn.")
 @click.option("--epochs", type=click.IntRange(1), help="At most this many.")
@@ -79,12 +79,18 @@ def reproduce(name: str, out: Path, data_dir: Path | None, seed: int, as_json: b
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def fine_tune(
-    start: str, data: str, data_dir: Path | None, out: Path, as_json: bool, **chosen: Any
+    start: str,
+    data: str,
+    data_dir: Path | None,
+    csv: dict[str, str],
+    out: Path,
+    as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Go on from START, a prebuilt model or a run, with your own users, items and events."""
     made = fine_tune_run(
         open_run(start),
-        read_tables(data, data_dir),
+        read_tables(data, data_dir, **csv),
         out,
         options=TrainOptions(progress=not as_json, **chosen),
         command=shlex.join(["python", "-m", "zoo", *sys.argv[1:]]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pandas as pd
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.errors import AlreadyExists, InvalidInput, NotFound
 from zoo.commands_recommend import print_items, told_warnings
+from zoo.data_options import reads_tables
 from zoo.prebuilt import open_run
 
 TEXT_COLUMN = "text"
@@ -23,8 +24,7 @@ PRESET_HELP = "Language model: minilm, a KerasHub preset, hf://owner/name, or a 
 
 @click.command()
 @click.argument("query")
-@click.option("--data", help="A public data set, or a folder of tables: whose items to search.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set.")
+@reads_tables(help="A public data set, or a folder of tables: whose items to search.")
 @click.option("--run", type=click.Path(path_type=Path), help="Instead: a run's catalogue.")
 @click.option("--user-id", help="With --run: order what is found by this user's taste.")
 @click.option("--text-preset", default="minilm", show_default=True, help=PRESET_HELP)
@@ -35,6 +35,7 @@ def search(
     query: str,
     data: str | None,
     data_dir: Path | None,
+    csv: dict[str, str],
     run: Path | None,
     user_id: str | None,
     text_preset: str,
@@ -47,7 +48,7 @@ def search(
     from tfrec_fusion.text.encoder import TextEncoder
     from zoo.semantic_search import SemanticSearch
 
-    if run is not None and (data or data_dir):
+    if run is not None and (data or data_dir or csv):
         raise click.UsageError("Give --run or --data, not both.")
     if user_id is not None and run is None:
         raise click.UsageError("--user-id needs --run, the model that knows the user's taste.")
@@ -59,7 +60,7 @@ def search(
         recommender = loaded.recommender if user_id is not None else None
         ids, titles, texts = loaded.items.ids, loaded.titles, loaded.texts
     else:
-        items = read_tables(data or "movielens-100k", data_dir).items
+        items = read_tables(data or "movielens-100k", data_dir, **csv).items
         names = ("item_id", "title", "text")
         ids, titles, texts = (np.array(["", *items[name]], object) for name in names)
     encoder = TextEncoder(text_preset, max_length=text_length)
@@ -84,10 +85,7 @@ def _names_texts(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             help="Where texts are, in items or interactions: `text` by default; may be repeated.",
         ),
-        click.option(
-            "--data-dir", type=click.Path(path_type=Path), help="Local copy of the data set."
-        ),
-        click.option("--data", help="A public data set, or a folder of tables."),
+        reads_tables(),
     ):
         command = option(command)
     return command
@@ -110,6 +108,7 @@ def _names_texts(command: Callable[..., Any]) -> Callable[..., Any]:
 def pretrain_lm(
     data: str | None,
     data_dir: Path | None,
+    csv: dict[str, str],
     columns: tuple[str, ...],
     file: Path | None,
     out: Path,
@@ -128,7 +127,7 @@ def pretrain_lm(
     from tfrec_fusion.text.causal import GPT2Size, Schedule
     from tfrec_fusion.text.pretrain import pretrain, split_texts
 
-    written = _written_texts(data, data_dir, columns, file)
+    written = _written_texts(data, data_dir, csv, columns, file)
     if out.exists():
         raise AlreadyExists(f"--out must not exist. Received: {out}, which does.")
     result = pretrain(
@@ -168,6 +167,7 @@ def distil_lm(
     student: str,
     data: str | None,
     data_dir: Path | None,
+    csv: dict[str, str],
     columns: tuple[str, ...],
     file: Path | None,
     teacher: str,
@@ -188,7 +188,7 @@ def distil_lm(
     from tfrec_fusion.text.distillation import distil
     from tfrec_fusion.text.pretrain import split_texts
 
-    written = _written_texts(data, data_dir, columns, file)
+    written = _written_texts(data, data_dir, csv, columns, file)
     result = distil(
         student,
         split_texts(written, seed=seed),
@@ -211,35 +211,43 @@ def distil_lm(
 
 
 def _written_texts(
-    data: str | None, data_dir: Path | None, columns: tuple[str, ...], file: Path | None
+    data: str | None,
+    data_dir: Path | None,
+    csv: Mapping[str, str],
+    columns: tuple[str, ...],
+    file: Path | None,
 ) -> list[str]:
     """The texts that two options name, without the blank ones, which are counted."""
     if (data is None) == (file is None):
         raise InvalidInput("Give the texts by --data or by --texts, one of them.")
     if file is not None:
-        if columns or data_dir:
-            raise InvalidInput("--column and --data-dir belong to --data, not to --texts.")
+        if columns or data_dir or csv:
+            raise InvalidInput(
+                "--column, --data-dir, --sep, --encoding and --decimal belong to --data, not to "
+                "--texts."
+            )
         texts = lines_of(file)
     else:
-        texts = texts_of(str(data), data_dir, columns or (TEXT_COLUMN,))
+        texts = texts_of(str(data), data_dir, columns or (TEXT_COLUMN,), **csv)
     written = [text for text in texts if text.strip()]
     if blank := len(texts) - len(written):
         click.echo(f"{blank} of {len(texts)} texts are blank and are left out.", err=True)
     return written
 
 
-def texts_of(data: str, data_dir: Path | None, columns: Iterable[str]) -> list[str]:
+def texts_of(data: str, data_dir: Path | None, columns: Iterable[str], **csv: Any) -> list[str]:
     """The texts in these columns of a data set's items and interactions, wherever they are.
 
     Args:
         data: A name of a public data set, or a folder, as `read_tables` takes it.
         data_dir: A local copy of the public data set.
         columns: Names of columns; one of each table may have the name, or both.
+        **csv: How CSV files are written, as `read_tables` takes it.
 
     Raises:
         ValueError: When neither table has a column, or it holds something else than texts.
     """
-    tables = read_tables(data, data_dir)
+    tables = read_tables(data, data_dir, **csv)
     frames = {"items": tables.items, "interactions": tables.interactions}
     texts: list[str] = []
     for column in columns:

@@ -19,7 +19,7 @@ from zoo.train import train
 from zoo.train_options import TrainOptions
 
 FOR_NETWORKS = ("gmf", "mlp", "neumf", "two_tower", "gpt2_hybrid")
-_OF_THE_MODEL = ("split", "text_preset", "text_length", "item_features")
+_OF_THE_MODEL = ("split", "text_preset", "text_length", "item_features", "label_separator")
 
 
 def fine_tune(
@@ -93,9 +93,10 @@ def fine_tune(
     # The model's own choices: defaults, and what "auto" stands for, may be others by now.
     model = start.model if config is None else config
     choices = {field.name: getattr(model, field.name) for field in hyperparameters(name)}
+    lowest = kept["positive_from"] = start.info["options"].get("positive_from")
     return train(
         name,
-        grown_tables(start, tables, say),
+        grown_tables(start, tables.positives(lowest, say), say),
         folder,
         options=replace(options, **kept),
         hyperparameters=choices,
@@ -136,6 +137,8 @@ def grown_tables(
                 f"The interactions of {name} lack `{column}`, which the model's own events have. "
                 f"They have {', '.join(mine.columns)}."
             )
+    if "timestamp" in mine and not old["timestamp"].any():  # of a start without times
+        old["timestamp"] = max(int(mine["timestamp"].min()) - 1, 0)
     both: Any = [column for column in old.columns if column in mine]
     compared = [one for one in both if one.endswith("_id") or old[one].nunique() > 1]
     new = mine[~_repeats(mine[compared], old[compared])]

@@ -85,7 +85,8 @@ class NetworkTrainer:
             return None
         old = self.start.features if self.start is not None else None
         labels = () if old is None else old.labels
-        return LabelFeatures.from_table(self.data.item_table, self.options.item_features, labels)
+        columns, separator = self.options.item_features, self.options.label_separator
+        return LabelFeatures.from_table(self.data.item_table, columns, labels, separator)
 
     def run(self, name: str) -> tuple[keras.Model, dict[str, Any]]:
         """Trains `name`; returns the model to keep and what to note about its training."""

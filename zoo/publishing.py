@@ -323,7 +323,9 @@ def _limits(run: Run) -> list[str]:
     limits = [
         f"{len(run.users) - 1:,} people who chose to rate films, {len(run.items) - 1:,} films, "
         "English titles: it says little of anybody else.",
-        "Ratings, good or bad, are read as something taken.",
+        "Ratings, good or bad, are read as something taken."
+        if (lowest := run.info["options"].get("positive_from")) is None
+        else f"Events rated below {lowest:g} were dropped: such films may be recommended again.",
     ]
     if ratio is not None:
         limits.append(

@@ -66,6 +66,7 @@ def reproduce(
     out: Path,
     *,
     data_dir: Path | None = None,
+    csv: Mapping[str, str] | None = None,
     seed: int = 0,
     say: Callable[[str], None] = lambda line: None,
 ) -> Reproduction:
@@ -75,6 +76,7 @@ def reproduce(
         name: The prebuilt model.
         out: Folder for its runs, one a model; those that are there already are taken.
         data_dir: A local copy of the data; fetched by default.
+        csv: How the files of a folder are written, as `read_tables` takes it.
         seed: Seed of everything drawn; the kept weights are those of seed 0.
         say: Called with one line about each step.
 
@@ -89,22 +91,27 @@ def reproduce(
             "Continue the same start on the same data instead: "
             f"{card.command or 'its card holds no command'}."
         )
-    run = _run(card, out, data_dir, seed, say)
+    run = _run(card, out, data_dir, csv or {}, seed, say)
     metrics = {key: run.info["test"][key] for key in card.metrics if key in run.info["test"]}
     return Reproduction(card, metrics)
 
 
 def _run(
-    card: Card, out: Path, data_dir: Path | None, seed: int, say: Callable[[str], None]
+    card: Card,
+    out: Path,
+    data_dir: Path | None,
+    csv: Mapping[str, str],
+    seed: int,
+    say: Callable[[str], None],
 ) -> Run:
     folder = out / f"{card.name}-{seed}"
     if (folder / "run.json").exists():
         return load_run(folder)
     if card.members:
-        members = [_run(card_of(one), out, data_dir, seed, say) for one in card.members]
+        members = [_run(card_of(one), out, data_dir, csv, seed, say) for one in card.members]
         folders = [member.folder for member in members]
         return train_ensemble(folders, folder, scale=card.scale, command=card.command, say=say)
-    tables = read_tables(card.data["name"], data_dir)
+    tables = read_tables(card.data["name"], data_dir, **csv)
     if (received := checksum(tables)) != card.data["checksum"]:
         raise InvalidInput(
             f"{card.data['name']} must be the data of {card.name}, with the checksum "

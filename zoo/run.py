@@ -95,8 +95,9 @@ class Run:
         labels = self.info.get("item_labels")
         if not labels or self.item_columns is None:
             return None
-        columns = self.info["options"]["item_features"]
-        return LabelFeatures.from_table(self.item_columns, columns, labels)
+        options = self.info["options"]
+        columns, separator = options["item_features"], options.get("label_separator")
+        return LabelFeatures.from_table(self.item_columns, columns, labels, separator)
 
     @property
     def known_at_test(self) -> Events:

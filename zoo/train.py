@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import zoo
+from tfrec_fusion.data.feedback import feedback_note
 from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.data.tables import RecData, checksum
 from tfrec_fusion.errors import AlreadyExists
@@ -65,6 +66,9 @@ def train(
     looked at once, at the end. Called again after a kill, training goes on where it was. The model
     is saved before it is measured, and a metric that is undefined is omitted with a note.
 
+    Every event counts as positive, whatever its rating, unless `options.positive_from` says which
+    do not: those are dropped, and counted.
+
     Args:
         name: A model of the zoo.
         tables: Validated tables.
@@ -104,6 +108,9 @@ def train(
         seen = {"known": (start.users, start.items), "trained": start.trained_pairs}
     started, graph, features, carried = time.perf_counter(), None, None, []
     with _claimed(folder, plan):
+        tables = tables.positives(options.positive_from, say)
+        if note := feedback_note(tables.interactions):
+            say(note)
         data = index_data(tables, options.split, seed=options.seed, **seen)
         say(f"{tables!r}, {data.description}")
         if (folder / "run.json").exists():

@@ -46,6 +46,13 @@ class TrainOptions:
         item_features: Two-tower only: catalogue columns of "|"-separated labels, such as genres.
         allow_seen: Whether items that a user has already are ranked too, in validation and test:
             for repeat consumption.
+        item_features: Two-tower only: catalogue columns of labels, such as genres: lists, or texts
+            in which labels are joined by "|".
+        label_separator: What joins labels in a text instead; "|" by default, and then columns that
+            seem to be joined by something else are refused.
+        positive_from: The lowest rating of a positive event. Events rated lower are dropped before
+            the split, so that models of ratings do not learn from them either. By default every
+            event counts as positive, whatever its rating: also 0, -1 and False.
         strategy: `none` or `mirrored`.
         progress: Whether to show progress on a terminal.
 
@@ -76,6 +83,8 @@ class TrainOptions:
     weigh_scores: bool = False
     item_features: tuple[str, ...] = ()
     allow_seen: bool = False
+    label_separator: str | None = None
+    positive_from: float | None = None
     strategy: Any = "none"
     progress: bool = True
 
@@ -86,6 +95,8 @@ class TrainOptions:
             raise InvalidInput(
                 f"`balance` must be one of {', '.join(BALANCES)}. Received: {self.balance!r}."
             )
+        if self.label_separator == "":
+            raise InvalidInput("`label_separator` must not be empty. Received: ''.")
         for name in ("label_smoothing", "word_dropout", "span_swap"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidInput(

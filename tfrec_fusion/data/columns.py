@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import logging
-import time
+import re
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
+from tfrec_fusion.data.identifiers import read_ids
+from tfrec_fusion.data.near_misses import closest, told_apart
 from tfrec_fusion.errors import InvalidInput, WrongType
 
 logger = logging.getLogger(__name__)
 
 SHOWN_ROWS = 5
-DAY = 86_400
-EARLIEST = 10 * 365 * DAY  # 1980: before that a finer unit is a poor explanation
-SMALLER_UNITS = (("nanoseconds", 1e9), ("microseconds", 1e6), ("milliseconds", 1e3))
-DATE_CURE = (
-    'Convert dates with `pd.to_datetime(frame["timestamp"], utc=True)'
-    '.astype("datetime64[s, UTC]").astype("int64")`.'
-)
+SEPARATORS = (";", "\t", "|", "::", ",")
+DECIMAL = re.compile(r"\s*[-+]?\d*,\d+\s*")
 
 
 def failure(table: str, column: str, problem: str, bad: np.ndarray, cure: str) -> InvalidInput:
@@ -58,10 +55,36 @@ def check_columns(frame: pd.DataFrame, table: str, required: Iterable[str] = ())
     missing = [column for column in required if column not in columns]
     if missing:
         raise InvalidInput(
-            f"`{table}` lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}. "
-            f"Received: {', '.join(columns) or 'no columns'}. Rename your columns, or name them "
-            "in `from_frames` or `load_csv`. A file with one long column needs another `sep`."
+            f"`{table}` lacks the column{'s' if len(missing) > 1 else ''} "
+            f"{', '.join(missing)}. "
+            f"Received: {', '.join(map(repr, columns)) or 'no columns'}. "
+            f"{_renaming(columns, missing)}"
         )
+
+
+def _renaming(columns: list[str], missing: list[str]) -> str:
+    """What to do about columns that are missing: those received may be named nearly so."""
+    if len(columns) == 1 and (hint := separator_hint(columns[0])):
+        return hint
+    meant = closest(missing, columns)
+    if meant:
+        pairs = ", ".join(f"{column!r} to {name!r}" for name, column in meant.items())
+        return f"Rename {pairs}: names count with blanks and capitals."
+    return "Rename your columns, or name them in Python (`from_frames`, `load_csv`)."
+
+
+def separator_hint(names: str) -> str:
+    """The separator to give for a table whose line of names is read as one; "" for none.
+
+    Example:
+
+    >>> separator_hint("user_id;item_id")
+    "The columns seem to be separated by ';': give --sep ';' (`sep`)."
+    """
+    for sep in SEPARATORS:
+        if sep in names:
+            return f"The columns seem to be separated by {sep!r}: give --sep {sep!r} (`sep`)."
+    return ""
 
 
 def check_filled(frame: pd.DataFrame, table: str, cure: str) -> None:
@@ -70,31 +93,35 @@ def check_filled(frame: pd.DataFrame, table: str, cure: str) -> None:
         raise InvalidInput(f"`{table}` is empty. Received: 0 rows. {cure}")
 
 
-def _id_text(one: object) -> str:
-    if isinstance(one, float) and one.is_integer():
-        return str(int(one))
-    return one.decode("utf-8") if isinstance(one, bytes) else str(one)
+def clean_ids(column: pd.Series, table: str, *, optional: bool = False) -> pd.Series:
+    """Ids of any type as strings, by the rule of `tfrec_fusion.ids`.
 
-
-def clean_ids(column: pd.Series, table: str) -> pd.Series:
-    """Ids of any type as strings: `7`, `7.0`, `b"7"` and `"7"` all become `"7"`.
+    Args:
+        column: The ids.
+        table: Name of the table, for the messages.
+        optional: Whether ids may be missing or blank, which becomes the empty string.
 
     Raises:
-        ValueError: When an id is null or blank.
+        ValueError: When an id is null, blank or no id, such as a number with a fraction.
     """
     name = str(column.name)
-    null = column.isna().to_numpy(bool)
-    if null.any():
+    if optional:
+        column = column.mask(column.map(lambda one: isinstance(one, str) and not one.strip()))
+    ids = read_ids(column)
+    if (null := ids.codes < 0).any() and not optional:
         raise failure(table, name, "must not be null", null, "Fill or drop these rows.")
-    if pd.api.types.is_integer_dtype(column.dtype):
-        return column.astype(str)
-    if not isinstance(column.dtype, pd.StringDtype):
-        column = column.astype(object).map(_id_text)
-    column = column.astype(str)
-    blank = (column.str.strip() == "").to_numpy(bool)
-    if blank.any():
-        raise failure(table, name, "must not be an empty string", blank, "Fill or drop these rows.")
-    return column
+    if ids.errors:
+        bad = np.isin(ids.codes, list(ids.errors))
+        first = ids.errors[int(ids.codes[bad.argmax()])]
+        raise failure(table, name, "must hold ids", bad, f"The first of them: {first}")
+    if spellings := ids.spelled_twice():
+        written, one = next(iter(spellings.items()))
+        logger.warning(
+            "%s.%s: %d ids are written in two ways, such as %r and %r: each is taken as one id.",
+            *(table, name, len(set(spellings.values())), one, written),
+        )
+    texts = pd.Series(np.append(ids.texts, ""), dtype=str).take(ids.codes)
+    return texts.set_axis(column.index).rename(column.name)
 
 
 def check_unique(ids: pd.Series, table: str) -> None:
@@ -110,14 +137,18 @@ def check_known(ids: pd.Series, known: pd.Series, table: str, catalogue: str) ->
     """Raises `ValueError` when `ids` names something the `catalogue` table does not have."""
     unknown = ~ids.isin(known).to_numpy(bool)
     if unknown.any():
-        problem = f"names ids that `{catalogue}` does not have, such as {ids[unknown].iloc[0]!r}"
+        first = ids[unknown].iloc[0]
+        problem = f"names ids that `{catalogue}` does not have, such as {first!r}"
         cure = f"Add them to `{catalogue}`, or drop these rows."
+        if meant := closest(ids[unknown].unique(), known):
+            odd = first if first in meant else next(iter(meant))
+            cure = "{}: did you mean {}? ".format(*told_apart(odd, meant[odd])) + cure
         raise failure(table, str(ids.name), problem, unknown, cure)
 
 
-def _numbers(column: pd.Series) -> np.ndarray:
+def numbers(column: pd.Series) -> np.ndarray:
     """`(num_rows,)` float64, NaN where a value is no number."""
-    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return pd.to_numeric(column, errors="coerce").to_numpy(np.float64, copy=True, na_value=np.nan)
 
 
 def clean_ratings(column: pd.Series, rating_range: tuple[float, float] | None = None) -> np.ndarray:
@@ -131,10 +162,12 @@ def clean_ratings(column: pd.Series, rating_range: tuple[float, float] | None = 
         ValueError: When a rating is NaN, infinite, not a number or outside the range.
     """
     with np.errstate(over="ignore"):
-        ratings = _numbers(column).astype(np.float32)
+        ratings = numbers(column).astype(np.float32)
     bad = ~np.isfinite(ratings)
     if bad.any():
         cure = f"{_example(column, bad)}Fill or drop these rows, or leave the column out."
+        if all(isinstance(one, str) and DECIMAL.fullmatch(one) for one in column[bad]):
+            cure = f'{_example(column, bad)}A decimal comma is read with --decimal "," (`decimal`).'
         raise failure("interactions", "rating", "must be finite numbers, not NaN", bad, cure)
     if rating_range is not None:
         low, high = rating_range
@@ -144,41 +177,6 @@ def clean_ratings(column: pd.Series, rating_range: tuple[float, float] | None = 
             problem = f"must be between {low:g} and {high:g}"
             raise failure("interactions", "rating", problem, bad, cure)
     return ratings
-
-
-def clean_timestamps(column: pd.Series, now: float | None = None) -> np.ndarray:
-    """Timestamps as `(num_rows,)` int64 seconds since 1970-01-01 UTC, fractions cut off.
-
-    Args:
-        column: Numbers, or strings that are numbers.
-        now: The present in seconds; a later timestamp (beyond a day's grace) is refused.
-
-    Raises:
-        ValueError: When a timestamp is a date, NaN, not a number, negative or in the future.
-    """
-    table, name, drop = "interactions", "timestamp", "Correct or drop these rows."
-    everywhere = np.ones(len(column), bool)
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        raise failure(table, name, "must be numbers of seconds, not dates", everywhere, DATE_CURE)
-    null = column.isna().to_numpy(bool)
-    if null.any():
-        raise failure(table, name, "must not be NaN", null, drop)
-    seconds = _numbers(column)
-    bad = ~np.isfinite(seconds)
-    if bad.any():
-        cure = f"{_example(column, bad)}{DATE_CURE}"
-        raise failure(table, name, "must be numbers of seconds since 1970", bad, cure)
-    if (seconds < 0).any():
-        raise failure(table, name, "must not be negative", seconds < 0, drop)
-    latest = (time.time() if now is None else now) + DAY
-    if (seconds > latest).any():
-        unit = [(unit, by) for unit, by in SMALLER_UNITS if EARLIEST < seconds.max() / by <= latest]
-        hint = f"They look like {unit[0][0]}: divide by {unit[0][1]:.0f}." if unit else drop
-        raise failure(table, name, "must not lie in the future", seconds > latest, hint)
-    whole = seconds.astype(np.int64)
-    if cut := int((whole != seconds).sum()):
-        logger.warning("interactions.timestamp: fractions of a second cut off in %d rows.", cut)
-    return whole
 
 
 def _example(column: pd.Series, bad: np.ndarray) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 
+from tfrec_fusion.data.cells import SEPARATOR, labels_of
+from tfrec_fusion.data.label_columns import check_labels
 from tfrec_fusion.errors import InvalidInput
-
-SEPARATOR = "|"
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +22,13 @@ class LabelFeatures:
     reads the same label in the same column of `multi_hot` afterwards.
 
     Attributes:
-        table: The columns as strings, in index order; the first row is item index 1.
+        table: The columns, their labels joined by "|", in index order; the first row is item
+            index 1.
         labels: Column and label of each feature, in the features' order.
 
     Raises:
-        ValueError: From `from_table`: when there is no such column, or a column holds no label.
+        ValueError: From `from_table`: when there is no such column, or a column holds no label,
+            numbers or dates, labels that hardly recur, or lists with another separator.
 
     Example:
 
@@ -42,17 +45,24 @@ class LabelFeatures:
 
     @classmethod
     def from_table(
-        cls, table: pd.DataFrame, columns: Sequence[str], labels: Iterable[Sequence[str]] = ()
+        cls,
+        table: pd.DataFrame,
+        columns: Sequence[str],
+        labels: Iterable[Sequence[str]] = (),
+        separator: str | None = None,
     ) -> LabelFeatures:
         """Names a feature for each label of each column.
 
         Args:
             table: The catalog in index order (`IndexedData.item_table`).
-            columns: Columns of labels joined by "|".
+            columns: Columns of labels: lists, or texts in which labels are joined.
             labels: Features there are already: they keep their positions, those of labels that
-                are new follow.
+                are new follow, and their columns are not checked again.
+            separator: What joins labels in a text; "|" by default, and then a column that seems
+                to be joined by something else is refused.
         """
         ordered = dict.fromkeys((str(column), str(label)) for column, label in labels)
+        accepted = {column for column, _ in ordered}
         kept = {}
         for column in columns:
             if column not in table:
@@ -60,11 +70,13 @@ class LabelFeatures:
                     f"`columns` must be columns of the catalogue, {', '.join(map(str, table))}. "
                     f"Received: {column!r}."
                 )
-            kept[column] = table[column].fillna("").astype(str).reset_index(drop=True)
-            names = sorted(set(kept[column].str.split(SEPARATOR).explode()) - {""})
-            if not names:
+            rows = [labels_of(cell, separator or SEPARATOR) for cell in table[column]]
+            if not any(rows):
                 raise InvalidInput(f"Column {column!r} of the catalogue holds no label.")
-            ordered |= dict.fromkeys((column, name) for name in names)
+            if column not in accepted:
+                check_labels(column, rows, separator)
+            kept[column] = [SEPARATOR.join(row) for row in rows]
+            ordered |= dict.fromkeys((column, name) for name in sorted({*chain(*rows)}))
         return cls(pd.DataFrame(kept), tuple(ordered))
 
     def multi_hot(self) -> np.ndarray:

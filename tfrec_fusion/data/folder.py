@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from tfrec_fusion.data.tables import RecData, from_frames, read_text_table
+from tfrec_fusion.data.tables import RecData, from_frames
+from tfrec_fusion.data.text_tables import DECIMALS, read_decimals, read_text_table
 from tfrec_fusion.errors import InvalidInput, NotAFolder, NotFound
 
 logger = logging.getLogger(__name__)
@@ -16,7 +17,9 @@ TABLES = ("interactions", "items", "users", "graph")
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 
 
-def load_folder(path: str | Path) -> RecData:
+def load_folder(
+    path: str | Path, *, sep: str | None = None, encoding: str = "utf-8", decimal: str = "."
+) -> RecData:
     """Reads `interactions`, `items` and, where present, `users` and `graph` from a folder.
 
     Each table is one file, .csv, .csv.gz or .parquet, with the columns of `RecData`. In CSV
@@ -25,6 +28,9 @@ def load_folder(path: str | Path) -> RecData:
 
     Args:
         path: The folder; its name becomes the data set's.
+        sep: What separates the columns of CSV files; a comma by default.
+        encoding: The CSV files' encoding.
+        decimal: What separates the fraction of a rating or timestamp in a CSV file.
 
     Raises:
         FileNotFoundError: When there is no such folder, or no interactions in it.
@@ -53,7 +59,11 @@ def load_folder(path: str | Path) -> RecData:
             _present(folder),
         )
     try:
-        read = {table: _read(file) for table, file in files.items() if file is not None}
+        read = {
+            table: _read(file, sep, encoding) for table, file in files.items() if file is not None
+        }
+        if decimal != ".":
+            read["interactions"] = read_decimals(read["interactions"], DECIMALS, decimal)
         return from_frames(**read, name=folder.resolve().name)
     except ValueError as error:
         raise InvalidInput(f"{folder}: {error}") from error
@@ -76,9 +86,9 @@ def _file(folder: Path, table: str) -> Path | None:
     return found[0] if found else None
 
 
-def _read(file: Path) -> pd.DataFrame:
+def _read(file: Path, sep: str | None, encoding: str) -> pd.DataFrame:
     if file.suffix != ".parquet":
-        return read_text_table(file)
+        return read_text_table(file, sep, encoding)
     try:
         return pd.read_parquet(file)
     except (OSError, ValueError) as error:

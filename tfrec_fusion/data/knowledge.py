@@ -9,9 +9,8 @@ import pandas as pd
 
 from tfrec_fusion.data.graph_names import INVERSE, GraphNames
 from tfrec_fusion.data.indexed import IndexedData
+from tfrec_fusion.data.validation import LINK
 from tfrec_fusion.errors import InvalidInput
-
-LINK = "entity_id"  # the catalogue's column that says which entity an item is
 
 
 @dataclass(frozen=True)

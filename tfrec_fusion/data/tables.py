@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
+import copy
 import hashlib
-import zlib
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,13 @@ import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data import columns, validation
+from tfrec_fusion.data.cells import plain_cells
+from tfrec_fusion.data.feedback import positive_events
+from tfrec_fusion.data.text_tables import DECIMALS, read_decimals, read_text_table
 from tfrec_fusion.data.vocabulary import natural_order
 from tfrec_fusion.errors import InvalidInput
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,7 +29,8 @@ class RecData:
 
     Making one validates it, so whoever holds a `RecData` holds sound tables: ids are non-empty
     strings, ratings finite float32, timestamps int64 seconds since 1970. The tables given are
-    not changed. Repeated events of one user with one item are data and are kept.
+    not changed. Repeated events of one user with one item are data and are kept. Every event
+    is positive feedback, also one rated 0 or -1: `positives` drops those rated low.
 
     Attributes:
         interactions: `user_id`, `item_id`; optional `rating`, `timestamp`, `text` (a review).
@@ -69,7 +76,32 @@ class RecData:
             columns.check_known(interactions["user_id"], known, "interactions", "users")
             object.__setattr__(self, "users", users)
         if self.graph is not None:
-            object.__setattr__(self, "graph", validation.clean_graph(self.graph))
+            graph, items = validation.clean_graph(self.graph, items)
+            object.__setattr__(self, "graph", graph)
+            object.__setattr__(self, "items", items)
+        validation.report_near_misses(interactions, items, self.users, self.graph)
+
+    def positives(
+        self, lowest: float | None, say: Callable[[str], None] = logger.warning
+    ) -> RecData:
+        """These tables without the events that are rated below `lowest`; see `positive_events`.
+
+        Args:
+            lowest: The lowest rating of a positive event; None keeps every event.
+            say: Called with a line about how many events were dropped, if any were.
+
+        Raises:
+            ValueError: When there are no ratings, or none is high enough.
+        """
+        if lowest is None:
+            return self
+        events, line = positive_events(self.interactions, lowest)
+        if not line:
+            return self
+        say(line)
+        kept = copy.copy(self)  # without a new validation: a part of sound events is sound
+        object.__setattr__(kept, "interactions", events)
+        return kept
 
     def __repr__(self) -> str:
         users = self.interactions["user_id"].nunique() if self.users is None else len(self.users)
@@ -92,6 +124,7 @@ def from_frames(
     title: str | None = "title",
     item_text: str | None = "text",
     rating_range: tuple[float, float] | None = None,
+    positive_from: float | None = None,
     name: str = "",
     licence: str = "",
     citation: str = "",
@@ -107,11 +140,14 @@ def from_frames(
         user_id: Your column of user ids, of any type, in `interactions` and `users`.
         item_id: Your column of item ids, of any type, in `interactions` and `items`.
         rating: Your column of ratings; None leaves it out.
-        timestamp: Your column of seconds since 1970; None leaves it out.
+        timestamp: Your column of times: seconds since 1970, datetimes, or ISO 8601 texts (see
+            `clean_timestamps`); None leaves it out.
         text: Your column of reviews in `interactions`; None leaves it out.
         title: Your column of titles in `items`; None titles items by their ids.
         item_text: Your column of descriptions in `items`; None describes items by their titles.
         rating_range: Smallest and largest rating allowed, e.g. `(1, 5)`.
+        positive_from: The lowest rating of a positive event: events below it are dropped, and
+            counted in a warning. Every event counts as positive otherwise, whatever its rating.
         name: What the data set is called.
         licence: Under which terms it may be used.
         citation: What to cite.
@@ -136,14 +172,16 @@ def from_frames(
         columns.clean_ratings(events["rating"].reset_index(drop=True), rating_range)
     if items is None:
         columns.check_filled(events, "interactions", "Give at least one event.")
-        ids = columns.clean_ids(events["item_id"].reset_index(drop=True), "interactions")
-        items = pd.DataFrame({"item_id": natural_order(ids.unique())})
+        events = plain_cells(events.reset_index(drop=True), "interactions", validation.UNJOINED)
+        events = events.assign(item_id=columns.clean_ids(events["item_id"], "interactions"))
+        items = pd.DataFrame({"item_id": natural_order(events["item_id"].unique())})
     else:
         described = {"title": title, "text": item_text}
         items = _renamed(items, "items", {"item_id": item_id}, described)
     if users is not None:
         users = _renamed(users, "users", {"user_id": user_id}, {})
-    return RecData(events, items, users, graph, name, licence, citation)
+    data = RecData(events, items, users, graph, name, licence, citation)
+    return data.positives(positive_from)
 
 
 def _renamed(
@@ -171,39 +209,6 @@ def _renamed(
     return pd.DataFrame({**renamed, **{column: frame[column] for column in rest}})
 
 
-def read_text_table(
-    path: str | Path, sep: str | None = None, encoding: str = "utf-8"
-) -> pd.DataFrame:
-    """Reads a .csv, .tsv (or such, compressed) with every value as the text that is written.
-
-    Nothing is interpreted: `007` stays `007`, and `NA` and `None` stay words.
-
-    Args:
-        path: The file; its first line names the columns.
-        sep: What separates columns; by default a tab for .tsv and a comma otherwise.
-        encoding: The file's encoding.
-
-    Raises:
-        FileNotFoundError: When there is no such file.
-        ValueError: When the file is not such a table, naming the file.
-    """
-    if sep is None:
-        sep = "\t" if ".tsv" in Path(path).suffixes else ","
-    try:
-        frame = pd.read_csv(path, sep=sep, encoding=encoding, dtype=str, keep_default_na=False)
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f'{path} is not {encoding}: {error}. Give its encoding, e.g. encoding="latin-1".'
-        ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InvalidInput(f"{path} is not a table separated by {sep!r}: {error}") from None
-    except (zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise InvalidInput(f"{path} is not a sound compressed file: {error}") from None
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise InvalidInput(f"{path} has more values in a row than columns in its first line.")
-    return frame
-
-
 def load_csv(
     interactions_path: str | Path,
     items_path: str | Path | None = None,
@@ -212,6 +217,7 @@ def load_csv(
     *,
     sep: str | None = None,
     encoding: str = "utf-8",
+    decimal: str = ".",
     **names: Any,
 ) -> RecData:
     """Makes a `RecData` from one's own CSV files; ids stay as they are written.
@@ -223,6 +229,7 @@ def load_csv(
         graph_path: File of triples, if any.
         sep: What separates columns; by default a tab for .tsv and a comma otherwise.
         encoding: The files' encoding.
+        decimal: What separates the fraction of a rating or timestamp.
         **names: The keywords of `from_frames`: your columns' names, `rating_range`, `name`, ….
 
     Raises:
@@ -239,6 +246,9 @@ def load_csv(
         None if path is None else read_text_table(path, sep, encoding)
         for path in (items_path, users_path, graph_path)
     )
+    if decimal != ".":
+        kept = [names.get(one, one) for one in DECIMALS]
+        interactions = read_decimals(interactions, kept, decimal)
     return from_frames(interactions, items, users, graph, **names)
 
 

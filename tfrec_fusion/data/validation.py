@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from tfrec_fusion.data.cells import plain_cells
 from tfrec_fusion.data.columns import (
     check_columns,
     check_filled,
@@ -14,12 +15,15 @@ from tfrec_fusion.data.columns import (
     clean_ids,
     clean_ratings,
     clean_texts,
-    clean_timestamps,
 )
+from tfrec_fusion.data.near_misses import warn_of_near_misses
+from tfrec_fusion.data.timestamps import clean_timestamps
 
 logger = logging.getLogger(__name__)
 
 TRIPLE = ("head_id", "relation_id", "tail_id")
+UNJOINED = ("user_id", "item_id", "text")  # columns of interactions that hold no labels
+LINK = "entity_id"  # the items' column that says which entity of the graph an item is
 
 
 def clean_interactions(frame: pd.DataFrame) -> pd.DataFrame:
@@ -31,7 +35,7 @@ def clean_interactions(frame: pd.DataFrame) -> pd.DataFrame:
     table = "interactions"
     check_columns(frame, table, ("user_id", "item_id"))
     check_filled(frame, table, "Give at least one event.")
-    frame = frame.reset_index(drop=True)
+    frame = plain_cells(frame.reset_index(drop=True), table, UNJOINED)
     cleaned: dict[str, Any] = {
         name: clean_ids(frame[name], table) for name in ("user_id", "item_id")
     }
@@ -50,7 +54,7 @@ def clean_interactions(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _keyed(frame: pd.DataFrame, table: str, key: str) -> pd.DataFrame:
     check_columns(frame, table, (key,))
-    frame = frame.reset_index(drop=True)
+    frame = plain_cells(frame.reset_index(drop=True), table, (key, "title", "text"))
     frame = frame.assign(**{key: clean_ids(frame[key], table)})
     check_unique(frame[key], table)
     return frame
@@ -84,13 +88,32 @@ def clean_users(frame: pd.DataFrame) -> pd.DataFrame:
     return _keyed(frame, "users", "user_id")
 
 
-def clean_graph(frame: pd.DataFrame) -> pd.DataFrame:
-    """Triples whose three columns are strings.
+def clean_graph(frame: pd.DataFrame, items: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Triples whose three columns are strings, and items whose `entity_id` are strings like them.
 
     Raises:
         ValueError: When the table is empty, or an id is missing, null or blank.
     """
     check_columns(frame, "graph", TRIPLE)
     check_filled(frame, "graph", "Give `graph=None` when there is no graph.")
-    frame = frame.reset_index(drop=True)
-    return frame.assign(**{name: clean_ids(frame[name], "graph") for name in TRIPLE})
+    frame = plain_cells(frame.reset_index(drop=True), "graph", TRIPLE)
+    if LINK in items:
+        items = items.assign(**{LINK: clean_ids(items[LINK], "items", optional=True)})
+    return frame.assign(**{name: clean_ids(frame[name], "graph") for name in TRIPLE}), items
+
+
+def report_near_misses(
+    interactions: pd.DataFrame,
+    items: pd.DataFrame,
+    users: pd.DataFrame | None,
+    graph: pd.DataFrame | None,
+) -> None:
+    """Logs ids that look alike, one line each for users, items, entities and relations."""
+    people = interactions["user_id"].unique() if users is None else users["user_id"]
+    warn_of_near_misses(people, "user_id")
+    warn_of_near_misses(items["item_id"], "item_id")
+    if graph is not None:
+        linked = items[LINK] if LINK in items else items["item_id"]
+        entities = pd.concat([graph["head_id"], graph["tail_id"], linked]).unique()
+        warn_of_near_misses(entities, "entities of the graph and the items")
+        warn_of_near_misses(graph["relation_id"].unique(), "graph.relation_id")

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tfrec_fusion.data.identifiers import DistinctIds, read_ids
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.whole import write_text
+from tfrec_fusion.ids import id_list, id_text
 
 UNSEEN = ""
 
@@ -19,10 +21,13 @@ def natural_order(ids: Iterable[object]) -> list[str]:
     """Sorts ids as a person would: by number when every id is one, else by letter.
 
     Args:
-        ids: Ids of any type; each is compared as its string.
+        ids: Ids of any type, see `tfrec_fusion.ids`.
 
     Returns:
         The distinct ids as strings, sorted.
+
+    Raises:
+        ValueError: When one is missing, blank or no id.
 
     Example:
     >>> natural_order(["10", "9", "9"])
@@ -30,10 +35,22 @@ def natural_order(ids: Iterable[object]) -> list[str]:
     >>> natural_order(["10", "b", "a"])
     ['10', 'a', 'b']
     """
-    distinct = {str(one) for one in ids}
+    distinct = {*_texts(read_ids(ids))}
     if all(one.isascii() and one.isdigit() for one in distinct):
         return sorted(distinct, key=lambda one: (int(one), one))
     return sorted(distinct)
+
+
+def _texts(ids: DistinctIds) -> list[str]:
+    """Distinct values as ids, each of which must be one."""
+    if (ids.codes < 0).any():
+        raise InvalidInput(
+            f"`ids` must not be missing. Received: none at position {int(ids.codes.argmin())}."
+        )
+    if ids.errors:
+        position = int(np.isin(ids.codes, list(ids.errors)).argmax())
+        raise InvalidInput(f"`ids`, position {position}: {ids.errors[int(ids.codes[position])]}")
+    return ids.texts.tolist()
 
 
 class Vocabulary:
@@ -43,10 +60,11 @@ class Vocabulary:
     `num_users` and `num_items` always mean `len(vocabulary)`: the unseen row is counted.
 
     Args:
-        ids: The ids in index order, without the unseen one; ids of any type become strings.
+        ids: The ids in index order, without the unseen one; ids of any type become strings by
+            the rule of `tfrec_fusion.ids`.
 
     Raises:
-        ValueError: When an id is empty or occurs twice.
+        ValueError: When an id is missing, blank, no id, or occurs twice.
 
     Example:
     >>> items = Vocabulary(["toy-story", "heat"])
@@ -57,10 +75,7 @@ class Vocabulary:
     """
 
     def __init__(self, ids: Iterable[object]) -> None:
-        known = [str(one) for one in ids]
-        if UNSEEN in known:
-            row = known.index(UNSEEN)
-            raise InvalidInput(f"`ids` must not be empty strings. Received: '' at position {row}.")
+        known = id_list(ids, "ids")
         index = pd.Index([UNSEEN, *known], dtype=object)
         if not index.is_unique:
             twice = index[index.duplicated()][0]
@@ -86,7 +101,10 @@ class Vocabulary:
         return len(self._index)
 
     def __contains__(self, one: object) -> bool:
-        return str(one) != UNSEEN and str(one) in self._index
+        try:
+            return id_text(one) in self._index
+        except InvalidInput:  # what is no id is the id of nobody
+            return False
 
     @property
     def ids(self) -> np.ndarray:
@@ -94,8 +112,14 @@ class Vocabulary:
         return self._index.to_numpy()
 
     def index(self, ids: Iterable[object]) -> np.ndarray:
-        """Indices of `ids`, `(num_ids,)` int32; 0 where an id was never seen."""
-        found = self._index.get_indexer(pd.Index([str(one) for one in ids], dtype=object))
+        """Indices of `ids`, `(num_ids,)` int32; 0 where an id was never seen, and for "".
+
+        Raises:
+            ValueError: When one is missing or no id, or `ids` is a lone text.
+        """
+        read = read_ids(ids, allow_empty=True)
+        texts = _texts(read)
+        found = self._index.get_indexer(pd.Index(texts, dtype=object))[read.codes]
         return np.maximum(found, 0).astype(np.int32)
 
     def id_of(self, indices: Iterable[int] | np.ndarray) -> np.ndarray:
