@@ -51,6 +51,7 @@ ZOO_ROOMS = {
     r"publishing": {"evaluation", "files", "text"},
     r"reproducing": {"data", "evaluation"},
     r"fine_tuning": {"data"},
+    r"train_options": {"data", "layers"},
     r"demo": {"data", "evaluation", "serving"},
     r"exporting": {"serving", "text"},
     r"indexing": {"data", "evaluation", "serving"},

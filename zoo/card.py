@@ -83,11 +83,14 @@ class Card:
     item_labels: tuple[tuple[str, str], ...] = ()
 
     @property
-    def language_model(self) -> tuple[str, int] | None:
-        """The preset that reads texts and the most tokens it reads; None where none does."""
+    def language_model(self) -> tuple[str, int | None] | None:
+        """The preset that reads texts and the most tokens it reads; None where none does.
+
+        Of the tokens None stands for the default, see `zoo.text_vectors.item_encoder`.
+        """
         if "language_model" not in self.licences:
             return None
-        return str(self.options["text_preset"]), int(self.options["text_length"])
+        return str(self.options["text_preset"]), self.options["text_length"]
 
     def save(self, path: Path) -> None:
         """Writes the card as JSON."""

@@ -22,6 +22,7 @@ from zoo.pair_scores import scores_of_texts
 from zoo.profile_semantics_behaviour import ProfileSemanticsBehaviour
 from zoo.recommender import Recommender
 from zoo.run import Run, reads_graph, reads_text
+from zoo.text_vectors import item_encoder
 
 _HISTORIES_AT_ONCE = 64
 
@@ -171,9 +172,8 @@ class Explainer:
         past = _strongest(past)
         words: list[tuple[str, float, float]] = []
         if self._effects is not None:
-            texts = one.titles if one.texts is None else one.texts
             score = scores_of_texts(one.model, history, user, item)
-            words = self._effects.of(str(texts[item]), score)
+            words = self._effects.of(str(one.read_texts[item]), score)
         return Explanation(
             user_id,
             item_id,
@@ -238,7 +238,7 @@ def explainer_of(run: Run, *, words: bool = True) -> Explainer:
     encoder = None
     if words and reads_text(run.model):
         options = run.info["options"]
-        encoder = TextEncoder(options["text_preset"], max_length=options["text_length"])
+        encoder = item_encoder(options["text_preset"], options["text_length"])
     return Explainer(run.recommender, encoder)
 
 

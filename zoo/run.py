@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.features import LabelFeatures
 from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.indexed import IndexedData, merge
+from tfrec_fusion.data.item_texts import joined_texts, label_text, shown_titles
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.errors import InvalidInput, UserError
 from tfrec_fusion.files.whole import write_text
@@ -63,14 +64,15 @@ class Run:
         model: The trained model.
         users: Vocabulary of the users.
         items: Vocabulary of the catalogue.
-        titles: `(num_items,)` titles in index order.
-        texts: `(num_items,)` texts in index order.
+        titles: `(num_items,)` titles in index order, the id of an item without one.
+        texts: `(num_items,)` texts in index order, as models read them (`data.item_texts`).
         interests: What users care about, where the model reads text.
         graph: Names of the knowledge graph, where the model reads one.
         parts: The events by part: `train`, `validation`, `test`.
         info: What `run.json` says.
         item_columns: The catalog's further columns, such as genres, in index order without the
             OOV item; None where it has none.
+        catalog: `title` and `text` as they were given, in index order without the OOV item.
     """
 
     folder: Path
@@ -84,6 +86,7 @@ class Run:
     parts: Mapping[str, Events]
     info: dict[str, Any]
     item_columns: pd.DataFrame | None = None
+    catalog: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def features(self) -> LabelFeatures | None:
@@ -148,6 +151,8 @@ def save_run(
     data.item_table[main].to_csv(folder / "catalogue.csv", index=False)
     further = data.item_table.drop(columns=["title", "text"])
     if len(further.columns) > 1:
+        mixed = [name for name in further if further[name].dtype == object]
+        further[mixed] = further[mixed].map(label_text)
         further.to_csv(folder / FURTHER_COLUMNS, index=False)
     events = {}
     for part in PARTS:
@@ -225,7 +230,6 @@ def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
     table = _read(folder, "catalogue.csv", _read_catalogue)
     arrays = _read(folder, "events.npz", _read_arrays)
     parts = {part: _events(arrays, part, len(users), len(items)) for part in PARTS}
-    titles, texts = (np.array(["", *table[name]], dtype=object) for name in ("title", "text"))
     interests = None
     if info["model"] in READS_TEXT or (folder / "interests.npz").exists():
         interests = _read(folder, "interests.npz", Interests.load)
@@ -235,7 +239,14 @@ def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
     columns = None
     if (folder / FURTHER_COLUMNS).exists():
         columns = _read(folder, FURTHER_COLUMNS, _read_strings).drop(columns="item_id")
-    return Run(folder, model, users, items, titles, texts, interests, graph, parts, info, columns)
+    read = table if columns is None else pd.concat([table, columns], axis=1)
+    chosen = info.get("options", {}).get("text_columns", ())
+    titles, texts = (
+        np.array(["", *column], dtype=object)
+        for column in (shown_titles(table), joined_texts(read, chosen))
+    )
+    rows = (users, items, titles, texts, interests, graph, parts, info, columns)
+    return Run(folder, model, *rows, table[["title", "text"]])
 
 
 def reads_text(model: Any) -> bool:

@@ -87,6 +87,7 @@ def train(
     started, graph, features, carried = time.perf_counter(), None, None, []
     with _claimed(folder, plan):
         data = index_data(tables, options.split, seed=options.seed, **seen)
+        texts = data.item_texts(options.text_columns)
         say(f"{tables!r}, {data.description}")
         if name in zoo.NETWORKS:
             trainer = NetworkTrainer(data, hyperparameters or {}, options, folder, say, start=start)
@@ -96,7 +97,7 @@ def train(
                 graph = trainer.knowledge.names
         else:
             model, training = zoo.build(name, **(hyperparameters or {})), {}
-            model.fit(data.train_and_validation, data.item_column("text"))
+            model.fit(data.train_and_validation, texts)
     seconds = time.perf_counter() - started
     measured = _measured(name, model, data)
     rows = [*yardsticks(data), measured]
@@ -120,9 +121,7 @@ def train(
         "test_intervals": measured.intervals,
         "rows": [asdict(row) for row in rows],
     }
-    words = (
-        user_words(data.everything, data.item_column("text")) if name in zoo.READS_TEXT else None
-    )
+    words = user_words(data.everything, texts) if name in zoo.READS_TEXT else None
     save_run(folder, model, data, info, words, graph)
     curves = {name: training["history"]} if training else None
     write_report(folder, rows, title=f"{name} on {tables.name}", notes=notes(info), curves=curves)

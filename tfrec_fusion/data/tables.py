@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data import columns, validation
+from tfrec_fusion.data.item_texts import LISTS, label_text
 from tfrec_fusion.data.vocabulary import natural_order
 from tfrec_fusion.errors import InvalidInput
 
@@ -27,8 +28,9 @@ class RecData:
 
     Attributes:
         interactions: `user_id`, `item_id`; optional `rating`, `timestamp`, `text` (a review).
-        items: `item_id`, `title`, `text`; further columns are kept. A missing title is filled
-            with the id and a missing text with the title, which is logged.
+        items: `item_id`, `title`, `text`; further columns are kept. A missing title or text is
+            the empty text. Models read title and text joined (`data.item_texts`); where items are
+            shown, the id stands for a missing title.
         users: `user_id` and further columns, or None.
         graph: `head_id`, `relation_id`, `tail_id`, or None.
         name: What the data set is called.
@@ -101,7 +103,7 @@ def from_frames(
     Args:
         interactions: One row an event.
         items: The catalogue; by default the distinct items of the interactions, in natural
-            order, titled by their ids.
+            order, without titles or texts.
         users: What is known of the users.
         graph: Triples `head_id`, `relation_id`, `tail_id`.
         user_id: Your column of user ids, of any type, in `interactions` and `users`.
@@ -109,8 +111,8 @@ def from_frames(
         rating: Your column of ratings; None leaves it out.
         timestamp: Your column of seconds since 1970; None leaves it out.
         text: Your column of reviews in `interactions`; None leaves it out.
-        title: Your column of titles in `items`; None titles items by their ids.
-        item_text: Your column of descriptions in `items`; None describes items by their titles.
+        title: Your column of titles in `items`; None leaves them without titles.
+        item_text: Your column of descriptions in `items`, without the titles; None leaves it out.
         rating_range: Smallest and largest rating allowed, e.g. `(1, 5)`.
         name: What the data set is called.
         licence: Under which terms it may be used.
@@ -263,4 +265,8 @@ def checksum(data: RecData) -> str:
 
 def _plain(column: pd.Series) -> pd.Series:
     """Numbers as they are, anything else as objects, so that the storage does not count."""
-    return column if pd.api.types.is_numeric_dtype(column.dtype) else column.astype(object)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column
+    if column.dtype == object:  # perhaps of lists
+        return column.map(lambda cell: label_text(cell) if isinstance(cell, LISTS) else cell)
+    return column.astype(object)

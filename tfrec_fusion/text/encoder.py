@@ -36,7 +36,9 @@ class TextEncoder:
             sentence-transformers write it; else `last` for a causal model such as GPT-2, whose last
             token alone has seen the whole text, and `mean` for others.
         max_length: The most tokens of a text, start and end tokens included; what is longer is
-            truncated, counted, and said in the log.
+            truncated, counted, and said in the log. By default `default_length`, or as many as
+            the language model has positions for where these are fewer.
+        default_length: See `max_length`.
         mode: What is trained: `frozen`, `lora` or `full`.
         lora_rank: Rank of the low-rank factors.
         lora_layers: How many of the last transformer blocks get them; None: all.
@@ -68,7 +70,8 @@ class TextEncoder:
         preset: str = "minilm",
         *,
         pooling: Pooling | Literal["auto"] = "auto",
-        max_length: int = 128,
+        max_length: int | None = None,
+        default_length: int = 128,
         mode: Mode = "frozen",
         lora_rank: int = 8,
         lora_layers: int | None = None,
@@ -76,6 +79,8 @@ class TextEncoder:
         cache_dir: str | Path | None = None,
     ) -> None:
         language_model = load_language_model(preset, dtype=dtype, cache_dir=cache_dir)
+        if max_length is None:
+            max_length = min(default_length, language_model.max_length)
         if max_length > language_model.max_length:
             raise InvalidInput(
                 f"`max_length` must be at most {language_model.max_length}, for so many tokens "
