@@ -57,7 +57,8 @@ ZOO_ROOMS = {
     r"indexing": {"data", "evaluation", "serving"},
     r"explanation": {"evaluation", "text"},
     r"graph_paths": {"data"},
-    r"baselines|ease|matrix_\w+|neighbours|popularity|tfidf": {"data"},
+    r"baselines|ease|matrix_\w+|neighbours|popularity": {"data"},
+    r"tfidf": {"data", "text"},
     r"__init__|recommender|recipes|registry|run|card|half_precision|prebuilt": {
         "data",
         "files",

@@ -44,7 +44,7 @@ def cell_text(cell: object) -> str:
     if isinstance(cell, LISTS):
         ordered = sorted(cell, key=str) if isinstance(cell, (set, frozenset)) else list(cell)
         return ", ".join(filter(None, map(cell_text, ordered)))
-    if cell is None or pd.isna(cell):  # type: ignore[call-overload]
+    if cell is None or pd.isna(cell):
         return ""
     if isinstance(cell, bytes):
         return cell.decode("utf-8", "replace").strip()
