@@ -171,7 +171,7 @@ class Prebuilt:
 
         vectors = load_file(WEIGHTS / self.card.folder / TEXTS_FILE)["vectors"].astype(np.float32)
         encoder = TextEncoder(READER, max_length=READER_LENGTH)
-        return SemanticSearch(self.run.items.ids, self.run.titles, vectors, encoder)
+        return SemanticSearch(self.run.items.ids, self.run.titles, vectors, encoder, self.run.texts)
 
 
 def load(name: str) -> Prebuilt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,7 +12,10 @@ import pandas as pd
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.store import TextStore
+from zoo.negation import read_negation
 from zoo.recommender import Recommender
+
+logger = logging.getLogger(__name__)
 
 SHORTLIST = 50  # items that a query finds before a user's taste orders them
 _RANK_OFFSET = 60  # of reciprocal rank fusion, in its paper; the best item has rank 1
@@ -29,14 +33,17 @@ class SemanticSearch:
     Attributes:
         item_ids: `(num_items,)` ids; position 0 is the unseen item.
         titles: `(num_items,)` titles.
-        vectors: `(num_items, dim)` unit vectors of the texts; zero where there is no text.
+        vectors: `(num_items, dim)` unit vectors of the texts; zero where there is no text: such
+            an item is never found.
         encoder: What made them.
+        texts: `(num_items,)` texts, in which words that a query excludes are looked up.
     """
 
     item_ids: np.ndarray
     titles: np.ndarray
     vectors: np.ndarray
     encoder: TextEncoder
+    texts: np.ndarray | None = None
 
     @classmethod
     def over(
@@ -57,9 +64,11 @@ class SemanticSearch:
             store: Where vectors are kept; the default store's folder by default.
         """
         given = [str(text) for text in texts]
+        encoder.warn_of_unknown(given)
         vectors = np.array((store or TextStore()).encode(encoder, given))
         vectors[[not text.strip() for text in given]] = 0
-        return cls(np.asarray(item_ids), np.asarray(titles), _unit(vectors), encoder)
+        rows = (np.asarray(item_ids), np.asarray(titles), _unit(vectors))
+        return cls(*rows, encoder, np.array(given, object))
 
     def search(
         self, query: str, k: int = 10, recommender: Recommender | None = None, user_id: str = ""
@@ -67,7 +76,9 @@ class SemanticSearch:
         """The items that fit a query best.
 
         Args:
-            query: What is looked for, in any words.
+            query: What is looked for, in any words. Items whose texts have the words that it
+                excludes ("a comedy without zombies", "not a western") are left out, and a warning
+                says so: no more is understood of a negation.
             k: How many.
             recommender: A trained model over the same catalogue, to order by a user's taste.
             user_id: Whose taste.
@@ -86,8 +97,7 @@ class SemanticSearch:
                 "`k` must be at least 1 and at most the number of items. "
                 f"Received: k={k}, {len(self.item_ids) - 1} items."
             )
-        cosine = self.vectors @ _unit(self.encoder.encode([query]))[0]  # (num_items,)
-        cosine[0] = -np.inf
+        cosine = self._cosine(query)
         best = np.argsort(-cosine, kind="stable")[: max(k, SHORTLIST)]
         best = best[np.isfinite(cosine[best])]
         if recommender is not None:
@@ -95,6 +105,39 @@ class SemanticSearch:
         best = best[:k]
         columns = {"item_id": self.item_ids[best], "title": self.titles[best]}
         return pd.DataFrame({**columns, "score": cosine[best].astype(float)})
+
+    def _cosine(self, query: str) -> np.ndarray:
+        """`(num_items,)` likeness to a query; -inf for what it excludes, and without a text."""
+        negation = None if self._is_title(query) else read_negation(query)
+        nothing = ~self.vectors.any(axis=1)
+        nothing[0] = True
+        sign = 1
+        if negation is not None and negation.excluded and self.texts is not None:
+            unwanted = ~negation.allowed(self.texts)
+            logger.warning(
+                "Of a negation only its words are understood: %d items with %s in their texts are "
+                "left out, and %s.",
+                int((unwanted & ~nothing).sum()),
+                negation,
+                f"the query is read as {negation.wanted!r}"
+                if negation.wanted
+                else "as nothing else is looked for, the least like it come first",
+            )
+            nothing |= unwanted
+            sign = 1 if negation.wanted else -1
+            query = negation.wanted or " ".join(word for one in negation.excluded for word in one)
+        elif negation is not None:
+            logger.warning(
+                "Negation is not understood: what %r excludes may be found. Ask without it.", query
+            )
+        cosine = sign * (self.vectors @ _unit(self.encoder.encode([query]))[0])
+        cosine[nothing] = -np.inf
+        return cosine
+
+    def _is_title(self, query: str) -> bool:
+        """Whether a query is an item's name, such as "No Country for Old Men"."""
+        plain = query.strip().casefold()
+        return any(str(title).strip().casefold() == plain for title in self.titles[1:])
 
     def _fused(self, best: np.ndarray, recommender: Recommender, user_id: str) -> np.ndarray:
         """Sums of reciprocal ranks, by meaning (the order of `best`) and by the user's scores."""

@@ -115,6 +115,7 @@ def text_vectors(
     """
     encoder = item_encoder(preset, max_length)
     given = [str(text) for text in texts]
+    encoder.warn_of_unknown(given)
     vectors = np.array(TextStore().encode(encoder, given), np.float32)
     vectors[[not text.strip() for text in given]] = 0
     return vectors
