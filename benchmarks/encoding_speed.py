@@ -34,6 +34,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec_fusion.data.clothing import load_womens_clothing
+from tfrec_fusion.data.item_texts import joined_texts
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.text.encoder import TextEncoder
@@ -166,7 +167,7 @@ def main(
 ) -> None:
     """Measures, prints the table and writes the CSV."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    catalogues = {f"{data}, titles and genres": list(read_tables(data, data_dir).items["text"])}
+    catalogues = {f"{data}, titles and genres": joined_texts(read_tables(data, data_dir).items)}
     if reviews:
         catalogues["womens-clothing, reviews"] = list(
             load_womens_clothing().interactions["text"][:reviews]

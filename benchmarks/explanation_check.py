@@ -33,6 +33,7 @@ from zoo.explanation import Explainer
 from zoo.pair_scores import scores_of_texts, scores_without
 from zoo.run import Run
 from zoo.seeds import over_seeds
+from zoo.text_vectors import item_encoder
 from zoo.train_options import TrainOptions
 
 TOP = 10
@@ -110,7 +111,7 @@ def main(data: str, model: str, data_dir: Path | None, seeds: int, count: int, r
         folder = runs / tables.name / f"{model}-{seed}"
         run = trained(model, tables, folder, TrainOptions(seed=seed))
         options = run.info["options"]
-        encoder = TextEncoder(options["text_preset"], max_length=options["text_length"])
+        encoder = item_encoder(options["text_preset"], options["text_length"])
         for name, pairs in falls(run, encoder, count, seed).items():
             rows = np.array(pairs)
             values = (np.mean(rows[:, 0] > rows[:, 1]), *rows.mean(0), len(rows))

@@ -67,7 +67,7 @@ def turn_of(
     """A function that trains for `steps` batches and returns the milliseconds a step."""
     keras.utils.set_random_seed(0)
     sizes = {"num_users": len(data.users), "num_items": len(data.items)}
-    own = choices | text_arguments(data.item_column("text"), data.train, choices)
+    own = choices | text_arguments(data.item_texts(), data.train, choices)
     if name == "multi_task":
         own |= review_arguments(data.train, choices)
     model: Any = zoo.build(name, **sizes, **own)

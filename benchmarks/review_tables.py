@@ -30,7 +30,7 @@ def benchmark_tables(name: str, data_dir: Path | None) -> RecData:
     reviews = read_text_table(data_dir / "reviews.csv.gz")
     items = read_text_table(data_dir / "items.csv")
     reviews["text"] = reviews["summary"] + ". " + reviews["review_text"]
-    items["text"] = items["title"] + ". " + items["category"]
+    items["text"] = items["category"]
     return from_frames(
         reviews.drop(columns=["summary", "review_text"]),
         items,

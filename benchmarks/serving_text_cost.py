@@ -42,12 +42,12 @@ def served(data: IndexedData, name: str, folder: Path) -> Callable[[np.ndarray],
     """Exports a model and loads what was written: `recommend` of user ids."""
     sizes = {"num_users": len(data.users), "num_items": len(data.items)}
     if name == "gpt2_hybrid":
-        vectors = text_vectors(data.item_column("text"))
+        vectors = text_vectors(data.item_texts())
         model = zoo.build(name, **sizes, item_text=vectors)
         model.set_known(data.everything)
     else:
         model = zoo.build("two_tower", **sizes)
-    titles = data.item_column("title")
+    titles = data.titles
     recommender = Recommender(model, data.users, data.items, titles, data.everything)
     report = export_recommender(recommender, folder)
     loaded = tf.saved_model.load(str(report.path))

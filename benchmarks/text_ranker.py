@@ -34,6 +34,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from tfrec_fusion.data.clothing import load_womens_clothing
+from tfrec_fusion.data.item_texts import joined_texts
 from tfrec_fusion.data.split import cold_item
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.evaluation.rating import evaluate_clicks
@@ -117,7 +118,7 @@ def parts_of(data: RecData, cache_dir: Path | None) -> dict[str, Part]:
     click.echo(split.description)
     encoder = TextEncoder("minilm", max_length=MAX_LENGTH, cache_dir=cache_dir)
     store = TextStore(None if cache_dir is None else cache_dir / "text")
-    item_texts = data.items.set_index("item_id")["text"]
+    item_texts = pd.Series(joined_texts(data.items), data.items["item_id"])
     parts = {}
     for name in ("train", "validation", "test"):
         rows = getattr(split, name)

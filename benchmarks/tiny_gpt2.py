@@ -32,6 +32,7 @@ import pandas as pd
 import tensorflow as tf
 from quality import RESULTS
 
+from tfrec_fusion.data.item_texts import joined_texts
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.files.cache import cache_folder
@@ -125,7 +126,7 @@ def corpus(data_dir: Path | None) -> list[str]:
     items = read_tables("movielens-latest-small", data_dir).items
     chosen = rng.choice(len(meanings), DEFINITIONS, replace=False)
     texts = [meanings[one] for one in np.sort(chosen)]
-    return list(dict.fromkeys([*texts, *items["text"], *wishes(items, nouns, rng)]))
+    return list(dict.fromkeys([*texts, *joined_texts(items), *wishes(items, nouns, rng)]))
 
 
 def keep(preset: Path) -> int:

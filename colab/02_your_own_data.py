@@ -191,7 +191,7 @@ from zoo.exporting import export_recommender
 from zoo.recommender import Recommender
 
 tf.get_logger().setLevel("ERROR")  # it would name the folder before that is in place
-titles = data.item_column("title")
+titles = data.titles
 recommender = Recommender(model, data.users, data.items, titles, data.everything)
 exported = export_recommender(recommender, Path(OUT) / "two_tower")
 print(f"{exported.path}: {exported.size_bytes / 1e6:.1f} MB, {', '.join(exported.signatures)}")

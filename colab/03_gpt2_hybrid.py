@@ -55,7 +55,7 @@ from zoo.semantic_search import SemanticSearch
 
 tables = read_tables(DATA)
 data = index_data(tables)
-texts, titles = data.item_column("text"), data.item_column("title")
+texts, titles = data.item_texts(), data.titles
 encoder = TextEncoder(PRESET, max_length=TEXT_LENGTH)
 search = SemanticSearch.over(data.items.ids, titles, texts, encoder)
 text = texts[data.items.index([ITEM])[0]]

@@ -185,7 +185,7 @@ def test_a_run_explains_by_its_graph(graph_run, tmp_path):
 
 
 def test_a_run_without_a_graph_neither_keeps_nor_names_one(tmp_path):
-    model, words = built(None, sources="id", use_graph=False), DATA.item_column("text")
+    model, words = built(None, sources="id", use_graph=False), DATA.item_texts()
     interests = user_words(DATA.everything, words)
     save_run(tmp_path, model, DATA, {"model": "knowledge_hybrid"}, interests)
     assert not (tmp_path / "graph.json").exists() and load_run(tmp_path).graph is None

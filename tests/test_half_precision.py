@@ -31,7 +31,7 @@ BASELINES = {
 
 def fitted(name):
     if name in BASELINES:
-        return zoo.build(name, **BASELINES[name]).fit(DATA.train, DATA.item_column("text"))
+        return zoo.build(name, **BASELINES[name]).fit(DATA.train, DATA.item_texts())
     keras.utils.set_random_seed(0)
     model = zoo.build(name, **SIZES, **NETWORKS[name])
     if hasattr(model, "set_known"):

@@ -60,7 +60,7 @@ def with_tasks(**choices):
 
 def with_evidence(**choices):
     rng, words = np.random.default_rng(4), {"num_words": 20}
-    item_words, user_words, _ = spoken_words(EVENTS, DATA.item_column("text"), **words)
+    item_words, user_words, _ = spoken_words(EVENTS, DATA.item_texts(), **words)
     profiles = rng.normal(size=(SIZES["num_users"], 12)).astype(np.float32)
     arrays = {"item_text": TEXTS, "profile_text": profiles}
     arrays |= {"item_words": item_words, "user_words": user_words}

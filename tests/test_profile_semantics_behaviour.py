@@ -12,7 +12,7 @@ from zoo.profile_semantics_behaviour_config import TASKS, ProfileSemanticsBehavi
 from zoo.recipes import recipe_for
 from zoo.user_profiles import DEFAULT_PROFILE, profile_texts, spoken_words
 
-TEXTS = list(DATA.item_column("text"))
+TEXTS = list(DATA.item_texts())
 
 
 def model_of(**choices):

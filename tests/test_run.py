@@ -82,7 +82,7 @@ def test_everything_is_known_when_a_run_is_asked(saved):
 
 def test_words_that_look_like_nothing_stay_words(saved):
     assert saved.titles[[12, 13]].tolist() == ["NA", "007"]
-    assert saved.texts[13] == "None" and saved.titles[0] == saved.texts[0] == ""
+    assert saved.texts[13] == "007. None" and saved.titles[0] == saved.texts[0] == ""
 
 
 def test_interests_come_back(saved):

@@ -21,7 +21,9 @@ ITEMS = Vocabulary([f"i{number}" for number in range(1, 9)])
 ANGLES = np.radians([0, 100, 110, 120, 130, 140, 150, 160, 170])  # all point away from the wish
 VECTORS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
 VECTORS[0] = 0
-WISH = SimpleNamespace(encode=lambda texts: np.array([[3.0, 0.0]]))
+WISH = SimpleNamespace(
+    encode=lambda texts: np.array([[3.0, 0.0]]), warn_of_unknown=lambda texts: None
+)
 SEARCH = SemanticSearch(ITEMS.ids, np.array([f"T{one}" for one in ITEMS.ids]), VECTORS, WISH)
 
 
@@ -83,7 +85,7 @@ def test_texts_without_a_word_have_no_vector(monkeypatch):
             return np.ones((len(texts), 2), np.float32)
 
     monkeypatch.setattr(text_vectors, "TextStore", Store)
-    monkeypatch.setattr(text_vectors, "TextEncoder", lambda *given, **named: None)
+    monkeypatch.setattr(text_vectors, "TextEncoder", lambda *given, **named: WISH)
     vectors = text_vectors.text_vectors(["", "a film", " \n"])
     assert vectors.tolist() == [[0, 0], [1, 1], [0, 0]]
 

@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 
 from tfrec_fusion.data import sources
+from tfrec_fusion.data.item_texts import joined_texts
 from tfrec_fusion.data.movielens import GENRES_100K
 from tfrec_fusion.data.sources import DataUnavailable, load
 from tfrec_fusion.data.tables import checksum
@@ -208,8 +209,9 @@ def test_both_layouts_of_100k_give_the_same_tables(places):
         "1995",
         "Animation|Children's|Comedy",
         "m.0dyb1",
-        "Toy Story. Animation, Children's, Comedy.",
+        "Animation, Children's, Comedy.",
     ]
+    assert joined_texts(two.items)[0] == "Toy Story. Animation, Children's, Comedy."
     assert items.loc["267"].tolist() == ["unknown", "", "unknown", "", "unknown. unknown."]
     assert items.loc["1412", ["title", "year"]].tolist() == [
         "Land Before Time III: The Time of the Great Giving",
@@ -230,7 +232,7 @@ def test_latest_small_has_tags_links_and_every_listed_film(places):
         ["8", "Babylon 5", "", "Sci-Fi", "NA", "1", "2"],
         ["9", "Death Note: Desu nôto", "2006", "", "", "3", "4"],
     ]
-    assert data.items["text"].tolist() == [
+    assert joined_texts(data.items) == [
         "Toy Story. Adventure, Animation. pixar, fun.",
         "Rouge, Le.",
         "Babylon 5. Sci-Fi. NA.",

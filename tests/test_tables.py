@@ -167,11 +167,14 @@ def test_what_is_filled_in_or_cut_off_or_repeated_is_said(caplog):
     items = pd.DataFrame({"item_id": ["a", "b"], "title": [None, "B"]})
     with caplog.at_level(logging.WARNING):
         data = RecData(pd.concat([frame, frame.iloc[:2]]), items)
-    assert data.items["title"].tolist() == data.items["text"].tolist() == ["a", "B"]
+    assert data.items["title"].tolist() == ["", "B"]
+    assert data.items["text"].tolist() == ["", ""]
     assert data.interactions["timestamp"].tolist() == [1_500_000_000 + n for n in (0, 2, 3, 0, 2)]
     assert caplog.messages == [
-        "items.title: 1 empty values filled with `item_id`.",
-        "items: no column `text`; filled with `title`.",
+        "items.title: 1 missing values are empty texts.",
+        "items.title: 1 empty values; their ids are shown instead.",
+        "items: 1 of 2 have neither title nor text. Readers of texts see nothing of them; further "
+        "columns are read with `text_columns`.",
         "interactions.timestamp: fractions of a second cut off in 2 rows.",
         "interactions: 2 rows repeat another row exactly; kept.",
     ]
@@ -180,8 +183,9 @@ def test_what_is_filled_in_or_cut_off_or_repeated_is_said(caplog):
 def test_a_catalogue_is_made_of_the_interactions(caplog):
     frame = pd.DataFrame({"user_id": [1, 1, 2], "item_id": [10, 9.0, 10]})
     data = from_frames(frame)
-    assert all(data.items[name].tolist() == ["9", "10"] for name in ("item_id", "title", "text"))
-    assert "items: no column `title`; filled with `item_id`." in caplog.messages
+    assert data.items["item_id"].tolist() == ["9", "10"]
+    assert data.items["title"].tolist() == data.items["text"].tolist() == ["", ""]
+    assert "items: no column `title`; ids are shown in its place." in caplog.messages
     with pytest.raises(ValueError, match="`interactions` is empty"):
         from_frames(frame.iloc[:0])
 

@@ -26,7 +26,14 @@ from zoo.commands_export import export, promote, verify
 from zoo.commands_prebuilt import fine_tune, publish, reproduce
 from zoo.commands_recommend import recommend, similar
 from zoo.commands_serve import serve
-from zoo.commands_text import PRESET_HELP, distil_lm, pretrain_lm, search
+from zoo.commands_text import (
+    LENGTH_HELP,
+    PRESET_HELP,
+    distil_lm,
+    pretrain_lm,
+    search,
+    text_columns,
+)
 from zoo.comparison import shown_metrics
 from zoo.data_options import reads_tables
 from zoo.demo import run_demo
@@ -138,7 +145,7 @@ def _add_train_command(name: str) -> None:
     if name in zoo.READS_TEXT:
         training += [
             click.option("--text-preset", default="minilm", show_default=True, help=PRESET_HELP),
-            click.option("--text-length", default=64, show_default=True, help="Tokens of a text."),
+            click.option("--text-length", type=click.IntRange(1), help=LENGTH_HELP),
         ]
     if name in zoo.HYBRIDS:
         training += [
@@ -196,7 +203,8 @@ def _add_train_command(name: str) -> None:
 
     command.__doc__ = f"Train {name}: {zoo.SUMMARIES[name]}."
     decorated: Callable[..., Any] = model_options(zoo.hyperparameters(name))(command)
-    for option in reversed([*common, *(training if network else [])]):
+    reads = [text_columns] if name in (*zoo.READS_TEXT, "tfidf") else []
+    for option in reversed([*common, *reads, *(training if network else [])]):
         decorated = option(decorated)
     train_group.command(name)(decorated)
 

@@ -86,11 +86,14 @@ class Card:
     reader: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def language_model(self) -> tuple[str, int] | None:
-        """The preset that reads texts and the most tokens it reads; None where none does."""
+    def language_model(self) -> tuple[str, int | None] | None:
+        """The preset that reads texts and the most tokens it reads; None where none does.
+
+        Of the tokens None stands for the default, see `zoo.text_vectors.item_encoder`.
+        """
         if "language_model" not in self.licences:
             return None
-        return str(self.options["text_preset"]), int(self.options["text_length"])
+        return str(self.options["text_preset"]), self.options["text_length"]
 
     def save(self, path: Path) -> None:
         """Writes the card as JSON."""

@@ -12,6 +12,7 @@ import click
 import numpy as np
 import pandas as pd
 
+from tfrec_fusion.data.item_texts import joined_texts, shown_titles
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.errors import AlreadyExists, InvalidInput, NotFound
 from zoo.commands_recommend import print_items, told_warnings
@@ -19,7 +20,22 @@ from zoo.data_options import reads_tables
 from zoo.prebuilt import open_run
 
 TEXT_COLUMN = "text"
+LENGTH_HELP = "Tokens of a text; by default 64, or as many as the language model has positions for."
 PRESET_HELP = "Language model: minilm, a KerasHub preset, hf://owner/name, or a folder."
+
+
+def _names(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> Any:
+    """Names that are separated by commas, or given by repeating the option."""
+    names = (name.strip() for part in given for name in part.split(","))
+    return tuple(name for name in names if name)
+
+
+text_columns = click.option(
+    "--text-columns",
+    multiple=True,
+    callback=_names,
+    help="Item columns that are read after title and text, e.g. brand,category.",
+)
 
 
 @click.command()
@@ -28,7 +44,8 @@ PRESET_HELP = "Language model: minilm, a KerasHub preset, hf://owner/name, or a 
 @click.option("--run", type=click.Path(path_type=Path), help="Instead: a run's catalogue.")
 @click.option("--user-id", help="With --run: order what is found by this user's taste.")
 @click.option("--text-preset", default="minilm", show_default=True, help=PRESET_HELP)
-@click.option("--text-length", default=64, show_default=True, help="Tokens of a text.")
+@click.option("--text-length", type=click.IntRange(1), help=LENGTH_HELP)
+@text_columns
 @click.option("-k", default=10, show_default=True, help="How many items.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def search(
@@ -39,15 +56,20 @@ def search(
     run: Path | None,
     user_id: str | None,
     text_preset: str,
-    text_length: int,
+    text_length: int | None,
+    text_columns: tuple[str, ...],
     k: int,
     as_json: bool,
 ) -> None:
     """Find items by what QUERY means, in MovieLens-100K unless told otherwise."""
     # TF Text and KerasHub take seconds to import: other commands need not wait for them.
-    from tfrec_fusion.text.encoder import TextEncoder
     from zoo.semantic_search import SemanticSearch
+    from zoo.text_vectors import item_encoder
 
+    if text_columns and run is not None:
+        raise click.UsageError(
+            "--text-columns goes with --data: a run reads those it was trained with."
+        )
     if run is not None and (data or data_dir or csv):
         raise click.UsageError("Give --run or --data, not both.")
     if user_id is not None and run is None:
@@ -61,9 +83,9 @@ def search(
         ids, titles, texts = loaded.items.ids, loaded.titles, loaded.texts
     else:
         items = read_tables(data or "movielens-100k", data_dir, **csv).items
-        names = ("item_id", "title", "text")
-        ids, titles, texts = (np.array(["", *items[name]], object) for name in names)
-    encoder = TextEncoder(text_preset, max_length=text_length)
+        columns = (items["item_id"], shown_titles(items), joined_texts(items, text_columns))
+        ids, titles, texts = (np.array(["", *column], object) for column in columns)
+    encoder = item_encoder(text_preset, text_length)
     index = SemanticSearch.over(ids, titles, texts, encoder)
     with told_warnings():
         found = index.search(query, k, recommender, user_id)
@@ -83,7 +105,8 @@ def _names_texts(command: Callable[..., Any]) -> Callable[..., Any]:
             "--column",
             "columns",
             multiple=True,
-            help="Where texts are, in items or interactions: `text` by default; may be repeated.",
+            help="Where texts are, in items or interactions; may be repeated. By default `text`, "
+            "which of items is their titles and texts, joined.",
         ),
         reads_tables(),
     ):
@@ -238,6 +261,8 @@ def _written_texts(
 def texts_of(data: str, data_dir: Path | None, columns: Iterable[str], **csv: Any) -> list[str]:
     """The texts in these columns of a data set's items and interactions, wherever they are.
 
+    The column `text` of items is their titles and texts joined, as models read them.
+
     Args:
         data: A name of a public data set, or a folder, as `read_tables` takes it.
         data_dir: A local copy of the public data set.
@@ -248,7 +273,8 @@ def texts_of(data: str, data_dir: Path | None, columns: Iterable[str], **csv: An
         ValueError: When neither table has a column, or it holds something else than texts.
     """
     tables = read_tables(data, data_dir, **csv)
-    frames = {"items": tables.items, "interactions": tables.interactions}
+    items = tables.items.assign(text=joined_texts(tables.items))
+    frames = {"items": items, "interactions": tables.interactions}
     texts: list[str] = []
     for column in columns:
         found = {name: frame[column] for name, frame in frames.items() if column in frame}

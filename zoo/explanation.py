@@ -26,6 +26,7 @@ from zoo.profile_semantics_behaviour import ProfileSemanticsBehaviour
 from zoo.questions import checked_id, checked_k, unknown_id
 from zoo.recommender import Recommender
 from zoo.run import RUN_REMEDY, Run, reads_graph, reads_text
+from zoo.text_vectors import item_encoder
 
 _HISTORIES_AT_ONCE = 64
 
@@ -178,9 +179,8 @@ class Explainer:
         past = _strongest(past)
         words: list[tuple[str, float, float]] = []
         if self._effects is not None:
-            texts = one.titles if one.texts is None else one.texts
             score = scores_of_texts(one.model, history, user, item)
-            words = self._effects.of(str(texts[item]), score)
+            words = self._effects.of(str(one.read_texts[item]), score)
         return Explanation(
             user_id,
             item_id,
@@ -246,7 +246,7 @@ def explainer_of(run: Run, *, words: bool = True) -> Explainer:
     encoder = None
     if words and reads_text(run.model):
         options = run.info["options"]
-        encoder = TextEncoder(options["text_preset"], max_length=options["text_length"])
+        encoder = item_encoder(options["text_preset"], options["text_length"])
     return Explainer(run.recommender, encoder)
 
 

@@ -23,7 +23,7 @@ from zoo.ranking import ranking_of
 from zoo.recommender import Recommender, compiled_scores
 from zoo.run import RUN_REMEDY, Run, reads_text
 from zoo.text_models import item_of_text_model, meaning_model, score_of_text_model
-from zoo.text_vectors import text_vectors
+from zoo.text_vectors import item_encoder, text_vectors
 
 _TEXTS_AT_ONCE = 64
 
@@ -83,7 +83,7 @@ def export_run(
     options = run.info.get("options", {})
     language_model = None
     if reads_text(run.model) if with_texts is None else with_texts:
-        language_model = (options.get("text_preset", "minilm"), options.get("text_length", 64))
+        language_model = (options.get("text_preset", "minilm"), options.get("text_length"))
     return export_recommender(
         run.recommender,
         directory,
@@ -101,7 +101,7 @@ def export_recommender(
     *,
     page_sizes: Sequence[int] = (10,),
     version: int | None = None,
-    language_model: tuple[str, int] | None = None,
+    language_model: tuple[str, int | None] | None = None,
     index: ItemIndex | None = None,
     half: bool = False,
 ) -> ExportReport:
@@ -150,12 +150,12 @@ def _ndcg(run: Run, half: bool) -> float:
     return measure().metrics["ndcg@10"]
 
 
-def _text_models(recommender: Recommender, preset: str, length: int) -> dict[str, Any]:
+def _text_models(recommender: Recommender, preset: str, length: int | None) -> dict[str, Any]:
     """The language model, and what reads its vectors."""
     model: Any = recommender.model
     own = reads_text(model)
-    texts = recommender.titles if recommender.texts is None else recommender.texts
-    encoder = TextEncoder(preset, max_length=length)
+    texts = recommender.read_texts
+    encoder = item_encoder(preset, length)
     if own and getattr(model.config, "tunes_text", False):
         language_model = _tuned(encoder, model.get_layer("item_text").tower)
         vectors = _read_all(language_model, texts)

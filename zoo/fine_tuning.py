@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tfrec_fusion.data.item_texts import label_text
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.errors import InvalidInput
 from zoo.argument_types import check_instance
@@ -81,6 +82,7 @@ def fine_tune(
     kept = {
         key: start.info["options"][key] for key in _OF_THE_MODEL if key in start.info["options"]
     }
+    kept["text_columns"] = tuple(start.info["options"].get("text_columns", ()))
     if "item_features" in kept:
         kept["item_features"] = tuple(kept["item_features"])
     options = options or TrainOptions()
@@ -188,9 +190,7 @@ def _repeats(rows: pd.DataFrame, old: pd.DataFrame) -> pd.Series:
 
 def _items(start: Run, catalog: pd.DataFrame, name: str) -> pd.DataFrame:
     """The catalog of a run, then the items that are new."""
-    old = pd.DataFrame(
-        {"item_id": start.items.ids[1:], "title": start.titles[1:], "text": start.texts[1:]}
-    )
+    old = start.catalog.assign(item_id=start.items.ids[1:])[["item_id", "title", "text"]]
     more = catalog[~catalog["item_id"].isin(old["item_id"])]
     read = () if start.features is None else tuple(start.features.table)
     if (missing := [column for column in read if column not in more]) and len(more):
@@ -201,5 +201,5 @@ def _items(start: Run, catalog: pd.DataFrame, name: str) -> pd.DataFrame:
     if start.item_columns is not None:
         old = pd.concat([old, start.item_columns], axis=1)
         same = [column for column in start.item_columns if column in more]
-        more = more.assign(**{column: more[column].fillna("").astype(str) for column in same})
+        more = more.assign(**{column: more[column].map(label_text) for column in same})
     return pd.concat([old, more], ignore_index=True)

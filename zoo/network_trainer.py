@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 import zoo
 from tfrec_fusion.data.events import Events
@@ -77,6 +78,11 @@ class NetworkTrainer:
     def knowledge(self) -> Knowledge | None:
         """The graph over the items, where the data has one."""
         return None if self.data.graph is None else knowledge_of(self.data, self.data.graph)
+
+    @cached_property
+    def texts(self) -> np.ndarray:
+        """`(num_items,)` texts as the model reads them."""
+        return self.data.item_texts(self.options.text_columns)
 
     @cached_property
     def features(self) -> LabelFeatures | None:
@@ -188,8 +194,7 @@ class NetworkTrainer:
         self.carried[:] = carry_over(trained, model, grown.values())
         if getattr(model.config, "reads_text", False):
             language = (self.options.text_preset, self.options.text_length)
-            texts = text_vectors(self.data.item_column("text"), *language)
-            model.get_layer("item_text").place_texts(texts)
+            model.get_layer("item_text").place_texts(text_vectors(self.texts, *language))
         if hasattr(model, "set_known"):
             model.set_known(events)
         kept, added = (sum(getattr(row, name) for row in self.carried) for name in ("kept", "new"))
@@ -291,11 +296,11 @@ class NetworkTrainer:
         if name not in zoo.READS_TEXT:
             return zoo.build(name, **sizes, **own)
         language = (self.options.text_preset, self.options.text_length)
-        own |= text_arguments(self.data.item_column("text"), events, own, *language)
+        own |= text_arguments(self.texts, events, own, *language)
         if name == "multi_task":
             own |= review_arguments(events, own, self.options.language_model, language[0])
         if name == "profile_semantics_behaviour":
-            own |= profile_arguments(self.data, events, *language)
+            own |= profile_arguments(self.data, self.texts, events, *language)
         if name == "knowledge_hybrid" and own.get("use_graph", True) and self.knowledge:
             own["knowledge"] = self.knowledge
             self.say(f"graph: {self.knowledge.description}")

@@ -185,7 +185,7 @@ class Prebuilt:
                 f"fingerprint is {encoder.fingerprint[:12]}…, the card says "
                 f"{reader['fingerprint'][:12]}…. Install tfrec-fusion again."
             )
-        return SemanticSearch(self.run.items.ids, self.run.titles, vectors, encoder)
+        return SemanticSearch(self.run.items.ids, self.run.titles, vectors, encoder, self.run.texts)
 
 
 def load(name: str) -> Prebuilt:

@@ -61,7 +61,7 @@ class Recommender:
         items: Vocabulary of the catalogue.
         titles: `(num_items,)` titles in index order, the empty string for the unseen item.
         known: What users did: read by query towers, and not recommended again.
-        texts: `(num_items,)` texts in index order, what reasons are found in.
+        texts: `(num_items,)` texts in index order, as models read them (`data.item_texts`).
         interests: What users care about, in their own words, where that was mined.
         graph: Names of the knowledge graph that the model reads, where it reads one.
         allow_seen: Whether items that a user has interacted with are recommended again, unless
@@ -207,6 +207,13 @@ class Recommender:
     def score(self) -> Callable[[np.ndarray], np.ndarray]:
         """User indices `(batch,)` → scores `(batch, num_items)` float32; compiled once."""
         return compiled_scores(self.model.score_model(self.known))
+
+    @property
+    def read_texts(self) -> np.ndarray:
+        """`(num_items,)` texts; without `texts` the titles that are no ids."""
+        if self.texts is not None:
+            return self.texts
+        return np.where(self.titles == self.items.ids, "", self.titles)
 
     @cached_property
     def popularity(self) -> np.ndarray:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.features import LabelFeatures
 from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.indexed import IndexedData, merge
+from tfrec_fusion.data.item_texts import joined_texts, shown_titles
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.errors import InvalidInput, UserError
 from tfrec_fusion.files.string_table import write_strings
@@ -67,14 +68,15 @@ class Run:
         model: The trained model.
         users: Vocabulary of the users.
         items: Vocabulary of the catalogue.
-        titles: `(num_items,)` titles in index order.
-        texts: `(num_items,)` texts in index order.
+        titles: `(num_items,)` titles in index order, the id of an item without one.
+        texts: `(num_items,)` texts in index order, as models read them (`data.item_texts`).
         interests: What users care about, where the model reads text.
         graph: Names of the knowledge graph, where the model reads one.
         parts: The events by part: `train`, `validation`, `test`.
         info: What `run.json` says.
         item_columns: The catalog's further columns, such as genres, in index order without the
             OOV item; None where it has none.
+        catalog: `title` and `text` as they were given, in index order without the OOV item.
     """
 
     folder: Path
@@ -88,6 +90,7 @@ class Run:
     parts: Mapping[str, Events]
     info: dict[str, Any]
     item_columns: pd.DataFrame | None = None
+    catalog: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def features(self) -> LabelFeatures | None:
@@ -252,7 +255,6 @@ def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
     table = _read(folder, "catalogue.csv", lambda path: read_item_rows(path, items))
     arrays = _read(folder, "events.npz", _read_arrays)
     parts = {part: _events(arrays, part, len(users), len(items)) for part in PARTS}
-    titles, texts = (np.array(["", *table[name]], dtype=object) for name in ("title", "text"))
     interests = None
     if info["model"] in READS_TEXT or (folder / "interests.npz").exists():
         interests = _read(folder, "interests.npz", Interests.load)
@@ -263,7 +265,14 @@ def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
     if (folder / FURTHER_COLUMNS).exists():
         columns = _read(folder, FURTHER_COLUMNS, lambda path: read_item_rows(path, items))
         columns = columns.drop(columns="item_id")
-    return Run(folder, model, users, items, titles, texts, interests, graph, parts, info, columns)
+    read = table if columns is None else pd.concat([table, columns], axis=1)
+    chosen = info.get("options", {}).get("text_columns", ())
+    titles, texts = (
+        np.array(["", *column], dtype=object)
+        for column in (shown_titles(table), joined_texts(read, chosen))
+    )
+    rows = (users, items, titles, texts, interests, graph, parts, info, columns)
+    return Run(folder, model, *rows, table[["title", "text"]])
 
 
 def reads_text(model: Any) -> bool:

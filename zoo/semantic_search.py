@@ -13,7 +13,8 @@ from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.ids import id_list
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.store import TextStore
-from zoo.answer_warnings import warn_of_unknown_users
+from zoo.answer_warnings import warn, warn_of_unknown_users
+from zoo.negation import read_negation
 from zoo.questions import asked_users, checked_k, checked_text
 from zoo.recommender import MODEL, Recommender, Users
 
@@ -35,14 +36,17 @@ class SemanticSearch:
     Attributes:
         item_ids: `(num_items,)` ids; position 0 is the unseen item.
         titles: `(num_items,)` titles.
-        vectors: `(num_items, dim)` unit vectors of the texts; zero where there is no text.
+        vectors: `(num_items, dim)` unit vectors of the texts; zero where there is no text: such
+            an item is never found.
         encoder: What made them.
+        texts: `(num_items,)` texts, in which words that a query excludes are looked up.
     """
 
     item_ids: np.ndarray
     titles: np.ndarray
     vectors: np.ndarray
     encoder: TextEncoder
+    texts: np.ndarray | None = None
 
     @classmethod
     def over(
@@ -74,10 +78,11 @@ class SemanticSearch:
             )
         ids = ["", *id_list(ids[1:], "item_ids")]
         given = ["" if _missing(text) else text for text in given]
+        encoder.warn_of_unknown(given)
         vectors = np.array((store or TextStore()).encode(encoder, given))
         vectors[[not text.strip() for text in given]] = 0
         columns = np.array(ids, object), np.array(names, object)
-        return cls(*columns, _unit(vectors), encoder)
+        return cls(*columns, _unit(vectors), encoder, np.array(given, object))
 
     def search(
         self,
@@ -89,7 +94,9 @@ class SemanticSearch:
         """Finds the items that fit a query best.
 
         Args:
-            query: A text query, in any words.
+            query: A text query, in any words. Items whose texts have the words that it excludes
+                ("a comedy without zombies", "not a western") are left out, and a warning says so:
+                no more is understood of a negation.
             k: How many.
             recommender: A trained model over the same catalog, to order by a user's taste.
             user_id: Whose taste: one user or several, as `Recommender.recommend` takes them. For a
@@ -111,8 +118,7 @@ class SemanticSearch:
                 "Give `recommender` and `user_id`, or neither. Received: "
                 f"recommender={recommender!r:.60}, user_id={user_id!r:.60}."
             )
-        cosine = self.vectors @ _unit(self.encoder.encode([query]))[0]  # (num_items,)
-        cosine[0] = -np.inf
+        cosine = self._cosine(query)
         best = np.argsort(-cosine, kind="stable")[: max(k, SHORTLIST)]
         best = best[np.isfinite(cosine[best])]
         if recommender is None:
@@ -130,6 +136,39 @@ class SemanticSearch:
         columns = {"item_id": self.item_ids, "title": self.titles, "score": cosine.astype(float)}
         table = pd.DataFrame({name: column[items.ravel()] for name, column in columns.items()})
         return table.assign(source=np.repeat(source, items.shape[1]))
+
+    def _cosine(self, query: str) -> np.ndarray:
+        """`(num_items,)` likeness to a query; -inf for what it excludes, and without a text."""
+        negation = None if self._is_title(query) else read_negation(query)
+        nothing = ~self.vectors.any(axis=1)
+        nothing[0] = True
+        sign = 1
+        if negation is not None and negation.excluded and self.texts is not None:
+            unwanted = ~negation.allowed(self.texts)
+            warn(
+                f"Of a negation only its words are understood: {int((unwanted & ~nothing).sum())} "
+                f"items with {negation} in their texts are left out, and "
+                + (
+                    f"the query is read as {negation.wanted!r}."
+                    if negation.wanted
+                    else "as nothing else is looked for, the least like it come first."
+                )
+            )
+            nothing |= unwanted
+            sign = 1 if negation.wanted else -1
+            query = negation.wanted or " ".join(word for one in negation.excluded for word in one)
+        elif negation is not None:
+            warn(
+                f"Negation is not understood: what {query!r} excludes may be found. Ask without it."
+            )
+        cosine = sign * (self.vectors @ _unit(self.encoder.encode([query]))[0])
+        cosine[nothing] = -np.inf
+        return cosine
+
+    def _is_title(self, query: str) -> bool:
+        """Whether a query is an item's name, such as "No Country for Old Men"."""
+        plain = query.strip().casefold()
+        return any(str(title).strip().casefold() == plain for title in self.titles[1:])
 
     def _by_taste(
         self, best: np.ndarray, recommender: Recommender, users: list[str]

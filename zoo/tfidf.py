@@ -1,6 +1,7 @@
 """TF-IDF: items whose words resemble those of the user's items. The classic of content filtering.
 
-Each item's text becomes a unit vector of term weights (scikit-learn's `TfidfVectorizer`); a user's
+Each item's text becomes a unit vector of term weights (scikit-learn's `TfidfVectorizer`; pairs of
+characters are terms of scripts without spaces); a user's
 profile is the mean of their items' vectors, and a score is profile . item: the average cosine
 between the item and the user's history. It scores items that nobody has taken yet.
 """
@@ -16,6 +17,7 @@ import scipy.sparse as sp
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.text.words import terms
 from zoo.matrix_chain import MatrixChain, histories
 
 
@@ -67,6 +69,8 @@ class TFIDF(MatrixChain):
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         vectorizer = TfidfVectorizer(
+            tokenizer=terms,
+            token_pattern=None,
             min_df=self.min_count,
             ngram_range=(1, self.ngrams),
             sublinear_tf=self.sublinear,

@@ -112,6 +112,7 @@ def train(
         if note := feedback_note(tables.interactions):
             say(note)
         data = index_data(tables, options.split, seed=options.seed, **seen)
+        texts = data.item_texts(options.text_columns)
         say(f"{tables!r}, {data.description}")
         if (folder / "run.json").exists():
             run = load_run(folder)
@@ -127,7 +128,7 @@ def train(
                 graph = trainer.knowledge.names
         else:
             model, training = zoo.build(name, **(hyperparameters or {})), {}
-            model.fit(data.train_and_validation, data.item_column("text"))
+            model.fit(data.train_and_validation, texts)
     seconds = time.perf_counter() - started
     info = {
         "model": name,
@@ -150,9 +151,7 @@ def train(
         "rows": [],
         "notes": found,
     }
-    words = (
-        user_words(data.everything, data.item_column("text")) if name in zoo.READS_TEXT else None
-    )
+    words = user_words(data.everything, texts) if name in zoo.READS_TEXT else None
     save_run(folder, model, data, info, words, graph)
     return _finish(folder, model, data, info, say)
 

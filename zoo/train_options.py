@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from tfrec_fusion.data.item_texts import checked_columns
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.multitask import BALANCES
 from zoo.argument_types import check_types
@@ -33,7 +34,10 @@ class TrainOptions:
         offer_new_items: Hybrid only: whether items without a training event are placed by their
             texts and lifted until they fill their share of the lists, see `zoo.new_items`.
         text_preset: Models that read text only: the language model, see `text.presets`.
-        text_length: Most tokens of an item's text that are read.
+        text_length: Most tokens of an item's text that are read; by default 64, or as many as the
+            language model has positions for where these are fewer.
+        text_columns: Catalog columns that are read after an item's title and text, such as
+            `("brand", "category")`; see `data.item_texts`.
         language_model: Multi-task only: a preset of a GPT-2 that reads reviews, such as a folder
             of `pretrain-lm`; by default one that knows nothing yet.
         balance: Models of tasks only: `fixed`, or a way of `training.balancing`.
@@ -74,7 +78,8 @@ class TrainOptions:
     pretrain: bool = True
     offer_new_items: bool = False
     text_preset: str = "minilm"
-    text_length: int = 64
+    text_length: int | None = None
+    text_columns: tuple[str, ...] = ()
     language_model: str | None = None
     balance: str = "fixed"
     loss_weights: Mapping[str, float] = field(default_factory=dict)
@@ -91,6 +96,7 @@ class TrainOptions:
     def __post_init__(self) -> None:
         check_types(fields(self), vars(self))
         object.__setattr__(self, "loss_weights", dict(self.loss_weights))
+        object.__setattr__(self, "text_columns", checked_columns(self.text_columns))
         if self.balance not in BALANCES:
             raise InvalidInput(
                 f"`balance` must be one of {', '.join(BALANCES)}. Received: {self.balance!r}."

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.text.words import terms
 from zoo.user_words import user_words
 
 DEFAULT_PROFILE = "A person of whom nothing is known yet."
@@ -76,7 +77,13 @@ def spoken_words(
         of_users[user] += [review, own[item]]
     documents = [" ".join(parts) for parts in (*of_items, *of_users)]
     counter = CountVectorizer(
-        binary=True, stop_words="english", max_features=num_words, min_df=2, dtype=np.float32
+        binary=True,
+        tokenizer=terms,
+        token_pattern=None,
+        stop_words="english",
+        max_features=num_words,
+        min_df=2,
+        dtype=np.float32,
     )
     try:
         counts = counter.fit_transform(documents).toarray()

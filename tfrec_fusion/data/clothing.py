@@ -64,7 +64,8 @@ def load_womens_clothing(
         Interactions with `user_id` (the review's number, from 1), `item_id`, `rating` (1 to 5),
         `text` (the review's title, then its body; empty where the reviewer left both empty), the
         label `recommended` (0 or 1), `age` and `positive_feedback_count`. Items with
-        `division`, `department` and `class`, empty where unknown, and a `text` made of them.
+        `division`, `department` and `class`, empty where unknown, and a `text` made of them; no
+        item has a name, so the class is its title.
 
     Raises:
         ValueError: When the files found are damaged.

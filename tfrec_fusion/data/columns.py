@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data.identifiers import read_ids
+from tfrec_fusion.data.item_texts import cell_text
 from tfrec_fusion.data.near_misses import closest, told_apart
 from tfrec_fusion.errors import InvalidInput, WrongType
 
@@ -183,14 +184,10 @@ def _example(column: pd.Series, bad: np.ndarray) -> str:
     return f"The first of them is {column[bad].tolist()[0]!r}. "
 
 
-def clean_texts(column: pd.Series, table: str, fallback: pd.Series | str) -> pd.Series:
-    """Texts as strings; null and blank ones become `fallback`, and that is logged."""
-    null = column.isna()
-    texts = column.astype(object).map(str).astype(str)
-    empty = null | (texts.str.strip() == "")
-    replaced = null if isinstance(fallback, str) and fallback == "" else empty
-    if replaced.any():
-        what = repr(fallback) if isinstance(fallback, str) else f"`{fallback.name}`"
-        count = int(replaced.sum())
-        logger.warning("%s.%s: %d empty values filled with %s.", table, column.name, count, what)
-    return texts.mask(replaced, fallback)
+def clean_texts(column: pd.Series, table: str) -> pd.Series:
+    """Texts as strings; missing and blank ones are empty, and what is missing is logged."""
+    cells = [cell if isinstance(cell, str) else cell_text(cell) for cell in column]
+    texts = pd.Series(cells, column.index, dtype=str, name=column.name)
+    if missing := int(column.isna().sum()):
+        logger.warning("%s.%s: %d missing values are empty texts.", table, column.name, missing)
+    return texts.mask(texts.str.strip() == "", "")

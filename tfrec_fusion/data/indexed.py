@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.data.item_texts import joined_texts, shown_titles
 from tfrec_fusion.data.split import SPLITS, Split
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.data.vocabulary import Vocabulary
@@ -54,6 +56,22 @@ class IndexedData:
     def item_column(self, name: str) -> np.ndarray:
         """`(num_items,)` strings of one catalogue column; the empty string for the unseen item."""
         return np.array(["", *self.item_table[name].fillna("").astype(str)], dtype=object)
+
+    @property
+    def titles(self) -> np.ndarray:
+        """`(num_items,)` what stands for each item where items are shown: its title, or its id."""
+        return np.array(["", *shown_titles(self.item_table)], dtype=object)
+
+    def item_texts(self, columns: Sequence[str] = ()) -> np.ndarray:
+        """`(num_items,)` texts, as every reader of texts reads them; empty where nothing is known.
+
+        Args:
+            columns: Catalog columns that are read after the title and the text.
+
+        Raises:
+            ValueError: When there is no such column.
+        """
+        return np.array(["", *joined_texts(self.item_table, columns)], dtype=object)
 
     @property
     def candidates(self) -> np.ndarray:

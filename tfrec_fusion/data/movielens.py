@@ -48,12 +48,21 @@ def split_year(titles: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 
 def _described(items: pd.DataFrame, columns: tuple[str, ...]) -> pd.Series:
-    """The title, then one sentence for each of `columns`, its "|" read as a comma."""
-    text = items["title"] + "."
+    """One sentence for each of `columns`, its "|" read as a comma.
+
+    A text that would begin with the title's words has the title in front: they are no repetition.
+    """
+    text = pd.Series("", items.index, dtype=str)
     for column in columns:
         words = items[column].str.replace("|", ", ", regex=False)
         text = text + (" " + words + ".").where(words != "", "")
-    return text
+    rows = zip(items["title"], text.str.strip(), strict=True)
+    told = [f"{title}. {one}" if _begins(one, title) else one for title, one in rows]
+    return pd.Series(told, items.index, dtype=str)
+
+
+def _begins(text: str, title: str) -> bool:
+    return bool(title) and text.casefold().startswith(title.casefold())
 
 
 def _table(content: bytes, sep: str, names: list[str] | None, encoding: str) -> pd.DataFrame:

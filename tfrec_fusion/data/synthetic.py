@@ -205,7 +205,7 @@ def _items(
         f"{first.capitalize()} {second} {number}"
         for number, (first, second) in enumerate(words[own[:, :2]], 1)
     ]
-    text = [f"{name}. {' '.join(row)}." for name, row in zip(title, words[chosen], strict=True)]
+    text = [f"{' '.join(row)}." for row in words[chosen]]
     genres = [f"topic-{topic:02d}" for topic in item_topic]
     return pd.DataFrame({"item_id": item_ids, "title": title, "text": text, "genres": genres})
 

@@ -34,8 +34,9 @@ class RecData:
 
     Attributes:
         interactions: `user_id`, `item_id`; optional `rating`, `timestamp`, `text` (a review).
-        items: `item_id`, `title`, `text`; further columns are kept. A missing title is filled
-            with the id and a missing text with the title, which is logged.
+        items: `item_id`, `title`, `text`; further columns are kept. A missing title or text is
+            the empty text. Models read title and text joined (`data.item_texts`); where items are
+            shown, the id stands for a missing title.
         users: `user_id` and further columns, or None.
         graph: `head_id`, `relation_id`, `tail_id`, or None.
         name: What the data set is called.
@@ -134,7 +135,7 @@ def from_frames(
     Args:
         interactions: One row an event.
         items: The catalogue; by default the distinct items of the interactions, in natural
-            order, titled by their ids.
+            order, without titles or texts.
         users: What is known of the users.
         graph: Triples `head_id`, `relation_id`, `tail_id`.
         user_id: Your column of user ids, of any type, in `interactions` and `users`.
@@ -143,8 +144,8 @@ def from_frames(
         timestamp: Your column of times: seconds since 1970, datetimes, or ISO 8601 texts (see
             `clean_timestamps`); None leaves it out.
         text: Your column of reviews in `interactions`; None leaves it out.
-        title: Your column of titles in `items`; None titles items by their ids.
-        item_text: Your column of descriptions in `items`; None describes items by their titles.
+        title: Your column of titles in `items`; None leaves them without titles.
+        item_text: Your column of descriptions in `items`, without the titles; None leaves it out.
         rating_range: Smallest and largest rating allowed, e.g. `(1, 5)`.
         positive_from: The lowest rating of a positive event: events below it are dropped, and
             counted in a warning. Every event counts as positive otherwise, whatever its rating.

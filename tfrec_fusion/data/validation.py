@@ -44,7 +44,7 @@ def clean_interactions(frame: pd.DataFrame) -> pd.DataFrame:
     if "timestamp" in frame:
         cleaned["timestamp"] = clean_timestamps(frame["timestamp"])
     if "text" in frame:
-        cleaned["text"] = clean_texts(frame["text"], table, "")
+        cleaned["text"] = clean_texts(frame["text"], table)
     frame = frame.assign(**cleaned)
     repeated = int(frame.duplicated(list(cleaned)).sum())
     if repeated:
@@ -61,21 +61,27 @@ def _keyed(frame: pd.DataFrame, table: str, key: str) -> pd.DataFrame:
 
 
 def clean_items(frame: pd.DataFrame) -> pd.DataFrame:
-    """A catalogue with distinct ids; titles default to ids, texts to titles, which is logged.
+    """A catalog with distinct ids; a missing title or text is the empty text, which is logged.
 
     Raises:
         ValueError: When the table is empty, or its ids are missing, null, blank or repeated.
     """
     check_columns(frame, "items", ("item_id",))
     check_filled(frame, "items", "Give the catalogue, or `from_frames(items=None)`.")
-    frame = _keyed(frame, "items", "item_id")
-    for name, fallback in (("title", "item_id"), ("text", "title")):
-        if name in frame:
-            texts = clean_texts(frame[name], "items", frame[fallback])
-        else:
-            logger.warning("items: no column `%s`; filled with `%s`.", name, fallback)
-            texts = frame[fallback]
+    frame, names = _keyed(frame, "items", "item_id"), set(frame.columns)
+    if "title" not in frame:
+        logger.warning("items: no column `title`; ids are shown in its place.")
+    for name in ("title", "text"):
+        texts = clean_texts(frame[name], "items") if name in frame else ""
         frame = frame.assign(**{name: texts})
+    if untitled := int((frame["title"] == "").sum()) if "title" in names else 0:
+        logger.warning("items.title: %d empty values; their ids are shown instead.", untitled)
+    if unread := int(((frame["title"] == "") & (frame["text"] == "")).sum()):
+        logger.warning(
+            "items: %d of %d have neither title nor text. Readers of texts see nothing of them; "
+            "further columns are read with `text_columns`.",
+            *(unread, len(frame)),
+        )
     return frame
 
 

@@ -16,7 +16,7 @@ from tfrec_fusion.errors import InvalidInput, WrongType
 from tfrec_fusion.text.adaptation import Mode
 from tfrec_fusion.text.batching import batches_by_length
 from tfrec_fusion.text.presets import load_language_model
-from tfrec_fusion.text.tokens import TextTokens, byte_pair_twin, twin_tokens
+from tfrec_fusion.text.tokens import TextTokens, byte_pair_twin, twin_tokens, unknown_ids
 from tfrec_fusion.text.tower import Pooling, TextTower
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 VERSION = 1
 TEXTS_AT_ONCE = 4096
 TOKENS_AT_ONCE = 1024
+MOST_UNKNOWN = 0.2  # of the tokens; beyond, vectors say little of the texts
+TEXTS_LOOKED_AT = 256
 
 
 class TextEncoder:
@@ -36,7 +38,9 @@ class TextEncoder:
             sentence-transformers write it; else `last` for a causal model such as GPT-2, whose last
             token alone has seen the whole text, and `mean` for others, which the log says.
         max_length: The most tokens of a text, start and end tokens included; what is longer is
-            truncated, counted, and said in the log.
+            truncated, counted, and said in the log. By default `default_length`, or as many as
+            the language model has positions for where these are fewer.
+        default_length: See `max_length`.
         mode: What is trained: `frozen`, `lora` or `full`.
         lora_rank: Rank of the low-rank factors.
         lora_layers: How many of the last transformer blocks get them; None: all.
@@ -68,7 +72,8 @@ class TextEncoder:
         preset: str = "minilm",
         *,
         pooling: Pooling | Literal["auto"] = "auto",
-        max_length: int = 128,
+        max_length: int | None = None,
+        default_length: int = 128,
         mode: Mode = "frozen",
         lora_rank: int = 8,
         lora_layers: int | None = None,
@@ -76,6 +81,8 @@ class TextEncoder:
         cache_dir: str | Path | None = None,
     ) -> None:
         language_model = load_language_model(preset, dtype=dtype, cache_dir=cache_dir)
+        if max_length is None:
+            max_length = min(default_length, language_model.max_length)
         if max_length > language_model.max_length:
             raise InvalidInput(
                 f"`max_length` must be at most {language_model.max_length}, for so many tokens "
@@ -110,6 +117,7 @@ class TextEncoder:
         self.model = keras.Model(text, vectors, name="text_encoder")
         self._settings = f"{VERSION} {pooling} {max_length} {dtype}"
         self._twin = byte_pair_twin(language_model.tokenizer)
+        self._unknown, self._warned = unknown_ids(language_model.tokenizer), False
         strings, counts = tf.TensorSpec((None,), tf.string), tf.TensorSpec((None,), tf.int32)
         rows = tf.TensorSpec((None, None), tf.int32)
         self._tokenize = tf.function(self.tokens, input_signature=[strings])
@@ -189,10 +197,41 @@ class TextEncoder:
         (1, 384)
         """
         token_ids, num_tokens, _ = self.tokenize(texts)
+        self._note_unknown(token_ids, num_tokens)
         vectors = np.empty((len(token_ids), self.dim), np.float32)
         for rows, length in batches_by_length(num_tokens, TOKENS_AT_ONCE):
             vectors[rows] = self._vectors(token_ids[rows, :length], num_tokens[rows])
         return vectors
+
+    def warn_of_unknown(self, texts: Sequence[str]) -> None:
+        """Warns when the tokenizer does not know the language of texts, as `encode` does.
+
+        For texts whose vectors are kept and not computed again. Some of many are looked at, and
+        one warning is given.
+
+        Args:
+            texts: Strings.
+        """
+        there = [text for text in texts if text.strip()]
+        some = there[:: max(1, len(there) // TEXTS_LOOKED_AT)]
+        if some and not self._warned:
+            token_ids, num_tokens, _ = self._tokens_of(some)
+            self._note_unknown(token_ids, num_tokens)
+
+    def _note_unknown(self, token_ids: np.ndarray, num_tokens: np.ndarray) -> None:
+        special = 2 if self.tokens.add_special_tokens else 0
+        total = int(np.maximum(num_tokens - special, 0).sum())
+        inside = np.arange(token_ids.shape[1]) < num_tokens[:, None]
+        unknown = int((np.isin(token_ids, self._unknown) & inside).sum())
+        if self._warned or unknown <= MOST_UNKNOWN * total:
+            return
+        self._warned = True
+        logger.warning(
+            "%.0f%% of the tokens of %s texts are unknown to %s: its vectors say little of them. "
+            "Choose a language model of their language, or a multilingual preset such as "
+            "xlm_roberta_base_multi.",
+            *(100 * unknown / total, f"{len(num_tokens):,}", self.language_model.name),
+        )
 
     def export(self, folder: str | Path) -> None:
         """Writes a SavedModel with the tokenizer inside, for TensorFlow with TensorFlow Text.

@@ -19,7 +19,11 @@ from tfrec_fusion.text.salience import Heaviest, heaviest, specificity
 from tfrec_fusion.text.sentiment import Sentiment, checked_rating, learn
 from tfrec_fusion.text.words import Tokens, distinct, tokenize
 
-__all__ = ["Interests", "Phrase", "mine_interests", "reason"]
+__all__ = ["Interests", "NoPhrases", "Phrase", "mine_interests", "reason"]
+
+
+class NoPhrases(InvalidInput):
+    """Texts in which no phrase occurs often enough."""
 
 
 def mine_interests(
@@ -95,7 +99,7 @@ def mine_interests(
     tokens = tokenize([*text, *catalogue])
     mentions = find_mentions(tokens, ngrams=ngrams, min_count=min_count, stop_words=stop_words)
     if not mentions.phrases:
-        raise InvalidInput(
+        raise NoPhrases(
             f"No phrase occurs in {min_count} or more texts: they are empty, or hold only stop "
             "words and numbers. Lower `min_count` or give other `stop_words`."
         )

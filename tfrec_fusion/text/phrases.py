@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfrec_fusion.text.scripts import written_together
 from tfrec_fusion.text.words import Tokens, carries_meaning, distinct, singular
 
 # Normalised pointwise mutual information: 0 for words that meet by chance, 1 for inseparable ones.
@@ -185,6 +186,6 @@ def _most_written(
     order = np.lexsort((np.arange(len(first)), -counts, phrase[first]))
     best = first[order][np.diff(phrase[first][order], prepend=-1) > 0]
     return [
-        " ".join(tokens.words[one] for one in tokens.word[at : at + size])
+        written_together([tokens.words[one] for one in tokens.word[at : at + size]])
         for at, size in zip(place[best], length[best], strict=True)
     ]

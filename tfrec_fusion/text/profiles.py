@@ -63,6 +63,13 @@ class Interests:
     sentiment: np.ndarray
     support: np.ndarray
 
+    @classmethod
+    def none(cls, num_users: int) -> Interests:
+        """No phrase for any of the users, the unseen one included."""
+        empty = np.zeros(0, np.int32)
+        start = np.zeros(num_users + 1, np.int64)
+        return cls((), start, empty, empty.astype(np.float32), empty.astype(np.float32), empty)
+
     @property
     def num_users(self) -> int:
         """Users including the unseen one, 0."""

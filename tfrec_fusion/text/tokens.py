@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # text of words without a single space or sign, dozens of characters long each, could tell.
 CHARACTERS_PER_TOKEN = 64
 
+# How GPT-2 writes the bytes from 128 on.
+_BYTES_BEYOND_ASCII = [*map(chr, [*range(0xA1, 0xAD), *range(0xAE, 0x100), *range(290, 324)])]
+
 # What Python's `str.split` calls white space, in RE2's words.
 WHITE_SPACE = r"[\t-\r\x1c-\x20\x{85}\p{Z}]+"
 
@@ -171,6 +174,34 @@ def byte_pair_twin(tokenizer: keras.layers.Layer) -> tokenizers.Tokenizer | None
     twin.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=tokenizer.add_prefix_space)
     twin.add_special_tokens(tokenizer.unsplittable_tokens)
     return twin
+
+
+def unknown_ids(tokenizer: keras.layers.Layer) -> np.ndarray:
+    """Ids of tokens that tell nothing of what is written.
+
+    The token of unknown words; of byte-pair tokenizers, which know every byte, those that are one
+    byte of a letter beyond ASCII: such letters occurred too seldom to become tokens.
+
+    Args:
+        tokenizer: A KerasHub tokenizer.
+
+    Example:
+
+    >>> import keras_hub
+    >>> words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "film"]
+    >>> unknown_ids(keras_hub.models.BertTokenizer(words)).tolist()
+    [1]
+    """
+    import keras_hub
+
+    if isinstance(tokenizer, keras_hub.tokenizers.BytePairTokenizer):
+        known = tokenizer.vocabulary
+        return np.array([known[byte] for byte in _BYTES_BEYOND_ASCII if byte in known], np.int32)
+    if isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
+        return np.array([tokenizer.token_to_id(tokenizer.oov_token)], np.int32)
+    if isinstance(tokenizer, keras_hub.tokenizers.SentencePieceTokenizer):
+        return np.array([tokenizer.token_to_id("<unk>")], np.int32)
+    return np.array([], np.int32)
 
 
 def twin_tokens(

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from tfrec_fusion.text.scripts import COMBINING, is_unsegmented, pieces
+
 # A word, with what is inside it: "don't", "12-string", "2.5", "r&b". Else marks, or a line's end.
 TOKEN = re.compile(r"[\w&]+(?:(?:[-']|(?<=\d)[.,](?=\d))\w+)*|[^\w&\s]+|\n")
-CLAUSE_MARKS = frozenset(".!?;…\n")
+# The same beyond ASCII, where signs combine with letters: vowels of Hindi, tones of Thai.
+_SIGNED = rf"\w{COMBINING}"
+_WIDE = re.compile(rf"[\w&][{_SIGNED}&]*(?:(?:[-']|(?<=\d)[.,](?=\d))\w[{_SIGNED}]*)*|[^\w&\s]+|\n")
+# A term of TF-IDF, as scikit-learn has it: two letters or more.
+_TERM, _WIDE_TERM = re.compile(r"\w\w+"), re.compile(rf"\w[{_SIGNED}]*")
+CLAUSE_MARKS = frozenset(".!?;…\n。！？；｡।॥؟؛۔")  # noqa: RUF001
 # Opinions turn here without a mark: "the tone is great but the knobs are cheap".
 CONTRASTS = frozenset({"but", "however", "although", "though"})
 
@@ -52,13 +60,36 @@ def distinct(keys: np.ndarray) -> np.ndarray:
 def split_words(text: str) -> list[str]:
     """The words and marks of a text in lower case; HTML's `&amp;` is read as `&`.
 
+    Of scripts without spaces pairs of characters are the words, see `text.scripts`.
+
     Example:
     >>> split_words("It's GREAT, &amp; cheap")
     ["it's", 'great', ',', '&', 'cheap']
     """
     if "&" in text:
         text = html.unescape(text)
-    return TOKEN.findall(text.lower().replace("\u2019", "'"))
+    if text.isascii():
+        return TOKEN.findall(text.lower())
+    text = unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")
+    return [piece for token in _WIDE.findall(text) for piece in pieces(token)]
+
+
+def terms(text: str) -> list[str]:
+    """The words of two letters or more: what TF-IDF counts.
+
+    For scikit-learn's vectorizers, whose own words they are in texts with spaces; they neither keep
+    vowels of Hindi or Thai with their letters nor divide texts without spaces.
+
+    Example:
+
+    >>> terms("don't play a 12-string"), terms("人工智能 और हिन्दी")
+    (['don', 'play', '12', 'string'], ['人工', '工智', '智能', 'और', 'हिन्दी'])
+    """
+    if text.isascii():
+        return _TERM.findall(text)
+    found = _WIDE_TERM.findall(unicodedata.normalize("NFC", text))
+    parts = (piece for word in found for piece in pieces(word))
+    return [part for part in parts if len(part) > 1 or is_unsegmented(part)]
 
 
 def is_word(token: str) -> bool:
