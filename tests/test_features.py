@@ -91,6 +91,7 @@ def test_lists_of_parquet_become_joined_labels_and_a_run_may_have_them(tmp_path,
     data = load_folder(tmp_path)
     assert data.items["genres"].fillna("").tolist() == ["Rock/Pop|R&B", "R&B", "", ""]
     assert data.items["size"].tolist() == ["1|2", "2", "3", ""]
+    assert RecData(EVENTS, frame.rename(columns={"size": 7})).items[7][0] == "1|2"
     assert json.loads(data.items["box"][0]) == {"w": 1, "h": [2]}
     assert "items.genres: '|' in 1 labels of lists replaced by '/'" in caplog.text
     assert len(checksum(data)) == 64

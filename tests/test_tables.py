@@ -84,7 +84,7 @@ def test_ids_of_any_type_become_the_strings_a_person_would_write(ids, expected):
             r"`interactions.timestamp` must be seconds since 1970, or dates in ISO 8601 such as "
             r"2024-01-31T12:00:00\. Received: row 1 .*is 'soon'",
         ),
-        (events(timestamp=[1, np.nan, 3]), r"timestamp` must not be NaN.*row 1 "),
+        (events(timestamp=[1, np.nan, 3]), r"timestamp` must not be missing.*row 1 "),
         (events(timestamp=[1, np.inf, 3]), r"timestamp` must be seconds.*row 1 "),
         (events(timestamp=[1, -5, 3]), r"timestamp` must .* lie between 1980.*rows 0, 1"),
         (

@@ -52,7 +52,11 @@ def plain_cells(frame: pd.DataFrame, table: str, keep: Collection[str]) -> pd.Da
         elif not any(issubclass(kind, bytes) for kind in kinds):
             continue
         plain[name] = pd.Series(objects, index=column.index, dtype=object)
-    return frame.assign(**plain) if plain else frame
+    if plain:
+        frame = frame.copy(deep=False)
+        for name, column in plain.items():  # names need not be text
+            frame[name] = column
+    return frame
 
 
 def labels_of(cell: object, separator: str = SEPARATOR) -> list[str]:

@@ -57,8 +57,7 @@ def clean_timestamps(column: pd.Series, now: float | None = None) -> np.ndarray:
             or before 1980; the message says what it looks like.
     """
     null = column.isna().to_numpy(bool)
-    if null.any():
-        raise failure(_TABLE, _NAME, "must not be NaN", null, "Correct or drop these rows.")
+    _check_present(null)
     seconds, dated = _seconds(column)
     latest = (time.time() if now is None else now) + DAY
     if (late := seconds > latest).any():
@@ -82,6 +81,11 @@ def clean_timestamps(column: pd.Series, now: float | None = None) -> np.ndarray:
     if cut := int((whole != seconds).sum()):
         logger.warning("interactions.timestamp: fractions of a second cut off in %d rows.", cut)
     return whole
+
+
+def _check_present(missing: np.ndarray) -> None:
+    if missing.any():
+        raise failure(_TABLE, _NAME, "must not be missing", missing, "Correct or drop these rows.")
 
 
 def _seconds(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -108,6 +112,9 @@ def _seconds(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         seconds = numbers(column.mask(dated))
         seconds[dated] = _of_dates(column[dated])
     left = np.flatnonzero(text & ~np.isfinite(seconds))
+    missing = np.zeros(len(column), bool)
+    missing[left] = column.iloc[left].astype(str).str.strip() == ""
+    _check_present(missing)
     iso = left[column.iloc[left].astype(str).str.fullmatch(ISO).to_numpy(bool)]
     seconds[iso] = _of_dates(column.iloc[iso])
     dated[iso] = True
