@@ -239,6 +239,8 @@ def test_data_without_timestamps_says_how_it_is_split(tables, tmp_path):
         (["train", "multi_task", "--loss-weight", "rating=abc"], "such as rating=0.1"),
         (["train", "multi_task", "--balance", "magic"], "'magic' is not one of 'fixed'"),
         (["recommend", "nowhere", "--user-id", "1"], "There is no run folder nowhere"),
+        (["serve", "savedmodels", "--port", "-1"], "-1 is not in the range 0<=x<=65535"),
+        (["serve", "savedmodels", "--grpc-port", "99999"], "99999 is not in the range"),
         (["sing"], "No such command 'sing'"),
     ],
 )

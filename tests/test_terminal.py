@@ -182,10 +182,10 @@ def test_a_file_where_the_run_is_to_be_is_refused(odd_run, tmp_path):
 def test_ctrl_c_says_that_the_same_command_resumes_and_it_does(odd_run, tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "zoo", "train", "gmf", "--data", str(odd_run.parent)]
-    command += ["--out", str(out), "--gmf-dim", "4", "--no-refit", "--epochs", "40"]
+    command += ["--out", str(out), "--gmf-dim", "4", "--no-refit", "--epochs", "10"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as first:
         for line in first.stderr:
-            if "gmf: epoch 1/40" in line:
+            if "gmf: epoch 1/10" in line:
                 first.send_signal(signal.SIGINT)
                 break
         told = first.stderr.read()
@@ -196,5 +196,5 @@ def test_ctrl_c_says_that_the_same_command_resumes_and_it_does(odd_run, tmp_path
     second = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert second.returncode == 0, second.stderr[-2000:]
     lines = [line for line in second.stderr.splitlines() if line.startswith("gmf: epoch ")]
-    assert lines[0].startswith(f"gmf: epoch {finished + 1}/40, ")
+    assert lines[0].startswith(f"gmf: epoch {finished + 1}/10, ")
     assert (out / "run.json").exists()

@@ -21,8 +21,20 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8501, show_default=True, help="REST and the page; 0: a free one.")
-@click.option("--grpc-port", default=8500, show_default=True, help="gRPC; 0: a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8501,
+    show_default=True,
+    help="REST and the page; 0: a free one.",
+)
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(0, 65535),
+    default=8500,
+    show_default=True,
+    help="gRPC; 0: a free one.",
+)
 @click.option("--no-grpc", is_flag=True, help="REST alone.")
 @click.option("--max-batch", default=1024, show_default=True, help="Rows of a request.")
 @click.option("--max-body-mib", default=16.0, show_default=True, help="MiB of a request.")
