@@ -42,8 +42,7 @@ def test_they_take_a_user_alone_and_say_what_scores_come_from():
         (call,) = (one for one in calls if one.signature == "serving_default")
         rows = zip(call.inputs["user_id"], call.answer["source"], strict=True)
         assert {user: set(row) for user, row in rows} == {
-            user: {"popularity" if user == "unseen" else "model"}
-            for user in call.inputs["user_id"]
+            user: {"popularity" if user == "unseen" else "model"} for user in call.inputs["user_id"]
         }
 
 
