@@ -137,7 +137,7 @@ class AnswerGraph:
         hidden = tf.gather(known, users).to_tensor()  # (batch, most)
         hidden, allowed, unknown = self._lists(hidden, exclude_item_ids, allow_item_ids)
         best = self.ranker.best({"user_id": users}, users == 0, hidden, allowed, k)
-        return self._page(*best, _source(users == 0)) | {UNKNOWN: unknown}
+        return self._page(best, _source(users == 0)) | {UNKNOWN: unknown}
 
     def recommend_from_history(
         self, item_ids: tf.Tensor, exclude_item_ids: tf.Tensor, allow_item_ids: tf.Tensor, k: int
@@ -164,7 +164,7 @@ class AnswerGraph:
         nothing = tf.reduce_all(history == 0, axis=1)
         hidden, allowed, unknown = self._lists(history, exclude_item_ids, allow_item_ids)
         best = self.ranker.best({"history": history}, nothing, hidden, allowed, k)
-        page = self._page(*best, _source(nothing))
+        page = self._page(best, _source(nothing))
         return page | {UNKNOWN: tf.concat([not_read, unknown], axis=1)}
 
     def score(self, user_id: tf.Tensor, item_id: tf.Tensor) -> Tensors:
@@ -196,7 +196,7 @@ class AnswerGraph:
         found = output_of(self.models.similarity, {"item_id": items}, "scores", self.num_items)
         scores = masked(found, items[:, None], tf.zeros_like(items)[:, None])
         best = tf.math.top_k(tf.where(items[:, None] == 0, LOWEST, scores), k)
-        return self._page(*best, _source(tf.zeros_like(items, tf.bool)))
+        return self._page(best, _source(tf.zeros_like(items, tf.bool)))
 
     def search(
         self, query: tf.Tensor, exclude_item_ids: tf.Tensor, allow_item_ids: tf.Tensor, k: int
@@ -220,7 +220,7 @@ class AnswerGraph:
         nothing = tf.zeros_like(scores[:, :1], tf.int32)
         hidden, allowed, unknown = self._lists(nothing, exclude_item_ids, allow_item_ids)
         scores = tf.where(silent[:, None], LOWEST, masked(scores, hidden, allowed))
-        page = self._page(*tf.math.top_k(scores, k), tf.fill(tf.shape(silent), TEXT))
+        page = self._page(tf.math.top_k(scores, k), tf.fill(tf.shape(silent), TEXT))
         return page | {UNKNOWN: unknown}
 
     def score_text(self, user_id: tf.Tensor, text: tf.Tensor) -> Tensors:
@@ -274,8 +274,9 @@ class AnswerGraph:
         unknown = tf.concat([not_excluded, not_allowed], axis=1)
         return tf.concat([hidden, excluded], axis=1), allowed, unknown
 
-    def _page(self, scores: tf.Tensor, items: tf.Tensor, source: tf.Tensor) -> Tensors:
-        """A page of `scores` and `items` `(batch, k)`; the lowest score becomes an empty cell."""
+    def _page(self, best: tuple[tf.Tensor, tf.Tensor], source: tf.Tensor) -> Tensors:
+        """A page of scores and items `(batch, k)`; the lowest score becomes an empty cell."""
+        scores, items = best
         there = scores > LOWEST  # (batch, k)
         items = tf.where(there, items, 0)
         return {
