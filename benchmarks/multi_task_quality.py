@@ -24,7 +24,7 @@ from typing import Any
 import click
 import numpy as np
 import options
-from quality import RESULTS, trained
+from quality import RESULTS, trained, with_auc
 from review_tables import benchmark_tables
 
 from tfrec_fusion.data.indexed import index_data
@@ -82,7 +82,8 @@ def main(
     rows = []
     for name in CLASSICS:
         folder = runs / tables.name / name
-        rows.append(summary(name, [trained(name, tables, folder, TrainOptions())], METRICS))
+        run = with_auc(trained(name, tables, folder, TrainOptions()))
+        rows.append(summary(name, [run], METRICS))
     rows.append(biases(tables))
     for name in variants:
         model, choices, options = VARIANTS[name]
@@ -90,7 +91,7 @@ def main(
         for seed in range(seeds):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
             how = TrainOptions(seed=seed, epochs=epochs, refit=False, **options)
-            made.append(trained(model, tables, folder, how, choices))
+            made.append(with_auc(trained(model, tables, folder, how, choices)))
         shown: tuple[str, ...] = METRICS
         if options.get("loss_weights", {}).get("logits") == 0:
             shown = tuple(one for one in METRICS if one not in RANKING)  # never learned

@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 import options
-from quality import RESULTS, trained
+from quality import RESULTS, trained, with_auc
 from review_tables import benchmark_tables
 
 import zoo
@@ -59,9 +59,8 @@ def main(
         made = []
         for seed in range(seeds if model in zoo.NETWORKS else 1):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
-            made.append(
-                trained(model, tables, folder, TrainOptions(seed=seed, refit=False), choices)
-            )
+            how = TrainOptions(seed=seed, refit=False)
+            made.append(with_auc(trained(model, tables, folder, how, choices)))
         rows.append(summary(name, made, METRICS))
         RESULTS.mkdir(exist_ok=True)
         write_csv(RESULTS / f"profile_ablation_{tables.name}.csv", rows)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -24,7 +25,8 @@ import zoo
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from zoo.run import Run, load_run
+from zoo.measuring import measured
+from zoo.run import Run, is_measured, load_run
 from zoo.seeds import summary
 from zoo.train import train
 from zoo.train_options import TrainOptions
@@ -45,9 +47,23 @@ def trained(
     choices: Mapping[str, object] | None = None,
 ) -> Run:
     """A run, made where it is missing; one that was interrupted goes on."""
-    if not (folder / "run.json").exists():
+    if not is_measured(folder):
         train(model, tables, folder, options=options, hyperparameters=choices, say=click.echo)
     return load_run(folder)
+
+
+def with_auc(run: Run) -> Run:
+    """The run with AUC among its numbers, which `train` measures of models with tasks alone."""
+    if "auc" in run.info["test"] or not run.info["test"]:
+        return run
+    name, parts = run.info["model"], (run.known_at_test, run.parts["test"])
+    row = measured(name, run.model, *parts, auc=True, tasks=False).row
+    ends = {key: row.intervals[key] for key in ("auc",) if key in row.intervals}
+    info = {
+        "test": run.info["test"] | {"auc": row.metrics["auc"]},
+        "test_intervals": run.info["test_intervals"] | ends,
+    }
+    return replace(run, info=run.info | info)
 
 
 @click.command()

@@ -236,7 +236,7 @@ def test_what_a_run_says_is_read_back(made):
 
 @pytest.mark.parametrize("better", ["scores", "ranks"])
 def test_the_better_scale_on_validation_is_taken(better, runs, tmp_path, monkeypatch):
-    def chosen(scores, users, train, heldout, scale):
+    def chosen(scores, users, train, heldout, scale, allow_seen):
         return np.array([0.25, 0.75]), 0.5 if scale == better else 0.25
 
     monkeypatch.setattr("zoo.ensembling._chosen_weights", chosen)

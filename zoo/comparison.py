@@ -43,7 +43,7 @@ def yardsticks(
             rows.append(replace(own[1].row, model=title))
             continue
         model.fit(known)
-        asked = {"title": title, "allow_seen": allow_seen, "auc": auc}
+        asked: dict[str, Any] = {"title": title, "allow_seen": allow_seen, "auc": auc}
         rows.append(measured(name, model, known, data.test, **asked).row)
     return rows
 

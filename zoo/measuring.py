@@ -56,7 +56,9 @@ def measured(
         The row, and notes. Scores that are not finite, of a training that diverged, give an empty
         row with a note.
     """
-    parts, metrics, intervals = (known, heldout), {}, {}
+    parts = (known, heldout)
+    metrics: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
     measures: list[Callable[[], Any]] = [
         lambda: ranking_of(model, *parts, allow_seen=allow_seen, auc=auc or name in zoo.HAS_TASKS)()
     ]

@@ -87,15 +87,11 @@ def _within(num_items: int, result: RankingResult) -> RankingResult:
         f"the same for every model is omitted (metrics at {' and '.join(map(str, whole))}"
         f"{', except ' + ' and '.join(sorted(kept)) if kept else ''})."
     )
-    metrics, intervals, per_user = (
-        {name: one for name, one in found.items() if name not in omitted}
-        for found in (result.metrics, result.intervals, result.per_user)
-    )
     return replace(
         result,
-        metrics=metrics,
-        intervals=intervals,
-        per_user=per_user,
+        metrics={name: one for name, one in result.metrics.items() if name not in omitted},
+        intervals={name: one for name, one in result.intervals.items() if name not in omitted},
+        per_user={name: one for name, one in result.per_user.items() if name not in omitted},
         notes=(note, *result.notes),
     )
 

@@ -46,8 +46,8 @@ def auc_of_rows(scores: np.ndarray, heldout: sp.csr_matrix) -> np.ndarray:
 def _below_and_alike(row: np.ndarray, wanted: np.ndarray) -> tuple[int, int]:
     """Pairs of a wanted score and one of the row that is lower, and that is equal."""
     if len(wanted) <= _COMPARED:
-        below = sum(np.count_nonzero(row < one) for one in wanted)
-        return below, sum(np.count_nonzero(row == one) for one in wanted)
+        below = sum(int(np.count_nonzero(row < one)) for one in wanted)
+        return below, sum(int(np.count_nonzero(row == one)) for one in wanted)
     ordered = np.sort(row)
     first, last = (int(np.searchsorted(ordered, wanted, side).sum()) for side in ("left", "right"))
     return first, last - first
