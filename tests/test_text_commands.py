@@ -138,7 +138,7 @@ def test_a_recommendation_is_explained(hybrid, tmp_path):
     found = answer("explain", hybrid, "--user-id", "u1", "--item-id", "i2", "-k", 3)
     effects = [row["effect"] for row in found["history"]]
     assert effects == sorted(effects, reverse=True) and len(effects) == 3
-    read = {"Film", "i2", *GENRES["songs"].split(), "number", "2"}  # title, then text
+    read = {"Film", "i2.", *GENRES["songs"].split(), "number", "2"}  # title, then text
     assert {row["word"] for row in found["words"]} <= read
     picture = tmp_path / "why.svg"
     text = run("explain", hybrid, "--user-id", "u1", "--picture", picture).stdout

@@ -140,7 +140,7 @@ class SemanticSearch:
     def _cosine(self, query: str) -> np.ndarray:
         """`(num_items,)` likeness to a query; -inf for what it excludes, and without a text."""
         negation = None if self._is_title(query) else read_negation(query)
-        nothing = ~self.vectors.any(axis=1)
+        nothing: np.ndarray = (self.vectors == 0).all(axis=1)
         nothing[0] = True
         sign = 1
         if negation is not None and negation.excluded and self.texts is not None:

@@ -65,7 +65,8 @@ def pieces(word: str) -> list[str]:
     """
     if word.isascii() or not _RUN.search(word):
         return [word]
-    found, end = [], 0
+    found: list[str] = []
+    end = 0
     for run in _RUN.finditer(word):
         found += filter(None, [word[end : run.start()].strip("-'")])
         characters = _CHARACTER.findall(run.group())
