@@ -18,7 +18,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from tfrec_fusion.errors import AnswerWarning, InvalidInput
+from tfrec_fusion.answer_warnings import AnswerWarning
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.client import (
     Client,
     InvalidRequest,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import zoo
 from tfrec_fusion.data.indexed import index_data
@@ -49,6 +51,26 @@ def test_everything_that_users_did_is_known_to_an_export(run, exported):
     expected = run.model.score_model(DATA.everything)({"user_id": users})["scores"]
     np.testing.assert_allclose(given.models.score({"user_id": users})["scores"], expected)
     assert given.models.history is not None and given.models.similarity is not None
+
+
+def test_a_run_that_was_measured_with_seen_items_serves_them(run, tmp_path):
+    info = {**run.info, "options": {"allow_seen": True}}
+    again = dataclasses.replace(run, info=info)
+    known, history = run.recommender.known, run.items.ids[1:4].tolist()
+    least = int(np.argmin(np.bincount(known.user)[1:])) + 1
+    user, seen = str(run.users.ids[least]), run.items.id_of(known.item[known.user == least])
+    for one, served in ((run, tmp_path / "kept"), (again, tmp_path / "repeated")):
+        export_run(one, served, page_sizes=(14,))
+        signatures = tf.saved_model.load(str(served / "1")).signatures
+        recommended = signatures["recommend"](user_id=tf.constant([user]))
+        read = signatures["recommend_from_history"](item_ids=tf.constant([history]))
+        for answer, table, had in (
+            (recommended, one.recommender.recommend(user, 14), seen),
+            (read, one.recommender.recommend_from_history(history, 14), history),
+        ):
+            found = [item.decode() for item in answer["item_id"].numpy()[0] if item]
+            assert found == table["item_id"].tolist()
+            assert (one is again) == bool(set(had) & set(found))
 
 
 def test_an_index_is_chosen_on_everything_and_measured_on_the_test_part(run, exported, monkeypatch):

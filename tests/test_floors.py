@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = "tfrec_fusion"
 
 # Any file may import these.
-EVERYONES = {"errors", "ids", "progress"}
+EVERYONES = {"answer_warnings", "errors", "ids", "progress"}
 
 # What a floor of the library may import from the others. Its own files it may always import.
 LIBRARY_FLOORS = {
+    "answer_warnings": set(),
     "errors": set(),
     "ids": set(),
     "progress": set(),
@@ -58,7 +59,7 @@ ZOO_ROOMS = {
     r"seeds": {"evaluation"},
     r"publishing": {"evaluation", "files", "text"},
     r"reproducing": {"data", "evaluation"},
-    r"fine_tuning|data_options": {"data"},
+    r"fine_tuning|data_options|near_misses|item_titles": {"data"},
     r"train_options": {"data", "layers"},
     r"demo": {"data", "evaluation", "serving"},
     r"exporting": {"serving", "text"},

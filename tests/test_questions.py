@@ -13,13 +13,13 @@ import pytest
 from command_line import answer, run
 
 import zoo
+from tfrec_fusion.answer_warnings import AnswerWarning
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.errors import InvalidInput, UserError
 from zoo import recommender as recommenders
-from zoo.answer_warnings import AnswerWarning
 from zoo.explanation import explainer_of
 from zoo.item_titles import ItemTitles
 from zoo.matrix_layers import DenseMatrix, PastItems
@@ -56,7 +56,7 @@ class Table:
 
 
 def asked(allow_seen=False):
-    users, items = Vocabulary(["ann", "bob", "cat", "eve"]), Vocabulary("abcd")
+    users, items = Vocabulary(["ann", "bob", "cat", "eve"]), Vocabulary(list("abcd"))
     frame = pd.DataFrame(TAKEN, columns=["user_id", "item_id"])
     titles = np.array(["", "Alien", "Brazil", "Casablanca", "Duel"], object)
     known = Events.from_frame(frame, users, items)

@@ -38,7 +38,3 @@ class Unavailable(UserError, RuntimeError):
 
 class SystemRefusal(UserError, OSError):
     """What the operating system does not allow, such as a port that is taken."""
-
-
-class AnswerWarning(UserWarning):
-    """An answer that differs from what was asked for, e.g. popular items for an unknown user."""

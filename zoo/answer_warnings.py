@@ -1,32 +1,11 @@
-"""Warnings about answers that differ from what was asked for."""
+"""Warnings about unknown users, and about users with few items left."""
 
 from __future__ import annotations
 
-import inspect
-import os
-import warnings
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-from zoo.near_misses import SHOWN, listed, near_misses
-
-_PACKAGE = f"{Path(__file__).parent}{os.sep}"
-
-
-class AnswerWarning(UserWarning):
-    """An answer that differs from what was asked for, e.g. popular items for an unknown user."""
-
-
-# Two questions that go wrong in the same way warn twice, unless the caller has set a filter.
-warnings.simplefilter("always", AnswerWarning, append=True)
-
-
-def warn(message: str) -> None:
-    """Warns about an answer, at the line outside this package that asked for it."""
-    level, frame = 1, inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, AnswerWarning, stacklevel=level)
+from tfrec_fusion.answer_warnings import SHOWN, listed, warn
+from zoo.near_misses import near_misses
 
 
 def warn_of_unknown_users(

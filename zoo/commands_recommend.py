@@ -12,7 +12,7 @@ from typing import Any
 import click
 import pandas as pd
 
-from zoo.answer_warnings import AnswerWarning
+from tfrec_fusion.answer_warnings import AnswerWarning
 from zoo.prebuilt import open_run
 from zoo.recommender import POPULARITY
 

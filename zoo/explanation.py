@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfrec_fusion.answer_warnings import AnswerWarning
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.plots import effect_bars
 from tfrec_fusion.text.attribution import WordEffects
 from tfrec_fusion.text.encoder import TextEncoder
-from zoo.answer_warnings import AnswerWarning
 from zoo.argument_types import check_instance
 from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.graph_paths import beside_a_bar, graph_paths, on_a_line

@@ -135,6 +135,7 @@ def export_recommender(
         titles=recommender.titles,
         known=recommender.known.matrix(),
         popularity=recommender.popularity,
+        allow_seen=recommender.allow_seen,
         page_sizes=page_sizes,
         version=version,
     )

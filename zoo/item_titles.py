@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Iterable
 from functools import cached_property
 
+from tfrec_fusion.answer_warnings import listed, warn
+from tfrec_fusion.data.near_misses import plain_form
 from tfrec_fusion.errors import InvalidInput
-from zoo.answer_warnings import warn
-from zoo.near_misses import listed, near_misses, plain
+from zoo.near_misses import near_misses
 from zoo.questions import checked_id
 
 
@@ -43,7 +44,7 @@ class ItemTitles:
         """
         item_id = checked_id(given, name)
         title = given if isinstance(given, str) else item_id
-        same = self._ids.get(plain(title), [])
+        same = self._ids.get(_plain(title), [])
         if item_id in self._titles:
             if isinstance(given, str) and same and item_id not in same:
                 warn(
@@ -70,5 +71,9 @@ class ItemTitles:
         """Ids by title, without the differences that are hard to see."""
         found: dict[str, list[str]] = {}
         for item_id, title in self._titles.items():
-            found.setdefault(plain(title), []).append(item_id)
+            found.setdefault(_plain(title), []).append(item_id)
         return found
+
+
+def _plain(title: str) -> str:
+    return plain_form(title).casefold()

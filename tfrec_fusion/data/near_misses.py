@@ -103,4 +103,4 @@ def closest(unknown: Iterable[str], known: Iterable[str]) -> dict[str, str]:
 
 
 def _loose_form(one: str) -> str:
-    return _LEADING_ZEROS.sub("", plain_form(one).casefold())
+    return _LEADING_ZEROS.sub("", plain_form(one).casefold().replace(" ", ""))

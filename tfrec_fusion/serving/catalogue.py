@@ -26,8 +26,9 @@ class Catalogue:
         item_ids: `(num_items,)` object array of strings; position 0 is the empty string.
         titles: `(num_items,)` object array of strings; position 0 is the empty string.
         known: `(num_users, num_items)` CSR; the stored, non-zero cells are the items a user
-            already knows. Row 0 and column 0 are empty.
+            already knows; none where seen items are answered again. Row 0 and column 0 are empty.
         popularity: `(num_items,)` float32, the scores of a user never seen.
+        allow_seen: Whether items that a user has are answered again.
     """
 
     user_ids: np.ndarray
@@ -35,6 +36,7 @@ class Catalogue:
     titles: np.ndarray
     known: sp.csr_matrix
     popularity: np.ndarray
+    allow_seen: bool = False
 
     @property
     def num_users(self) -> int:
@@ -54,6 +56,7 @@ class Catalogue:
         titles: Sequence[str] | np.ndarray,
         known: sp.csr_matrix,
         popularity: np.ndarray,
+        allow_seen: bool = False,
     ) -> Catalogue:
         """Checks that the parts fit together.
 
@@ -86,7 +89,8 @@ class Catalogue:
             raise InvalidInput(
                 f"`popularity` must be finite. Received: {popular[row]} at item {row}."
             )
-        return cls(users, items, names, _without_unseen(known), popular)
+        hidden = sp.csr_matrix(shape, dtype=np.float32) if allow_seen else _without_unseen(known)
+        return cls(users, items, names, hidden, popular, allow_seen)
 
 
 def _ids(ids: Sequence[str] | np.ndarray, name: str) -> np.ndarray:

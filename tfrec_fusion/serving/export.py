@@ -59,6 +59,7 @@ def export(
     titles: Sequence[str] | np.ndarray,
     known: sp.csr_matrix,
     popularity: np.ndarray,
+    allow_seen: bool = False,
     page_sizes: Sequence[int] = (10,),
     version: int | None = None,
 ) -> ExportReport:
@@ -96,6 +97,8 @@ def export(
         titles: `(num_items,)` titles in index order.
         known: `(num_users, num_items)` CSR; non-zero cells are never recommended.
         popularity: `(num_items,)` scores for a user never seen.
+        allow_seen: Whether `known` items, and those of a history, are recommended after all, for
+            repeat consumption.
         page_sizes: How many items are answered, a signature each.
         version: A positive number; by default one more than the latest.
 
@@ -115,7 +118,7 @@ def export(
     ExportReport(path=PosixPath('savedmodels/ease/1'), version=1, ...)
     """
     start = time.perf_counter()
-    catalogue = Catalogue.checked(user_ids, item_ids, titles, known, popularity)
+    catalogue = Catalogue.checked(user_ids, item_ids, titles, known, popularity, allow_seen)
     sizes = _checked_sizes(page_sizes, catalogue.num_items)
     parent = Path(directory)
     name = checked_name(parent)

@@ -40,6 +40,7 @@ class AnswerGraph:
     def __init__(self, catalogue: Catalogue, models: ServedModels) -> None:
         self.num_items = catalogue.num_items
         self.models = models
+        self.allow_seen = catalogue.allow_seen
         self.user_table = _index_table(catalogue.user_ids)
         self.item_table = _index_table(catalogue.item_ids)
         self.item_ids = _fixed(catalogue.item_ids, tf.string, "item_ids")
@@ -142,7 +143,7 @@ class AnswerGraph:
     def recommend_from_history(
         self, item_ids: tf.Tensor, exclude_item_ids: tf.Tensor, allow_item_ids: tf.Tensor, k: int
     ) -> Tensors:
-        """Returns the best items for a user known by a history alone, the history excluded.
+        """Returns the best items for a user known by a history alone.
 
         Args:
             item_ids: `(batch, steps)` strings, oldest first; "" and unknown ids, wherever they
@@ -152,7 +153,7 @@ class AnswerGraph:
             k: How many.
 
         Returns:
-            As `recommend`; unknown ids of the history are in front.
+            As `recommend`, without the history; its unknown ids are in front.
         """
         item_ids, exclude_item_ids, allow_item_ids = with_equal_rows(
             item_ids=item_ids, exclude_item_ids=exclude_item_ids, allow_item_ids=allow_item_ids
@@ -162,7 +163,8 @@ class AnswerGraph:
         order = tf.argsort(tf.cast(items > 0, tf.int32), axis=1, stable=True)
         history = tf.gather(items, order, batch_dims=1)  # nothing in front, then oldest first
         nothing = tf.reduce_all(history == 0, axis=1)
-        hidden, allowed, unknown = self._lists(history, exclude_item_ids, allow_item_ids)
+        seen = tf.zeros_like(history) if self.allow_seen else history
+        hidden, allowed, unknown = self._lists(seen, exclude_item_ids, allow_item_ids)
         best = self.ranker.best({"history": history}, nothing, hidden, allowed, k)
         page = self._page(best, _source(nothing))
         return page | {UNKNOWN: tf.concat([not_read, unknown], axis=1)}

@@ -71,7 +71,8 @@ def _history_questions(
     unknown = ~np.any(histories, axis=1)
     near, exact = _answers_of(models, model, {"history": histories}, unknown, catalogue)
     for scores in (near, exact):
-        np.put_along_axis(scores, histories, LOWEST, axis=1)
+        if not catalogue.allow_seen:
+            np.put_along_axis(scores, histories, LOWEST, axis=1)
         scores[:, 0] = LOWEST
     given = np.concatenate([histories, 0 * histories[:, :1]], axis=1)  # what is missing goes last
     names = [_names(catalogue.item_ids, row) for row in given]

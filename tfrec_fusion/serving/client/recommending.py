@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from tfrec_fusion.answer_warnings import listed, warn
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.ids import id_list
 from tfrec_fusion.serving.client.answers import Item, Score, SignatureInfo
 from tfrec_fusion.serving.client.asking import ModelClient
-from tfrec_fusion.serving.client.notices import listed, warn
 from tfrec_fusion.serving.client.questions import (
     checked_allow,
     checked_history,
@@ -32,8 +32,8 @@ class Client(ModelClient):
     Each method asks one signature for one user, history, item or query; for many at once use
     `predict`. A signature that the model has not is refused with the ones it has. What every call
     may raise is told by `predict`. An answer that differs from what was asked for, such as popular
-    items for an unknown user, comes with one `tfrec_fusion.errors.AnswerWarning`. It may be used by
-    several threads.
+    items for an unknown user, comes with one `tfrec_fusion.answer_warnings.AnswerWarning`. It may
+    be used by several threads.
 
     Example:
     >>> with Client("grpc://127.0.0.1:8500", "ease", timeout=2.0) as client:  # doctest: +SKIP
@@ -70,7 +70,7 @@ class Client(ModelClient):
         notes = []
         if any(item.source == POPULARITY for item in page):
             notes.append(f"User {user!r} was never seen: these are {_POPULAR}.")
-        warn([*notes, *self._unknown_in_lists(unknown)])
+        _warn([*notes, *self._unknown_in_lists(unknown)])
         return page
 
     def recommend_from_history(
@@ -113,7 +113,7 @@ class Client(ModelClient):
                 f"{listed(skipped)}."
             )
         rest = [one for one in unknown if one not in skipped]
-        warn([*notes, *self._unknown_in_lists(rest)])
+        _warn([*notes, *self._unknown_in_lists(rest)])
         return page
 
     def similar_items(self, item_id: object, *, k: int | None = None) -> list[Item]:
@@ -153,7 +153,7 @@ class Client(ModelClient):
         """
         words = checked_text("query", query)
         page, unknown = self._ranked("search", {"query": [words]}, exclude, allow, k)
-        warn(self._unknown_in_lists(unknown))
+        _warn(self._unknown_in_lists(unknown))
         return page
 
     def score(self, user_id: object, item_ids: Sequence[object]) -> list[Score]:
@@ -177,7 +177,7 @@ class Client(ModelClient):
         rows = zip(items, scores, strict=True)
         if unknown := [item for item, score in rows if score.source == NO_ANSWER]:
             notes.append(f"{self._name} does not know the items {listed(unknown)}: no score.")
-        warn(notes)
+        _warn(notes)
         return scores
 
     def score_text(self, user_id: object, texts: Sequence[str]) -> list[Score]:
@@ -194,7 +194,7 @@ class Client(ModelClient):
         inputs = {"user_id": [user] * len(described), "text": described}
         scores = self._scores("score_text", inputs)
         if any(score.source == NEW_USER for score in scores):
-            warn(
+            _warn(
                 [
                     f"User {user!r} was never seen: the scores are those of a user without a "
                     f"history (source `{NEW_USER}`)."
@@ -283,3 +283,9 @@ def _width(signature: str, info: SignatureInfo) -> int | None:
         return shape[-1]
     number = re.search(r"_(\d+)$", signature)
     return int(number.group(1)) if number else None
+
+
+def _warn(sentences: Sequence[str]) -> None:
+    """Warns once of all of them, or not at all."""
+    if sentences:
+        warn(" ".join(sentences))
