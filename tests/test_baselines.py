@@ -436,7 +436,7 @@ def test_a_matrix_without_cells_gives_zeros():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: EASE(l2=0.0), "`l2` must be above 0. Received: l2=0.0"),
+        (lambda: EASE(l2=0.0), "`l2` must be above 0 and finite. Received: l2=0.0"),
         (lambda: EASE(half_life=-1.0), "`half_life` must be 0 or more. Received: half_life=-1.0"),
         (lambda: EASE(kept=-1), "`kept` must be 0 or more. Received: kept=-1"),
         (lambda: ItemKNN(k=0), "`k` must be at least 1. Received: k=0"),

@@ -82,7 +82,7 @@ def test_labels_and_lists_of_a_column_read_the_same():
 def test_columns_are_named_in_a_list_and_must_be_there():
     items = pd.DataFrame({"item_id": ["1"], "title": ["Heat"], "brand": ["X"]})
     assert checked_columns(["text", "brand", "brand"], items) == ("brand",)
-    with pytest.raises(WrongType, match=r"must be a list of names of columns. Received: 'brand'"):
+    with pytest.raises(WrongType, match=r"must be a tuple, each a string\. Received: 'brand'"):
         TrainOptions(text_columns="brand")
     with pytest.raises(InvalidInput, match=r"which are 'brand'. Received: 'brands'"):
         joined_texts(items, ["brands"])

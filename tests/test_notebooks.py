@@ -231,7 +231,7 @@ def test_serving(tmp_path):
     text = "\n".join(shown(book))
     assert "savedmodels/films/1, largest difference" in text
     assert "docker-compose.yaml" in text and "1/saved_model.pb" in text
-    assert re.search(r"films/1 .*: 8 signatures; \d+ warm-up records", text)
+    assert re.search(r"films/1 .*: 12 signatures; \d+ warm-up records", text)
     tables = "\n".join(shown(book, "text/html"))
     assert tables.count("<table") == 4  # a user, a history, nobody, the load
     assert pictures(book) == 1

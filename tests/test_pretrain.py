@@ -448,7 +448,7 @@ def test_texts_come_from_items_and_interactions(tmp_path):
     pd.DataFrame(interactions).to_csv(tmp_path / "interactions.csv", index=False)
     items = {"item_id": ["a", "b"], "title": ["A", "B"], "text": ["An A.", "A B."]}
     pd.DataFrame(items).to_csv(tmp_path / "items.csv", index=False)
-    assert texts_of(str(tmp_path), None, ["text"]) == ["An A.", "A B.", "I like it.", "No."]
+    assert texts_of(str(tmp_path), None, ["text"]) == ["A. An A.", "B. A B.", "I like it.", "No."]
     assert texts_of(str(tmp_path), None, ["title", "note"])[:3] == ["A", "B", "short"]
     with pytest.raises(ValueError, match="Received: 'review'; items has item_id, title, text"):
         texts_of(str(tmp_path), None, ["review"])

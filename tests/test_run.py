@@ -141,11 +141,13 @@ def odd(tmp_path_factory):
 
 def test_any_text_comes_back_at_its_item(odd):
     loaded = load_run(odd)
-    assert loaded.titles.tolist() == ["", *ODD]
-    assert loaded.texts.tolist() == ["", *ODD[::-1]]
+    assert loaded.catalog["title"].tolist() == ODD
+    assert loaded.catalog["text"].tolist() == ODD[::-1]
+    shown = [title.strip() or str(row) for row, title in enumerate(ODD, 1)]
+    assert loaded.titles.tolist() == ["", *shown]
     assert loaded.item_columns["kind"].tolist() == ODD
     answer = loaded.recommender.recommend("2", k=13)
-    assert answer["title"].tolist() == [ODD[int(item) - 1] for item in answer["item_id"]]
+    assert answer["title"].tolist() == [shown[int(item) - 1] for item in answer["item_id"]]
 
 
 def test_an_ensemble_keeps_them_too(odd, tmp_path):
@@ -153,7 +155,7 @@ def test_an_ensemble_keeps_them_too(odd, tmp_path):
     both = {name: {"model": "ease"} for name in members}
     info = {"model": "ensemble", "members": both, "weights": {"one": 1.0, "other": 1.0}}
     save_ensemble(tmp_path / "both", members, {**info, "scale": "scores"})
-    assert load_run(tmp_path / "both").titles.tolist() == ["", *ODD]
+    assert load_run(tmp_path / "both").catalog["title"].tolist() == ODD
 
 
 @pytest.mark.parametrize("name", ["catalogue.csv", "item_columns.csv"])

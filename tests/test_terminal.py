@@ -157,7 +157,7 @@ def test_a_pipe_that_closes_later_ends_quietly(capfd):
         (["two_tower", "--dim", "0"], "`dim` must be at least 1"),
         (["gpt2_hybrid", "--history-length", "0"], "`history_length` must be at least 1"),
         (["gpt2_hybrid", "--text-preset", "tiny_gpt3"], "tiny_gpt2"),
-        (["gpt2_hybrid", "--text-length", "0"], "`text_length` must be at least 1"),
+        (["gpt2_hybrid", "--text-length", "0"], "'--text-length': 0 is not in the range x>=1"),
         (["mlp", "--mlp-units", "16,0"], "`mlp_units` must be at least 1"),
         (["neumf", "--l2", "nan"], "`l2` must be at least 0 and finite"),
         (["neumf", "--dropout", "1"], "`dropout` must be at least 0 and below 1"),

@@ -46,7 +46,7 @@ def short(*arguments, **choices):
     return dataclasses.replace(recipe, batches=lambda *a: recipe.batches(*a).take(2))
 
 zoo.network_trainer.recipe_for = short
-zoo.train.yardsticks = lambda data: []  # EASE over the whole catalog takes its time
+zoo.train.yardsticks = lambda *given, **named: []  # EASE over the whole catalog takes its time
 films = ["318", "296", "593", "260", "2571", "1196", "1198", "50", "858", "527", "1210", "589"]
 mine = pd.DataFrame({"user_id": "me", "item_id": films, "rating": 5.0})
 mine["timestamp"] = 1_600_000_000 + mine.index

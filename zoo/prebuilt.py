@@ -204,8 +204,8 @@ def load(name: str) -> Prebuilt:
 
     Example:
 
-    >>> load("ease.ml_latest_small").recommend(history=["Toy Story"], k=1).shape
-    (1, 3)
+    >>> load("ease.ml_latest_small").recommend(history=["Toy Story"], k=1)["item_id"].tolist()
+    ['780']
     """
     card = card_of(name)
     model = _model(card)
