@@ -14,11 +14,12 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = "tfrec_fusion"
 
 # Any file may import these.
-EVERYONES = {"answer_warnings", "errors", "ids", "progress"}
+EVERYONES = {"answer_warnings", "errors", "ids", "progress", "questions"}
 
 # What a floor of the library may import from the others. Its own files it may always import.
 LIBRARY_FLOORS = {
     "answer_warnings": set(),
+    "questions": set(),
     "errors": set(),
     "ids": set(),
     "progress": set(),

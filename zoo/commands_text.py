@@ -75,7 +75,7 @@ def search(
     if user_id is not None and run is None:
         raise click.UsageError("--user-id needs --run, the model that knows the user's taste.")
     if not query.strip():
-        raise click.UsageError("QUERY is empty. Say in a few words what is looked for.")
+        raise click.UsageError("QUERY is empty. Give at least one word.")
     recommender = None
     if run is not None:
         loaded = open_run(run)

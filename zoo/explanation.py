@@ -16,6 +16,7 @@ import tensorflow as tf
 from tfrec_fusion.answer_warnings import AnswerWarning
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.plots import effect_bars
+from tfrec_fusion.questions import checked_id, checked_k
 from tfrec_fusion.text.attribution import WordEffects
 from tfrec_fusion.text.encoder import TextEncoder
 from zoo.argument_types import check_instance
@@ -23,7 +24,7 @@ from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.graph_paths import beside_a_bar, graph_paths, on_a_line
 from zoo.pair_scores import scores_of_texts
 from zoo.profile_semantics_behaviour import ProfileSemanticsBehaviour
-from zoo.questions import checked_id, checked_k, unknown_id
+from zoo.questions import unknown_id
 from zoo.recommender import Recommender
 from zoo.run import RUN_REMEDY, Run, reads_graph, reads_text
 from zoo.text_vectors import item_encoder

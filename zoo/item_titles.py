@@ -9,8 +9,8 @@ from functools import cached_property
 from tfrec_fusion.answer_warnings import listed, warn
 from tfrec_fusion.data.near_misses import plain_form
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.questions import checked_id
 from zoo.near_misses import near_misses
-from zoo.questions import checked_id
 
 
 class ItemTitles:

@@ -16,11 +16,12 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from tfrec_fusion.errors import InvalidInput, UserError, WrongType
+from tfrec_fusion.questions import checked_history, checked_text
 from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half
 from zoo.item_titles import ItemTitles
-from zoo.questions import checked_history, checked_text, folder_path
+from zoo.questions import folder_path
 from zoo.recommender import Recommender, Users
 from zoo.run import BrokenRun, Run, assemble, load_run
 

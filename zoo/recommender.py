@@ -18,10 +18,11 @@ from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.ids import id_list
+from tfrec_fusion.questions import checked_history, checked_id, checked_k
 from tfrec_fusion.text.profiles import Interests, Phrase, reason
 from zoo.answer_warnings import warn_of_few_items, warn_of_unknown_users
 from zoo.near_misses import near_misses
-from zoo.questions import asked_users, checked_history, checked_id, checked_k, unknown_id
+from zoo.questions import asked_users, unknown_id
 
 MODEL, POPULARITY = "model", "popularity"  # what a score comes from
 _FALLBACK = f"these are popular items, whose scores count events (source `{POPULARITY}`)"

@@ -12,11 +12,12 @@ import pandas as pd
 from tfrec_fusion.answer_warnings import warn
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.ids import id_list
+from tfrec_fusion.questions import checked_k, checked_text
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.store import TextStore
 from zoo.answer_warnings import warn_of_unknown_users
 from zoo.negation import read_negation
-from zoo.questions import asked_users, checked_k, checked_text
+from zoo.questions import asked_users
 from zoo.recommender import MODEL, Recommender, Users
 
 TEXT = "text"  # the source of an order that no user's scores took part in

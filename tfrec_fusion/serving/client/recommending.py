@@ -11,19 +11,14 @@ import numpy as np
 from tfrec_fusion.answer_warnings import listed, warn
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.ids import id_list
+from tfrec_fusion.questions import checked_history, checked_id, checked_k, checked_text
 from tfrec_fusion.serving.client.answers import Item, Score, SignatureInfo
 from tfrec_fusion.serving.client.asking import ModelClient
-from tfrec_fusion.serving.client.questions import (
-    checked_allow,
-    checked_history,
-    checked_id,
-    checked_k,
-    checked_text,
-    checked_texts,
-)
+from tfrec_fusion.serving.client.questions import checked_allow, checked_texts
 from tfrec_fusion.serving.sources import NEW_USER, NO_ANSWER, POPULARITY
 
 _POPULAR = f"popular items, whose scores count events (source `{POPULARITY}`)"
+_SEVERAL = "For several at once, call `predict` with a list."
 
 
 class Client(ModelClient):
@@ -65,7 +60,7 @@ class Client(ModelClient):
             InvalidInput: When an id is none, a list is none, `allow` is empty, or `k` is out of
                 range.
         """
-        user = checked_id("user_id", user_id)
+        user = checked_id(user_id, "user_id", _SEVERAL)
         page, unknown = self._ranked("recommend", {"user_id": [user]}, exclude, allow, k)
         notes = []
         if any(item.source == POPULARITY for item in page):
@@ -96,7 +91,7 @@ class Client(ModelClient):
         Raises:
             InvalidInput: As `recommend`, and when the history is empty.
         """
-        history = checked_history("item_ids", item_ids)
+        history = id_list(checked_history(item_ids, "item_ids"), "item_ids")
         page, unknown = self._ranked(
             "recommend_from_history", {"item_ids": [history]}, exclude, allow, k
         )
@@ -126,7 +121,7 @@ class Client(ModelClient):
         Raises:
             InvalidInput: When the model does not know the item, or `k` is out of range.
         """
-        item = checked_id("item_id", item_id)
+        item = checked_id(item_id, "item_id", _SEVERAL)
         page, _ = self._ranked("similar_items", {"item_id": [item]}, (), None, k)
         if not page:
             raise InvalidInput(f"Item {item!r} is not in the catalog of {self._name}.")
@@ -151,7 +146,7 @@ class Client(ModelClient):
         Raises:
             InvalidInput: As `recommend`, and when the query is blank.
         """
-        words = checked_text("query", query)
+        words = checked_text(query, "query")
         page, unknown = self._ranked("search", {"query": [words]}, exclude, allow, k)
         _warn(self._unknown_in_lists(unknown))
         return page
@@ -166,7 +161,7 @@ class Client(ModelClient):
         Returns:
             A score an item, in their order; NaN for an item that the model does not know.
         """
-        user, items = checked_id("user_id", user_id), id_list(item_ids, "item_ids")
+        user, items = checked_id(user_id, "user_id", _SEVERAL), id_list(item_ids, "item_ids")
         scores = self._scores("score", {"user_id": [user] * len(items), "item_id": items})
         notes = []
         if any(score.source == POPULARITY for score in scores):
@@ -190,7 +185,7 @@ class Client(ModelClient):
         Returns:
             A score a text, in their order.
         """
-        user, described = checked_id("user_id", user_id), checked_texts("texts", texts)
+        user, described = checked_id(user_id, "user_id", _SEVERAL), checked_texts(texts, "texts")
         inputs = {"user_id": [user] * len(described), "text": described}
         scores = self._scores("score_text", inputs)
         if any(score.source == NEW_USER for score in scores):
@@ -211,7 +206,7 @@ class Client(ModelClient):
         Returns:
             `(num_texts, embedding_dim)` array.
         """
-        inputs = {"text": checked_texts("texts", texts)}
+        inputs = {"text": checked_texts(texts, "texts")}
         return self.predict(inputs, "embed_items")["embedding"]
 
     def _scores(self, signature: str, inputs: dict[str, list]) -> list[Score]:
