@@ -237,7 +237,10 @@ def test_ids_are_read_by_the_one_rule(user_id, films):
         (lambda c: c.search(5), r"`query` must be one string. Received: 5, of the type int"),
         (lambda c: c.search(" "), r"`query` is empty. Give at least one word."),
         (lambda c: c.score_text("ann", "abc"), r"`texts` must be a list .* write \['abc'\]"),
-        (lambda c: c.score_text("ann", ["a", ""]), r"`texts\[1\]` is empty. Give at least one word."),
+        (
+            lambda c: c.score_text("ann", ["a", ""]),
+            r"`texts\[1\]` is empty. Give at least one word.",
+        ),
         (lambda c: c.embed_items([None]), r"`texts\[0\]` must be one string. Received: None"),
         (lambda c: c.predict({"user_id": "ann"}), r"`user_id` must be a list.* write \['ann'\]"),
         (lambda c: c.predict({"user_id": ["\ud800"]}), r"`user_id` must be valid Unicode"),

@@ -394,7 +394,7 @@ REFUSED_TEXTS = {
     "`text` must be one string. Received: 5, of the type int.": 5,
     "Ask with one query at a time": ["a western"],
     "Decode it first": b"a western",
-    "`text` is empty. Say in a few words": " \n",
+    "`text` is empty. Give at least one word.": " \n",
     "`text` must be valid Unicode": "a \ud800",
 }
 
