@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tfrec_fusion.data.columns import failure
+from tfrec_fusion.data.item_texts import LISTS
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.ids import id_text
 
@@ -19,7 +20,6 @@ logger = logging.getLogger(__name__)
 
 SEPARATOR = "|"
 INSTEAD = "/"  # of a separator inside a label
-_LISTS = (list, tuple, set, frozenset, np.ndarray)
 
 
 def plain_cells(frame: pd.DataFrame, table: str, keep: Collection[str]) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def plain_cells(frame: pd.DataFrame, table: str, keep: Collection[str]) -> pd.Da
         kinds = {type(value) for value in objects}
         if any(issubclass(kind, bytes) for kind in kinds):
             objects = _decoded(objects, table, str(name))
-        if name not in keep and any(issubclass(kind, (*_LISTS, dict)) for kind in kinds):
+        if name not in keep and any(issubclass(kind, (*LISTS, dict)) for kind in kinds):
             objects = _joined(objects, table, str(name))
         elif not any(issubclass(kind, bytes) for kind in kinds):
             continue
@@ -70,7 +70,7 @@ def labels_of(cell: object, separator: str = SEPARATOR) -> list[str]:
     >>> labels_of(["Comedy", "Drama"]), labels_of("Drama| War"), labels_of(1995.0), labels_of(None)
     (['Comedy', 'Drama'], ['Drama', 'War'], ['1995'], [])
     """
-    if isinstance(cell, _LISTS):
+    if isinstance(cell, LISTS):
         ordered = sorted(cell, key=str) if isinstance(cell, (set, frozenset)) else list(cell)
         texts = [_text(one).strip() for one in ordered]
     else:
@@ -128,7 +128,7 @@ def _joined(objects: np.ndarray, table: str, name: str) -> np.ndarray:
     for row, value in enumerate(objects):
         if isinstance(value, dict):
             joined[row] = _text(value)
-        elif isinstance(value, _LISTS):
+        elif isinstance(value, LISTS):
             try:
                 labels = labels_of(value)
             except InvalidInput as error:
@@ -150,7 +150,7 @@ def _text(value: object) -> str:
             return value.decode("utf-8")
         except UnicodeDecodeError as error:
             raise InvalidInput(f"A label in bytes must be UTF-8. Received: {value!r}.") from error
-    if isinstance(value, (dict, *_LISTS)):
+    if isinstance(value, (dict, *LISTS)):
         return json.dumps(value, ensure_ascii=False, sort_keys=True, default=_jsonable)
     return "" if pd.isna(value) else f"{value}"
 
