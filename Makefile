@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK_VENV := .venv-lock
 PIP := -m pip --disable-pip-version-check --quiet
+# Wheels alone, since what builds a source archive would come without a hash; no dependencies,
+# since the file names all of them.
+PINNED := --require-hashes --only-binary :all: --no-deps -r constraints.txt
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -35,13 +38,19 @@ format: $(READY)
 	@$(BIN)/ruff format --quiet .
 
 # Resolves every extra for Python 3.11 to 3.13 into constraints.txt, keeping the versions there
-# where they still fit; `make lock UPGRADE=--upgrade` takes the newest.
+# where they still fit; `make lock UPGRADE=--upgrade` takes the newest. Then it looks whether every
+# version has a wheel with a known hash on Linux, for both architectures.
 lock:
 	@test -x $(LOCK_VENV)/bin/uv || { $(PYTHON) -m venv $(LOCK_VENV) && \
 		$(LOCK_VENV)/bin/python $(PIP) install "uv>=0.9"; }
 	@$(LOCK_VENV)/bin/uv pip compile setup.cfg --all-extras --universal --python-version 3.11 \
 		--no-annotate --custom-compile-command "make lock" --quiet $(UPGRADE) \
-		--output-file constraints.txt
+		--generate-hashes --output-file constraints.txt
+	@for machine in x86_64 aarch64; do for python in 3.11 3.12 3.13; do \
+		$(LOCK_VENV)/bin/uv pip install --dry-run --quiet --require-hashes --no-deps \
+			--only-binary :all: --python-platform $$machine-manylinux_2_28 \
+			--python-version $$python --target $(LOCK_VENV)/none -r constraints.txt || exit 1; \
+	done; done
 	@echo "constraints.txt is up to date."
 
 # Breaks the sources in one small way at a time; the tests must notice. It takes about an hour.
@@ -56,6 +65,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 		"This needs Python 3.11 to 3.13, not %d.%d. Try: make PYTHON=python3.12" % v)'
 	@echo "Installing into $(VENV), once: a few minutes."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python $(PIP) install -c constraints.txt setuptools wheel
-	@$(BIN)/python $(PIP) install --no-build-isolation -c constraints.txt -e ".[dev,serving,scann,notebooks]"
+	@$(BIN)/python $(PIP) install $(PINNED)
+	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation -e .
+	@$(BIN)/python $(PIP) check
 	@touch $(READY)

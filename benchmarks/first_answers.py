@@ -86,8 +86,10 @@ def environment(folder: Path) -> Path:
     click.echo(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB", err=True)
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
-    install = ["-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel)]
-    subprocess.run([python, *install], check=True)
+    install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps"]
+    pinned = ["--require-hashes", "--only-binary", ":all:", "-r", str(ROOT / "constraints.txt")]
+    subprocess.run([*install, *pinned], check=True)
+    subprocess.run([*install, str(wheel)], check=True)
     return python
 
 

@@ -31,8 +31,11 @@ def requirements(setup):
 
 
 def pinned():
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+    """The requirements of constraints.txt with their hashes."""
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8").replace("\\\n", "")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    rows = [line.split(" --hash=") for line in lines]
+    return [(Requirement(row[0]), [one.strip() for one in row[1:]]) for row in rows]
 
 
 def test_the_console_command_is_the_module(setup):
@@ -62,7 +65,7 @@ def test_every_requirement_is_pinned_once_for_each_python(python, setup):
         "platform_machine": "x86_64",
     }
     pins = {}
-    for pin in pinned():
+    for pin, _ in pinned():
         if pin.marker is None or pin.marker.evaluate(environment):
             name = canonicalize_name(pin.name)
             assert name not in pins
@@ -71,6 +74,25 @@ def test_every_requirement_is_pinned_once_for_each_python(python, setup):
         (pin,) = pins[canonicalize_name(requirement.name)]
         assert pin.operator == "=="
         assert requirement.specifier.contains(pin.version), f"{requirement} but {pin}"
+
+
+def test_every_pin_is_exact_and_carries_sha256_hashes():
+    pins = pinned()
+    assert len(pins) > 100
+    for pin, hashes in pins:
+        assert [one.operator for one in pin.specifier] == ["=="], pin
+        assert hashes and all(re.fullmatch("sha256:[0-9a-f]{64}", one) for one in hashes), pin
+
+
+def test_installation_checks_the_hashes_of_all_it_downloads():
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    (made,) = [number for number, line in enumerate(lines) if line.startswith("$(READY):")]
+    installs = [line.strip() for line in lines[made:] if " install " in line]
+    assert installs == [
+        "@$(BIN)/python $(PIP) install $(PINNED)",
+        "@$(BIN)/python $(PIP) install --no-deps --no-build-isolation -e .",
+    ]
+    assert "PINNED := --require-hashes --only-binary :all: --no-deps -r constraints.txt" in lines
 
 
 def test_importing_the_package_imports_none_of_its_dependencies():
