@@ -40,6 +40,7 @@ from zoo.demo import run_demo
 from zoo.measuring import evaluated
 from zoo.model_options import Weight, model_options
 from zoo.prebuilt import open_run
+from zoo.printable import printable
 from zoo.terminal import Commands, terminal
 from zoo.train import train
 from zoo.train_options import TrainOptions
@@ -254,7 +255,7 @@ def demo(
     print_table(shown.rows, shown_metrics(shown.rows, ""), title=f"{data}, test part")
     click.echo(f"What should user {user_id} watch? {shown.best} says:")
     for rank, item in enumerate(shown.items, 1):
-        click.echo(f"{rank:3}. {item['title']}")
+        click.echo(f"{rank:3}. {printable(item['title'])}")
 
 
 cli.add_command(distil_lm)

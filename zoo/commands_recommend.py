@@ -14,6 +14,7 @@ import pandas as pd
 
 from tfrec_fusion.answer_warnings import AnswerWarning
 from zoo.prebuilt import open_run
+from zoo.printable import printable
 from zoo.recommender import POPULARITY
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -88,7 +89,8 @@ def told_warnings() -> Iterator[None]:
             if not issubclass(category, AnswerWarning):
                 show(message, category, *where)
                 return
-            click.echo(str(message).replace("`allow_seen=True`", "--allow-seen"), err=True)
+            said = str(message).replace("`allow_seen=True`", "--allow-seen")
+            click.echo(printable(said), err=True)
 
         warnings.showwarning = tell  # type: ignore[assignment]
         yield
@@ -108,4 +110,5 @@ def print_items(table: pd.DataFrame, asked: dict[str, str | None], as_json: bool
     for rank, row in enumerate(table.to_dict("records"), 1):
         source = f"  ({POPULARITY})" if row.get("source") == POPULARITY else ""
         why = f"  because of: {', '.join(row['why'])}" if row.get("why") else ""
-        click.echo(f"{rank:3}. {row['title']}  [{row['item_id']}]  {row['score']:.3f}{source}{why}")
+        line = f"{row['title']}  [{row['item_id']}]  {row['score']:.3f}{source}{why}"
+        click.echo(f"{rank:3}. {printable(line)}")

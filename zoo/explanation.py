@@ -23,6 +23,7 @@ from zoo.argument_types import check_instance
 from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.graph_paths import beside_a_bar, graph_paths, on_a_line
 from zoo.pair_scores import scores_of_texts
+from zoo.printable import printable
 from zoo.profile_semantics_behaviour import ProfileSemanticsBehaviour
 from zoo.questions import unknown_id
 from zoo.recommender import Recommender
@@ -82,7 +83,7 @@ class Explanation:
             lines += [f"  {effect:+.3f}  {label}" for label, effect in effects]
         if self.paths is not None and self.paths.empty:
             lines.append("paths of the graph: none, it says nothing of this item")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
     def as_svg(self, k: int = 8) -> str:
         """Bars of the `k` strongest of each kind, an `<svg>` element."""
