@@ -94,8 +94,8 @@ class Killer:
             arguments: For `sys.argv`.
             folder: Whose changes are counted.
             at: The change, counted from 1, before which the program is killed.
-            errno: With `at`: the program is not killed, this error is raised instead, there and
-                at each change that would take space after it.
+            errno: With `at`: the program is not killed, this error is raised instead, from there
+                on by every change that may take space.
             limit: Bytes beyond which no file can grow.
             torn: With `limit`: the program is killed by a write beyond it.
             env: Variables of the environment, by name.
@@ -150,7 +150,7 @@ def watch(folder, counter, at, number):
             return
         if number is None:
             os.kill(os.getpid(), signal.SIGKILL)
-        elif count + 1 == at or takes:
+        elif takes:
             raise OSError(number, os.strerror(number), arguments[0])
 
     sys.addaudithook(hook)

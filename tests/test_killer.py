@@ -54,7 +54,7 @@ def test_it_counts_and_kills_before_each_change(killer, tmp_path):
 def test_a_full_disk_stays_full_but_lets_files_go(killer, tmp_path):
     ended = killer.run(WRITES, [tmp_path], folder=tmp_path, at=3, errno=errno.ENOSPC)
     assert ended.code == 1 and "No space left on device" in ended.errors
-    assert names(tmp_path) == ["one", "sub"]
+    assert names(tmp_path) == ["two"]  # renamed, and the folder is removed
 
 
 def test_a_limit_tears_a_write(killer, tmp_path):

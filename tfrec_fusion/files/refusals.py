@@ -41,6 +41,11 @@ def refusals_name(path: Path, part: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
+    except SystemRefusal as error:  # of a file in a folder with a temporary name
+        if part is None or error.errno not in REMEDIES or f"{part}{os.sep}" not in str(error):
+            raise
+        words = str(error).replace(f"{part}{os.sep}", f"{path.parent}{os.sep}")
+        raise _numbered(words, error.errno) from error
     except Exception as error:
         number = refused(error)
         if number is None or not _concerns(error, path, part):
@@ -76,9 +81,12 @@ def refused(error: BaseException) -> int | None:
 
 def refusal(path: str | os.PathLike[str], number: int) -> SystemRefusal:
     """The error of a file that cannot be written, for a number in `REMEDIES`."""
-    found = SystemRefusal(
-        f"{os.fspath(path)} cannot be written: {os.strerror(number)}. {REMEDIES[number]}. {AGAIN}"
-    )
+    words = f"{os.fspath(path)} cannot be written: {os.strerror(number)}."
+    return _numbered(f"{words} {REMEDIES[number]}. {AGAIN}", number)
+
+
+def _numbered(message: str, number: int) -> SystemRefusal:
+    found = SystemRefusal(message)
     found.errno = number
     return found
 

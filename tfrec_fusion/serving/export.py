@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -141,7 +142,12 @@ def export(
         with only_writer(parent, _WAIT_SECONDS):
             number = _free_version(parent, version)  # another export may have taken the first
             settle(written, parent / str(number))
-            write_kit(parent, str(catalogue.user_ids[1]))
+            try:
+                write_kit(parent, str(catalogue.user_ids[1]))
+            except BaseException:
+                with contextlib.suppress(OSError):  # a version is there with its kit, or not
+                    (parent / str(number)).rename(written)
+                raise
     seconds = time.perf_counter() - start
     return ExportReport(parent / str(number), number, signatures, size, difference, seconds)
 

@@ -140,7 +140,6 @@ def write_kit(folder: Path, user_id: str) -> None:
     stable = labels_of(folder).get(STABLE, newest)
     scann = any(needs_scann(folder / str(version)) for version in {stable, newest})
     image, server = SCANN_SERVER if scann else STOCK_SERVER
-    _write_config(folder, {STABLE: stable, CANARY: newest})
     write_text(folder / "batching.config", BATCHING)
     write_text(folder / "monitoring.config", MONITORING)
     write_text(folder / "docker-compose.yaml", COMPOSE.substitute(name=name, image=image))
@@ -148,6 +147,7 @@ def write_kit(folder: Path, user_id: str) -> None:
     body = shlex.quote(f'{{"inputs": {{"user_id": [{quoted}]}}}}')
     page = README.substitute(name=name, server=server, user=quoted, body=body)
     write_text(folder / "README.md", page)
+    _write_config(folder, {STABLE: stable, CANARY: newest})  # last: it names the new version
 
 
 def promote(folder: str | Path, version: int | None = None) -> int:
