@@ -37,6 +37,7 @@ from tfrec_fusion.data.clothing import load_womens_clothing
 from tfrec_fusion.data.item_texts import joined_texts
 from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.files.cache import cache_folder
+from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.hubs import minilm_folder
 
@@ -179,8 +180,7 @@ def main(
     ]
     table = pd.DataFrame(rows)
     click.echo(table.to_string(index=False))
-    RESULTS.mkdir(exist_ok=True)
-    table.to_csv(RESULTS / "encoding_speed.csv", index=False)
+    write_text(RESULTS / "encoding_speed.csv", table.to_csv(index=False))
 
 
 if __name__ == "__main__":

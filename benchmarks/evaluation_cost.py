@@ -31,6 +31,7 @@ import zoo
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.synthetic import generate
+from tfrec_fusion.files.whole import write_text
 from zoo.measuring import measured
 from zoo.ranking import ranking_of
 
@@ -96,8 +97,7 @@ def main(size: int, events: int, turns: int) -> None:
         }
     )
     click.echo(table.to_string(index=False))
-    RESULTS.mkdir(exist_ok=True)
-    table.to_csv(RESULTS / "evaluation_cost.csv", index=False)
+    write_text(RESULTS / "evaluation_cost.csv", table.to_csv(index=False))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
+from tfrec_fusion.files.whole import write_text
 
 RESULTS = Path(__file__).parent / "results"
 LARGE_USERS, LARGE_ITEMS, DIM = 10_000, 100_000, 64
@@ -94,8 +95,7 @@ def main(data: str, data_dir: Path | None, only_large: bool) -> None:
     )
     table = pd.DataFrame([*zoo_models(data, data_dir), json.loads(alone.stdout.splitlines()[-1])])
     click.echo(table.to_string(index=False))
-    RESULTS.mkdir(exist_ok=True)
-    table.to_csv(RESULTS / "evaluation_speed.csv", index=False)
+    write_text(RESULTS / "evaluation_speed.csv", table.to_csv(index=False))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tfrec_fusion.files.whole import write_text
 from zoo.card import cards
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,6 +136,6 @@ if __name__ == "__main__":
     for page in PAGES:
         written = page.read_text("utf-8")
         if "--check" not in sys.argv:
-            page.write_text(with_tables(written), "utf-8")
+            write_text(page, with_tables(written))
         elif with_tables(written) != written:
             sys.exit(f"{page} differs: run benchmarks/readme_tables.py")

@@ -42,6 +42,7 @@ import zoo
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
+from tfrec_fusion.files.whole import whole_folder
 from tfrec_fusion.serving.recommenders_index import PROCESS
 from tfrec_fusion.serving.reload import load_server_ops
 from zoo.exporting import export_recommender
@@ -101,7 +102,8 @@ def export_one(num_items: int, way: str, folder: Path) -> str:
             score, item = tf.math.top_k(tf.matmul(query, module.items, transpose_b=True), K)
             return {"score": score, "item": item}
 
-        tf.saved_model.save(module, str(folder / "1"), signatures={"best": best})
+        with whole_folder(folder / "1") as whole:
+            tf.saved_model.save(module, str(whole), signatures={"best": best})
         return str(folder / "1")
     recommender = recommender_of(num_items)
     index = None

@@ -22,7 +22,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import collections
 import json
 import re
-import shutil
 import tarfile
 
 import click
@@ -37,6 +36,7 @@ from tfrec_fusion.data.reading import read_tables
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.files.download import Archive, Unreachable, fetched, in_cache
+from tfrec_fusion.files.whole import whole_folder
 from tfrec_fusion.text import distillation, pretrain
 from tfrec_fusion.text.causal import GPT2Size, Schedule
 from tfrec_fusion.text.folders import write_pooling
@@ -133,10 +133,10 @@ def keep(preset: Path) -> int:
     """Puts the model into the package in half precision; gives the bytes of its folder."""
     half = load_language_model(str(preset), dtype="float16")
     target = packaged_folder(TINY_GPT2)
-    shutil.rmtree(target, ignore_errors=True)
-    half.backbone.save_to_preset(str(target))
-    half.tokenizer.save_to_preset(str(target))
-    write_pooling(target, "mean", half.backbone.hidden_dim)
+    with whole_folder(target, replace=True) as whole:
+        half.backbone.save_to_preset(str(whole))
+        half.tokenizer.save_to_preset(str(whole))
+        write_pooling(whole, "mean", half.backbone.hidden_dim)
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
 
 

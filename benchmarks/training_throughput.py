@@ -31,6 +31,7 @@ import zoo
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.reading import read_tables
+from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.training.compilation import compile_model
 from zoo.recipes import CLICK_NEGATIVES, recipe_for
 
@@ -111,8 +112,7 @@ def main(data: str, data_dir: Path | None, turns: int, threads: int) -> None:
         }
     )
     click.echo(table.to_string(index=False))
-    RESULTS.mkdir(exist_ok=True)
-    table.to_csv(RESULTS / "training_throughput.csv", index=False)
+    write_text(RESULTS / "training_throughput.csv", table.to_csv(index=False))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,11 +18,12 @@ import scipy.sparse as sp
 import tensorflow as tf
 from serving_models import table_model
 
+from tfrec_fusion.files.whole import staging
 from tfrec_fusion.serving import export as export_module
 from tfrec_fusion.serving import reload, verification
 from tfrec_fusion.serving.export import export
 from tfrec_fusion.serving.folder_check import KIT
-from tfrec_fusion.serving.kit import versions_of
+from tfrec_fusion.serving.kit import labels_of, versions_of
 from tfrec_fusion.serving.questions import questions_of
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.serving.verification import ExportMismatch, verify_answers
@@ -387,13 +387,31 @@ def test_versions_count_up_and_are_never_overwritten(scores_only, tmp_path):
     assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["7", "8", *KIT])
 
 
-def test_what_a_killed_export_left_goes_after_a_day(scores_only, tmp_path):
-    old, new = tmp_path / ".1-abc", tmp_path / ".2-def"
-    for one in (old, new):
-        (one / "1").mkdir(parents=True)
-    os.utime(old, (0, 0))
-    export(scores_only, tmp_path, **SMALL)
-    assert not old.exists() and new.exists()
+def test_what_a_killed_export_left_goes_with_the_next(scores_only, tmp_path):
+    left = tmp_path / ".1.0123456789abcdef.part"
+    (left / "1").mkdir(parents=True)
+    with staging(tmp_path / "2") as living:  # of another process
+        living.mkdir()
+        assert export(scores_only, tmp_path, **SMALL).version == 1
+        assert not left.exists() and living.exists()
+
+
+def test_a_second_export_takes_the_next_number_and_keeps_the_labels(
+    scores_only, tmp_path, monkeypatch
+):
+    """As if another process exported while this one asked its SavedModel."""
+    inner = []
+
+    def meanwhile(version_dir):
+        if not inner:
+            inner.append(version_dir)
+            assert export(scores_only, tmp_path, **SMALL).version == 1
+
+    monkeypatch.setattr(export_module, "check_version", meanwhile)
+    second = export(scores_only, tmp_path, **SMALL)
+    assert second.version == 2 and second.path == tmp_path / "2"
+    assert labels_of(tmp_path) == {"stable": 1, "canary": 2}
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["1", "2", *KIT])
 
 
 def wrong(answers, change):

@@ -358,7 +358,7 @@ def test_a_failed_download_leaves_no_trace(places, site, monkeypatch, trouble):
     closed = "http://127.0.0.1:9/x.zip"
     urls = {"corrupt": "/bad.zip", "interrupted": "/short/x.zip", "absent": "/absent.zip"}
     reasons = {
-        "corrupt": "does not match the known hash",
+        "corrupt": "its sha256 is",
         "interrupted": "IncompleteRead",
         "absent": "404",
         "refused": "refused",

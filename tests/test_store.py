@@ -3,11 +3,9 @@
 import hashlib
 import inspect
 import logging
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from waiting import wait_for
 
+from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.text import segments, store
 from tfrec_fusion.text.store import TextStore
 
@@ -192,15 +191,17 @@ def test_what_was_finished_stays_when_the_encoder_fails(tmp_path):
     assert encoder.encoded == ["xx", "x"]
 
 
-def test_a_file_begun_by_a_killed_process_is_cleared_away_later(kept):
-    folder = files(kept)[0].parent
-    old, new = folder / "old.npy.part", folder / "new.npy.part"
-    for part in (old, new):
-        part.write_bytes(b"half")
-    os.utime(old, (time.time() - 7200,) * 2)
-    TextStore(kept).encode(Encoder(), TEXTS)
-    assert not old.exists()
-    assert new.exists()
+def test_a_file_begun_by_a_killed_process_is_cleared_away(kept):
+    folder, before = files(kept)[0].parent, files(kept)
+    with whole_file(folder / "new.npy") as file:  # of a living process
+        (new,) = files(kept, ".*.part")
+        old = folder / ".old.npy.0123456789abcdef.part"
+        old.write_bytes(b"half")
+        encoder = Encoder()
+        np.testing.assert_array_equal(TextStore(kept).encode(encoder, TEXTS), vectors_of(TEXTS))
+        assert not old.exists() and new.exists() and encoder.calls == []
+        file.write(before[0].read_bytes())
+    assert files(kept) == sorted([*before, folder / "new.npy"])
 
 
 SLOW_ENCODER = """
@@ -264,7 +265,7 @@ def test_several_processes_encode_and_merge_at_once(tmp_path):
     encoder = Encoder()
     np.testing.assert_array_equal(TextStore(tmp_path).encode(encoder, texts), vectors_of(texts))
     assert encoder.encoded == []
-    assert files(tmp_path, "*.part") == []
+    assert files(tmp_path, ".*") == []
 
 
 # === What is refused ===

@@ -21,6 +21,9 @@ from zoo import __main__ as command_line
 from zoo.terminal import is_of_the_user, terminal
 
 ROOT = Path(__file__).parents[1]
+ELSEWHERE = (
+    "choose a folder on another disk. Then run the same command again: what was finished is kept.\n"
+)
 TITLES = ["Amélie", "東京物語", "½ Men and “Ça”", "😀 film"]
 
 
@@ -53,7 +56,19 @@ def main(monkeypatch, *arguments):
             PermissionError(errno.EACCES, "Permission denied", "/data/x"),
             "Error: '/data/x': Permission denied.\n",
         ),
-        (OSError(errno.ENOSPC, "No space left on device"), "Error: No space left on device.\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            f"Error: No space left on device. Free space there, or {ELSEWHERE}",
+        ),
+        (
+            RuntimeError("cannot flush\n/data/x; No space left on device"),
+            f"Error: /data/x; No space left on device. Free space there, or {ELSEWHERE}",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/data/x"),
+            "Error: '/data/x': Read-only file system. Choose a folder on a disk that is not "
+            "read-only. Then run the same command again: what was finished is kept.\n",
+        ),
         (
             OSError(errno.ENAMETOOLONG, "File name too long", b"/data/\xff"),
             "Error: '/data/\\udcff': File name too long.\n",

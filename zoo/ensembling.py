@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from tfrec_fusion.data.events import Events
-from tfrec_fusion.errors import AlreadyExists, InvalidInput
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.layers.ensemble import SCALES, scaled
@@ -23,10 +23,11 @@ from zoo.comparison import notes, write_report
 from zoo.differences import differences
 from zoo.ensemble import Ensemble
 from zoo.measuring import measured
+from zoo.plan import claimed
 from zoo.ranking import count_seen, seen_note, why_undefined
 from zoo.recommender import compiled_scores
-from zoo.run import COLUMNS, PARTS, Run, is_measured, load_run, save_ensemble, save_info
-from zoo.train import versions
+from zoo.run import COLUMNS, PARTS, Run, load_run, save_ensemble, save_info
+from zoo.train import checksum_of_run, versions
 
 METRIC = "ndcg@10"
 ROUNDS = 20  # a weight is a multiple of 1 / ROUNDS
@@ -65,14 +66,32 @@ def train_ensemble(
     Raises:
         ValueError: When runs do not fit together or were measured in two ways, or one keeps no
             model of the train part alone.
-        FileExistsError: When `folder` holds a run already.
+        FileExistsError: When `folder` holds a run already, or the beginning of another.
+        SystemRefusal: As of `train`.
     """
-    if is_measured(folder):
-        raise AlreadyExists(f"{folder} holds a finished run already. Choose another folder.")
     started = time.perf_counter()
     runs = _by_name(members)
-    first = next(iter(runs.values()))
     allow_seen = _allows_seen(runs, allow_seen)
+    plan = {
+        "model": "ensemble",
+        "members": {name: checksum_of_run(run) for name, run in runs.items()},
+        "options": {"scale": scale, "allow_seen": allow_seen},
+    }
+    with claimed(folder, plan):
+        return _combined(runs, folder, scale, allow_seen, started, command, say)
+
+
+def _combined(
+    runs: Mapping[str, Run],
+    folder: Path,
+    scale: str | None,
+    allow_seen: bool,
+    started: float,
+    command: str,
+    say: Callable[[str], None],
+) -> Run:
+    """Chooses the weights and measures, in a folder that is claimed."""
+    first = next(iter(runs.values()))
     best, weights, validated, gaps = _weighted(runs, scale, allow_seen, say)
     models = {name: run.model for name, run in runs.items()}
     ensemble = Ensemble(models, dict(zip(runs, weights.tolist(), strict=True)), best)

@@ -11,13 +11,13 @@ RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain
     run.json                     command, versions, data, hyperparameters, metrics
     metrics.csv report.html      the numbers and their picture
     plan.json                    what the folder is for: only the same training goes on in it
+    .NAME.….part                 what a killed process left; the next writer removes it
     training/                    logs and checkpoints of each pass (neural models)
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,7 +36,7 @@ from tfrec_fusion.data.item_texts import joined_texts, shown_titles
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.errors import InvalidInput, UserError
 from tfrec_fusion.files.string_table import write_strings
-from tfrec_fusion.files.whole import write_text
+from tfrec_fusion.files.whole import copy_whole, whole_file, whole_path, write_text
 from tfrec_fusion.text.profiles import Interests
 from zoo.baselines import BASELINES
 from zoo.ensemble import Ensemble
@@ -145,9 +145,10 @@ def save_run(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
     if isinstance(model, keras.Model):
-        model.save(folder / "model.keras")
+        with whole_path(folder / "model.keras", ".keras") as part:
+            model.save(part)
     else:
-        np.savez_compressed(folder / "model.npz", allow_pickle=False, **model.arrays())
+        _write_arrays(folder / "model.npz", model.arrays())
     data.users.save(folder / "users.json")
     data.items.save(folder / "items.json")
     if interests is not None:
@@ -164,7 +165,7 @@ def save_run(
         rows: Events = getattr(data, part)
         for column in COLUMNS:
             events[f"{part}.{column}"] = getattr(rows, column)
-    np.savez_compressed(folder / "events.npz", allow_pickle=False, **events)
+    _write_arrays(folder / "events.npz", events)
     save_info(folder, info)
 
 
@@ -198,12 +199,11 @@ def save_ensemble(folder: Path, runs: Mapping[str, Run], info: Mapping[str, Any]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
     for name, run in runs.items():
-        (folder / "members" / name).mkdir(parents=True, exist_ok=True)
         model = "model.npz" if run.info["model"] in BASELINES else "model.keras"
-        shutil.copyfile(run.folder / model, folder / "members" / name / model)
+        copy_whole(run.folder / model, folder / "members" / name / model)
         for shared in SHARED:
             if (run.folder / shared).exists():
-                shutil.copyfile(run.folder / shared, folder / shared)
+                copy_whole(run.folder / shared, folder / shared)
     save_info(folder, info)
 
 
@@ -325,6 +325,11 @@ def _read_graph(path: Path, config: Any) -> GraphNames:
 def _events(arrays: Mapping[str, np.ndarray], part: str, num_users: int, num_items: int) -> Events:
     columns = {name: arrays[f"{part}.{name}"] for name in COLUMNS}
     return Events(**columns, num_users=num_users, num_items=num_items)
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    with whole_file(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ import click
 
 import tfrec_fusion
 from tfrec_fusion.errors import UserError
+from tfrec_fusion.files.refusals import AGAIN, REMEDIES, refused
 from tfrec_fusion.startup import check_backend
 
 PLAIN_ASCII = "plain_ascii"
@@ -33,6 +34,7 @@ OF_THE_USER = {
     *(errno.EISDIR, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EBUSY),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE, errno.EADDRINUSE),
 }
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 WITHOUT_A_NAME = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE}
 
 
@@ -65,6 +67,11 @@ class Commands(click.Group):
             if is_of_the_user(error):
                 raise Refusal(_words(error)) from error
             raise
+        except Exception as error:
+            # What writers in other languages say of a disk quotes the system's words.
+            if (number := refused(error)) in _OF_THE_DISK:
+                raise Refusal(f"{_last_line(error)}. {REMEDIES[number]}. {AGAIN}") from error
+            raise
         except KeyboardInterrupt as error:
             notes = getattr(error, "__notes__", [])
             raise Interrupted(" ".join(["Interrupted.", *notes])) from error
@@ -84,7 +91,12 @@ def is_of_the_user(error: OSError) -> bool:
 
 def _words(error: OSError) -> str:
     where = "" if error.filename is None else f"{os.fsdecode(error.filename)!r}: "
-    return f"{where}{error.strerror}."
+    remedy = f" {REMEDIES[error.errno]}. {AGAIN}" if error.errno in _OF_THE_DISK else ""
+    return f"{where}{error.strerror}.{remedy}"
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".")
 
 
 @contextmanager

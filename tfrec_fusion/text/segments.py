@@ -12,7 +12,6 @@ import hashlib
 import io
 import logging
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ logger = logging.getLogger(__name__)
 KEY_BYTES = 32
 CHECKSUM_LETTERS = 32
 BLOCK_ROWS = 4096
-ABANDONED_SECONDS = 3600
 
 Places = dict[bytes, tuple[int, int]]
 
@@ -135,16 +133,6 @@ def merge(folder: Path, segments: list[Segment], first: Iterable[bytes]) -> None
     _write(folder, len(order), segments[0].vectors.shape[1], blocks)
     for segment in segments:
         _remove(segment.path)
-
-
-def remove_abandoned(folder: Path) -> None:
-    """Removes what a process that was killed had begun to write, long enough ago to be sure."""
-    for part in folder.glob("*.part"):
-        try:
-            if time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
-                _remove(part)
-        except FileNotFoundError:
-            continue  # it was finished in this moment
 
 
 def _open(path: Path, dim: int, verified: set[str]) -> Segment | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfrec_fusion.errors import InvalidInput, SystemRefusal
 from tfrec_fusion.files.cache import cache_folder
+from tfrec_fusion.files.whole import remove_leftovers
 from tfrec_fusion.progress import progress_bar, tell_progress
 from tfrec_fusion.text.segments import (
     Places,
@@ -20,7 +21,6 @@ from tfrec_fusion.text.segments import (
     merge,
     places_of,
     read_segments,
-    remove_abandoned,
     write_segment,
 )
 
@@ -114,7 +114,7 @@ class TextStore:
         keys = [_key(encoder.fingerprint, text) for text in checked]
         text_of = dict(zip(keys, checked, strict=True))
         folder = self.folder / hashlib.sha256(encoder.fingerprint.encode()).hexdigest()[:32]
-        remove_abandoned(folder)
+        remove_leftovers(folder)
         segments, places = self._read(folder, encoder.dim)
         attempts = 0
         while missing := [key for key in text_of if key not in places]:

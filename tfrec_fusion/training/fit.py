@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import warnings
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.files.refusals import refusals_name
 from tfrec_fusion.training.adversarial import AdversarialModel
 from tfrec_fusion.training.callbacks import (
     DivergenceWatch,
@@ -122,6 +124,7 @@ def fit(
     Raises:
         ValueError: If an argument, or the checkpoint found, does not fit the model.
         TrainingDiverged: If the loss or the monitored metric becomes NaN or infinite.
+        SystemRefusal: If a file of `run_dir` cannot be written; finished epochs are kept.
 
     Example:
 
@@ -181,7 +184,8 @@ def fit(
     if record.epochs_run < epochs and not record.stopped_early:
         if seed is not None:
             keras.utils.set_random_seed(seed + record.epochs_run)
-        _train(model, dataset, callbacks, epochs, record.epochs_run, steps_per_epoch)
+        with contextlib.nullcontext() if run_dir is None else refusals_name(Path(run_dir)):
+            _train(model, dataset, callbacks, epochs, record.epochs_run, steps_per_epoch)
     return _finish(model, keeper)
 
 

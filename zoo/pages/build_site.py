@@ -26,6 +26,7 @@ import pdoc.doc
 import pdoc.render
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.files.whole import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "zoo" / "pages"
@@ -63,9 +64,8 @@ def build_site(to: Path) -> None:
         pdoc.render.configure(docformat="google", show_source=False, template_directory=HERE)
         for name, one in documented.items():
             file = to / _html(name)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(pdoc.render.html_module(one, documented), "utf-8")
-        (to / "search.js").write_text(pdoc.render.search_index(documented), "utf-8")
+            write_text(file, pdoc.render.html_module(one, documented))
+        write_text(to / "search.js", pdoc.render.search_index(documented))
 
 
 def _packages() -> Iterator[ModuleType]:
