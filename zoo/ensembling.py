@@ -26,6 +26,7 @@ from zoo.measuring import measured
 from zoo.ranking import count_seen, seen_note, why_undefined
 from zoo.recommender import compiled_scores
 from zoo.run import COLUMNS, PARTS, Run, is_measured, load_run, save_ensemble, save_info
+from zoo.run_files import fault_of_checkpoint
 from zoo.train import versions
 
 METRIC = "ndcg@10"
@@ -209,6 +210,8 @@ def before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
             f"{run.folder} has no {checkpoint.relative_to(run.folder)}, the model before its "
             "refit, on which weights are chosen. Train that model again."
         )
+    if fault := fault_of_checkpoint(checkpoint, run.folder, run.info):
+        raise InvalidInput(f"{fault} Restore it, or train that model again.")
     model = keras.models.load_model(run.folder / "model.keras")
     # Losses that are balanced have numbers of their own, in front of the model's weights.
     model.set_weights(best_weights(checkpoint)[-len(model.weights) :])

@@ -25,6 +25,7 @@ from tfrec_fusion.files.whole import write_text
 from zoo.argument_types import check_instance
 from zoo.comparison import notes, write_report, yardsticks
 from zoo.differences import differences
+from zoo.language_models import language_model_files, with_pinned_language_models
 from zoo.measuring import measured
 from zoo.network_trainer import NetworkTrainer
 from zoo.questions import folder_path
@@ -91,6 +92,7 @@ def train(
     check_instance(tables, RecData, "tables", "`from_frames` and `read_tables` make one.")
     check_instance(options, TrainOptions, "options", "Write TrainOptions(seed=1), for instance.")
     folder = folder_path(folder)
+    options = with_pinned_language_models(name, options)
     if is_measured(folder):
         raise AlreadyExists(
             f"{folder} holds a finished run already. Choose another folder, or remove that one."
@@ -146,6 +148,7 @@ def train(
         "training": {**training, "seconds": round(seconds, 1)},
         **({"start": start.info["model"], "carried": carried} if start is not None else {}),
         **({"item_labels": features.labels} if features is not None else {}),
+        **({"language_models": read} if (read := language_model_files(name, options)) else {}),
         "test": {},
         "test_intervals": {},
         "rows": [],
