@@ -33,6 +33,7 @@ MINILM_FILES = {  # name: sha256
 HUGGING_FACE_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.h5", "assets/*", "*.md"]
 OTHER_RUNTIMES = ["onnx/*", "openvino/*", "tf_model.h5", "*.msgpack"]
 CONNECT_SECONDS = 10
+_of_commit: dict[str, Path] = {}  # what the Hub has given in this process
 
 
 class PresetUnavailable(UserError, RuntimeError):
@@ -137,8 +138,10 @@ def hugging_face_folder(name: str) -> Path:
             "hf://owner/name@ is followed by a commit, a tag or a branch. "
             f"Received: hf://{name}. Leave the @ out for the branch main."
         )
+    if (known := _of_commit.get(name)) and known.is_dir():
+        return known  # a commit stays what it is: the Hub need not be asked again
     try:
-        return Path(
+        folder = Path(
             huggingface_hub.snapshot_download(
                 model,
                 revision=revision or None,
@@ -147,6 +150,8 @@ def hugging_face_folder(name: str) -> Path:
                 etag_timeout=CONNECT_SECONDS,
             )
         )
+        _of_commit[f"{model}@{folder.name}"] = folder
+        return folder
     except HFValidationError as error:
         raise InvalidInput(
             f"hf:// is followed by owner/name or owner/name@revision. Received: hf://{name} "
