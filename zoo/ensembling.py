@@ -26,7 +26,7 @@ from zoo.measuring import measured
 from zoo.ranking import count_seen, seen_note, why_undefined
 from zoo.recommender import compiled_scores
 from zoo.run import COLUMNS, PARTS, Run, is_measured, load_run, save_ensemble, save_info
-from zoo.run_files import fault_of_checkpoint
+from zoo.run_checksums import fault_of_checkpoint
 from zoo.train import versions
 
 METRIC = "ndcg@10"

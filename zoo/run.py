@@ -44,7 +44,7 @@ from zoo.item_rows import read_item_rows
 from zoo.questions import folder_path
 from zoo.recommender import Model, Recommender
 from zoo.registry import READS_TEXT
-from zoo.run_files import fault_of_run, with_checksums
+from zoo.run_checksums import belongs, fault_of_run, with_checksums
 
 PARTS = ("train", "validation", "test")
 FURTHER_COLUMNS = "item_columns.csv"
@@ -230,7 +230,7 @@ def load_run(folder: str | Path) -> Run:
             f"{folder} is not a finished run: run.json is missing. Train again with --out {folder}."
         )
     info = _read(folder, "run.json", lambda path: json.loads(path.read_text("utf-8")))
-    if fault := fault_of_run(folder, info):
+    if fault := fault_of_run(folder):
         raise BrokenRun(f"{fault} Restore it, or train again with --out {folder}.")
     model: Any = None
     if info["model"] == "ensemble":
@@ -265,13 +265,13 @@ def assemble(
     arrays = _read(folder, "events.npz", _read_arrays)
     parts = {part: _events(arrays, part, len(users), len(items)) for part in PARTS}
     interests = None
-    if info["model"] in READS_TEXT or _has(folder, "interests.npz", files):
+    if info["model"] in READS_TEXT or belongs(folder, "interests.npz", files):
         interests = _read(folder, "interests.npz", Interests.load)
     graph = None
     if reads_graph(model):
         graph = _read(folder, "graph.json", lambda path: _read_graph(path, model.config))
     columns = None
-    if _has(folder, FURTHER_COLUMNS, files):
+    if belongs(folder, FURTHER_COLUMNS, files):
         columns = _read(folder, FURTHER_COLUMNS, lambda path: read_item_rows(path, items))
         columns = columns.drop(columns="item_id")
     read = table if columns is None else pd.concat([table, columns], axis=1)
@@ -292,10 +292,6 @@ def reads_text(model: Any) -> bool:
 def reads_graph(model: Any) -> bool:
     """Whether a model reads a knowledge graph."""
     return bool(getattr(getattr(model, "config", None), "reads_graph", False))
-
-
-def _has(folder: Path, name: str, files: Collection[str] | None) -> bool:
-    return (folder / name).exists() if files is None else name in files
 
 
 def _read_model(folder: Path, where: str, name: str) -> Any:

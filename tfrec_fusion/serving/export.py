@@ -23,6 +23,7 @@ from tfrec_fusion.serving.questions import questions_of
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.serving.stock_ops import SCANN_PREFIX, check_ops
 from tfrec_fusion.serving.verification import verify_answers
+from tfrec_fusion.serving.version_files import write_checksums
 from tfrec_fusion.serving.warm_up import AnsweredCall, write_warm_up
 
 _LEFT_SECONDS = 24 * 3600
@@ -141,6 +142,7 @@ def export(
         write_warm_up(written, name, calls)
         size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
         check_version(written)
+        write_checksums(written)
         written.rename(target)
         write_kit(parent, str(catalogue.user_ids[1]))
     finally:

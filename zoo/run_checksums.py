@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,18 +35,24 @@ def with_checksums(folder: Path, info: Mapping[str, Any]) -> dict[str, Any]:
     return said | {"checksum": _checksum(said)}
 
 
-def fault_of_run(folder: Path, info: Mapping[str, Any]) -> str:
+def belongs(folder: Path, name: str, files: Collection[str] | None) -> bool:
+    """Whether a file is one of a run's; where these are not known, whether it is there."""
+    return (folder / name).exists() if files is None else name in files
+
+
+def fault_of_run(folder: Path) -> str:
     """Says which file of a run is not what it was when `run.json` was written; "" where all are.
 
     Checkpoints, which only ensembles read, are not looked at; see `fault_of_checkpoint`.
 
     Args:
-        folder: The run folder.
-        info: What its `run.json` says.
+        folder: The run folder, whose `run.json` can be read.
     """
+    path = folder / "run.json"
+    info = json.loads(path.read_text("utf-8"))
     if "files" not in info and "checksum" not in info:
         return ""
-    path, files = folder / "run.json", info.get("files")
+    files = info.get("files")
     if not isinstance(files, dict) or not all(map(_is_inside, files)):
         return f"{path} is damaged: `files` must have checksums by names of files in the folder."
     said = {key: value for key, value in info.items() if key != "checksum"}
