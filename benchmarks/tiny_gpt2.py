@@ -40,7 +40,12 @@ from tfrec_fusion.files.whole import whole_folder
 from tfrec_fusion.text import distillation, pretrain
 from tfrec_fusion.text.causal import GPT2Size, Schedule
 from tfrec_fusion.text.folders import write_pooling
-from tfrec_fusion.text.presets import TINY_GPT2, load_language_model, packaged_folder
+from tfrec_fusion.text.presets import (
+    TINY_GPT2,
+    load_language_model,
+    packaged_folder,
+    write_packaged_checksums,
+)
 from zoo.publishing import read_texts_again
 
 WORDNET = Archive(
@@ -137,6 +142,7 @@ def keep(preset: Path) -> int:
         half.backbone.save_to_preset(str(whole))
         half.tokenizer.save_to_preset(str(whole))
         write_pooling(whole, "mean", half.backbone.hidden_dim)
+    write_packaged_checksums(TINY_GPT2)
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import answer, run
+from older_run import without_checksums
 from reference_run import assert_measured
 from serving_models import call_here
 
@@ -275,6 +276,9 @@ def test_a_run_with_a_missing_file_names_it(name, ease_run, tmp_path):
     with pytest.raises(BrokenRun, match=rf"{name} is missing \(present: .*train again with"):
         load_run(broken)
     (broken / name).write_bytes(b"\x00 not what it should be")
+    with pytest.raises(BrokenRun, match=rf"{name} was changed: .*train again with --out"):
+        load_run(broken)
+    without_checksums(broken)
     with pytest.raises(BrokenRun, match=f"{name} cannot be read"):
         load_run(broken)
 

@@ -1,6 +1,5 @@
 """Going on from a trained model with more users, items and events."""
 
-import json
 from dataclasses import replace
 
 import keras
@@ -19,7 +18,7 @@ from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.training.carry_over import carry_over
 from zoo.ensembling import train_ensemble
 from zoo.fine_tuning import fine_tune, grown_tables
-from zoo.run import load_run
+from zoo.run import load_run, save_info
 from zoo.text_vectors import text_vectors
 from zoo.train import train
 from zoo.train_options import TrainOptions
@@ -354,9 +353,7 @@ def test_fine_tuned_runs_of_one_split_become_an_ensemble_and_others_do_not(tmp_p
     # The same events from scratch: other indices of users and items, other parts.
     union = grown_tables(starts["ease"], MINE)
     fresh = train("popularity", union, tmp_path / "fresh")
-    info = json.loads((fresh.folder / "run.json").read_text("utf-8"))
-    info["data"] = tuned["ease"].info["data"]
-    (fresh.folder / "run.json").write_text(json.dumps(info), "utf-8")
+    save_info(fresh.folder, fresh.info | {"data": tuned["ease"].info["data"]})
     with pytest.raises(ValueError, match=r"must have the same users in the same order"):
         train_ensemble([folders[0], fresh.folder], tmp_path / "refused")
     # The same indices, but validation events of one are training events of the other.
@@ -367,6 +364,7 @@ def test_fine_tuned_runs_of_one_split_become_an_ensemble_and_others_do_not(tmp_p
             parts[f"validation.{column}"],
         )
     np.savez(folders[1] / "events.npz", allow_pickle=False, **parts)
+    save_info(folders[1], tuned["popularity"].info)
     with pytest.raises(ValueError, match=r"must have the same parts in the same order"):
         train_ensemble(folders, tmp_path / "refused")
 

@@ -59,7 +59,7 @@ ZOO_ROOMS = {
         "files",
     },
     r"seeds": {"evaluation"},
-    r"publishing": {"evaluation", "files", "text"},
+    r"publishing|package_files|query_texts": {"evaluation", "files", "text"},
     r"reproducing": {"data", "evaluation"},
     r"fine_tuning|data_options|near_misses|item_titles": {"data"},
     r"train_options": {"data", "layers"},
@@ -70,6 +70,7 @@ ZOO_ROOMS = {
     r"graph_paths": {"data"},
     r"baselines|ease|matrix_\w+|neighbours|popularity": {"data"},
     r"tfidf": {"data", "text"},
+    r"run_checksums": {"files"},
     r"__init__|recommender|recipes|registry|run|card|item_rows|half_precision|prebuilt": {
         "data",
         "files",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
 from types import SimpleNamespace
 
@@ -21,7 +20,7 @@ from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
 from zoo.prebuilt import BrokenPackage, load, open_run
 from zoo.publishing import _check_kept, _command, _numbers, _parameters, publish
-from zoo.run import load_run
+from zoo.run import load_run, save_info
 from zoo.train import train
 
 TABLES = generate(40, 25, 500, seed=3)
@@ -36,15 +35,13 @@ def runs(tmp_path_factory):
         train("ease", TABLES, folder / name, hyperparameters={"l2": l2})
     for name, tables in (("popularity-0", TABLES), ("elsewhere-0", OTHER)):
         train("popularity", tables, folder / name)
-    path = folder / "ease-1" / "run.json"
-    said = json.loads(path.read_text())
+    said = load_run(folder / "ease-1").info
     said["training"]["seconds"] = 2.0
     said["test"]["ndcg@10"] += 0.01  # as though something were drawn
-    path.write_text(json.dumps(said))
-    path = folder / "ease-0" / "run.json"
-    said = json.loads(path.read_text())
+    save_info(folder / "ease-1", said)
+    said = load_run(folder / "ease-0").info
     said["training"]["seconds"] = 4.0
-    path.write_text(json.dumps(said))
+    save_info(folder / "ease-0", said)
     return folder
 
 
@@ -55,7 +52,9 @@ def package(tmp_path, monkeypatch):
         monkeypatch.setattr(f"zoo.{name}.CARDS", tmp_path / "cards")
     for name in ("prebuilt", "publishing"):
         monkeypatch.setattr(f"zoo.{name}.WEIGHTS", tmp_path / "weights")
-    monkeypatch.setattr(publishing, "_save_texts", lambda run, path: path.write_bytes(b"texts"))
+    monkeypatch.setattr(
+        "zoo.query_texts._save_vectors", lambda run, path: path.write_bytes(b"texts")
+    )
     return tmp_path
 
 
@@ -251,17 +250,23 @@ def test_sparse_weights_of_a_classic_are_counted():
 
 def test_cards_follow_texts_that_are_read_anew(runs, monkeypatch):
     published(runs)
-    monkeypatch.setattr(publishing, "_save_texts", lambda run, path: path.write_bytes(b"anew"))
-    path = publishing.WEIGHTS / "toy" / "texts.safetensors"
-    assert publishing.read_texts_again() == [path]
-    said = cards()["ease.toy"].files
-    assert said["toy/texts.safetensors"] == hashlib.sha256(b"anew").hexdigest()
-    assert (
-        said["toy/ease.safetensors"]
-        == hashlib.sha256(
-            (publishing.WEIGHTS / "toy" / "ease.safetensors").read_bytes()
-        ).hexdigest()
+    published(runs, "popularity.toy", ["popularity-0"], ())
+    before = cards()["ease.toy"].files
+    assert publishing.read_texts_again() == []  # nothing has changed
+    anew = hashlib.sha256(b"anew").hexdigest()
+    monkeypatch.setattr(
+        "zoo.query_texts._save_vectors", lambda run, path: path.write_bytes(b"anew")
     )
+    monkeypatch.setattr("zoo.query_texts.READER_LENGTH", 3)
+    path = publishing.WEIGHTS / "toy" / f"texts-{anew[:12]}.safetensors"
+    assert publishing.read_texts_again() == [path]
+    for name in ("ease.toy", "popularity.toy"):
+        card = cards()[name]
+        assert card.reader["texts"] == f"toy/{path.name}" and card.reader["max_length"] == 3
+        assert card.files[f"toy/{path.name}"] == anew and "toy/texts.safetensors" not in card.files
+    kept = {name: digest for name, digest in before.items() if "texts" not in name}
+    assert kept.items() < cards()["ease.toy"].files.items()
+    assert not (publishing.WEIGHTS / "toy" / "texts.safetensors").exists()
 
 
 @pytest.mark.parametrize("name", ["users.json", "events.npz", "ease.safetensors"])
@@ -270,7 +275,7 @@ def test_a_byte_more_in_any_file_is_noticed(name, runs):
     load("ease.toy")
     with (publishing.WEIGHTS / "toy" / name).open("ab") as file:
         file.write(b" ")
-    with pytest.raises(BrokenPackage, match=rf"{name} is not the file of ease\.toy"):
+    with pytest.raises(BrokenPackage, match=rf"{name} was changed: .*\. ease\.toy is read from it"):
         load("ease.toy")
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from flipped import aside, flipped
 from google.protobuf import text_format
 from serving_models import table_model
 from tensorflow_serving.config import model_server_config_pb2
@@ -137,6 +138,34 @@ def test_a_hurt_folder_is_told_with_its_reason(hurt, error, match, folder):
     hurt(folder)
     with pytest.raises(error, match=match):
         verify_folder(folder)
+
+
+def test_a_changed_byte_that_no_answer_shows_is_found(folder, monkeypatch):
+    calls = read_warm_up(folder / "1")
+    monkeypatch.setattr(
+        folder_check, "call_in_clean_process", lambda *_: [call.answer for call in calls]
+    )
+    listed = folder / "1" / "assets.extra" / "checksums.json"
+    expected = {
+        *("saved_model.pb", "fingerprint.pb", str(WARM_UP)),
+        *("variables/variables.index", "variables/variables.data-00000-of-00001"),
+    }
+    assert json.loads(listed.read_text("utf-8")).keys() == expected
+    for name in sorted(expected - {"saved_model.pb", str(WARM_UP)}):  # which are read before
+        path = folder / "1" / name
+        with (
+            flipped(path, path.stat().st_size // 2),
+            pytest.raises(ExportMismatch, match=rf"{name} was changed: .*or export again"),
+        ):
+            verify_folder(folder)
+        with aside(path), pytest.raises(ExportMismatch, match=f"{name} is missing"):
+            verify_folder(folder)
+    verify_folder(folder)
+    listed.write_text("[]")
+    with pytest.raises(ExportMismatch, match=r"checksums\.json cannot be read"):
+        verify_folder(folder)
+    listed.unlink()  # as of an earlier export
+    verify_folder(folder)
 
 
 def test_another_item_than_was_exported_is_found(folder, monkeypatch):

@@ -34,6 +34,8 @@ class Card:
         data: `name`, `checksum`, `split`, `licence` and `citation` of what it learned from.
         folder: Folder of `zoo/weights` with its vocabularies, catalogue and events.
         files: sha256 of every file it is read from, by path in `zoo/weights`.
+        weights: Which of them holds the weights, by the model's name; of an ensemble those of its
+            members, which stay as they are when a member is published again.
         metrics: `[mean, low, high]` on the test part by name: over `seeds` trainings, or over users
             where nothing is drawn.
         seeds: Trainings that the metrics are over; the weights are the first one's.
@@ -51,7 +53,10 @@ class Card:
         start: Of a fine-tuned model: the architecture of the model that it continues.
         item_labels: Column and label of each item feature, in the features' order.
         reader: `preset`, `max_length` and `fingerprint` of the text encoder that made the texts'
-            vectors, which answers queries.
+            vectors, which answers queries; `files`, sha256 of what that is read from, by name;
+            and `texts`, which of the card's files has the vectors.
+        language_models: Of each language model that the model was trained with, by its preset:
+            sha256 of what it is read from, by name.
 
     Example:
 
@@ -68,6 +73,7 @@ class Card:
     data: Mapping[str, str]
     folder: str
     files: Mapping[str, str]
+    weights: Mapping[str, str]
     metrics: Mapping[str, list[float]]
     seeds: int
     beside: Mapping[str, Mapping[str, list[float]]]
@@ -84,6 +90,7 @@ class Card:
     start: str = ""
     item_labels: tuple[tuple[str, str], ...] = ()
     reader: Mapping[str, Any] = field(default_factory=dict)
+    language_models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def language_model(self) -> tuple[str, int | None] | None:

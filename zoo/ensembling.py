@@ -27,6 +27,7 @@ from zoo.plan import claimed
 from zoo.ranking import count_seen, seen_note, why_undefined
 from zoo.recommender import compiled_scores
 from zoo.run import COLUMNS, PARTS, Run, load_run, save_ensemble, save_info
+from zoo.run_checksums import fault_of_checkpoint
 from zoo.train import checksum_of_run, versions
 
 METRIC = "ndcg@10"
@@ -228,6 +229,8 @@ def before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
             f"{run.folder} has no {checkpoint.relative_to(run.folder)}, the model before its "
             "refit, on which weights are chosen. Train that model again."
         )
+    if fault := fault_of_checkpoint(checkpoint, run.folder, run.info):
+        raise InvalidInput(f"{fault} Restore it, or train that model again.")
     model = keras.models.load_model(run.folder / "model.keras")
     # Losses that are balanced have numbers of their own, in front of the model's weights.
     model.set_weights(best_weights(checkpoint)[-len(model.weights) :])

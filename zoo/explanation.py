@@ -22,6 +22,7 @@ from tfrec_fusion.text.encoder import TextEncoder
 from zoo.argument_types import check_instance
 from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.graph_paths import beside_a_bar, graph_paths, on_a_line
+from zoo.language_models import check_language_models
 from zoo.pair_scores import scores_of_texts
 from zoo.printable import printable
 from zoo.profile_semantics_behaviour import ProfileSemanticsBehaviour
@@ -247,6 +248,7 @@ def explainer_of(run: Run, *, words: bool = True) -> Explainer:
     check_instance(run, Run, "run", RUN_REMEDY)
     encoder = None
     if words and reads_text(run.model):
+        check_language_models(run.info, run.folder)
         options = run.info["options"]
         encoder = item_encoder(options["text_preset"], options["text_length"])
     return Explainer(run.recommender, encoder)

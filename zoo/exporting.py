@@ -19,6 +19,7 @@ from zoo.argument_types import check_instance
 from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.half_tables import with_half_tables
 from zoo.indexing import ItemIndex, item_index, ndcg_beside_exact
+from zoo.language_models import check_language_models
 from zoo.ranking import ranking_of
 from zoo.recommender import Recommender, compiled_scores
 from zoo.run import RUN_REMEDY, Run, reads_text
@@ -84,6 +85,7 @@ def export_run(
     language_model = None
     if reads_text(run.model) if with_texts is None else with_texts:
         language_model = (options.get("text_preset", "minilm"), options.get("text_length"))
+        check_language_models(run.info, run.folder)
     return export_recommender(
         run.recommender,
         directory,

@@ -14,6 +14,7 @@ from tfrec_fusion.data.tables import RecData
 from tfrec_fusion.errors import InvalidInput
 from zoo.argument_types import check_instance
 from zoo.baselines import BASELINES
+from zoo.language_models import check_language_models
 from zoo.registry import hyperparameters
 from zoo.run import RUN_REMEDY, Run
 from zoo.train import train
@@ -92,6 +93,7 @@ def fine_tune(
             f"{start.folder} keeps no labels of its items ({', '.join(kept['item_features'])}), "
             "so those of new items have no place. Train that model again."
         )
+    check_language_models(start.info, start.folder)
     # The model's own choices: defaults, and what "auto" stands for, may be others by now.
     model = start.model if config is None else config
     choices = {field.name: getattr(model, field.name) for field in hyperparameters(name)}

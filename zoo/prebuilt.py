@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +14,10 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
 
-from tfrec_fusion.errors import InvalidInput, UserError, WrongType
+from tfrec_fusion.errors import InvalidInput, WrongType
+from tfrec_fusion.files.checksums import BrokenPackage, first_fault
 from tfrec_fusion.questions import checked_history, checked_text
+from tfrec_fusion.text.presets import REINSTALL, check_packaged, is_packaged, packaged_folder
 from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
     from zoo.explanation import Explanation
 
 WEIGHTS = Path(__file__).parent / "weights"
-TEXTS_FILE = "texts.safetensors"  # the catalogue's texts as the card's `reader` sees them
-
-
-class BrokenPackage(UserError, RuntimeError):
-    """A file of a prebuilt model is missing, or is not the one that its card names."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -176,8 +172,8 @@ class Prebuilt:
         from tfrec_fusion.text.encoder import TextEncoder
         from zoo.semantic_search import SemanticSearch
 
-        vectors = load_file(WEIGHTS / self.card.folder / TEXTS_FILE)["vectors"].astype(np.float32)
         reader = self.card.reader
+        vectors = load_file(WEIGHTS / reader["texts"])["vectors"].astype(np.float32)
         encoder = TextEncoder(reader["preset"], max_length=reader["max_length"])
         if encoder.fingerprint != reader["fingerprint"]:
             raise BrokenPackage(
@@ -191,6 +187,9 @@ class Prebuilt:
 
 def load(name: str) -> Prebuilt:
     """A prebuilt model, its files checked against the checksums of its card.
+
+    These are all that it is read from, and the package's language model, which reads queries. A
+    language model from elsewhere is compared when it is needed.
 
     Args:
         name: `architecture.tag`, one of `zoo.list_models(pretrained=True)`.
@@ -209,7 +208,24 @@ def load(name: str) -> Prebuilt:
     ['780']
     """
     card = card_of(name)
-    model = _model(card)
+    for preset, files in (*card.language_models.items(), _reader_files(card)):
+        if is_packaged(preset):
+            check_packaged(preset)
+            _check(card, packaged_folder(preset), files)
+    return Prebuilt(card, run_of(card))
+
+
+def run_of(card: Card) -> Run:
+    """The run of a card, its files checked; its language models are not.
+
+    Raises:
+        BrokenPackage: When one of the files is missing or was changed.
+    """
+    _check(card, WEIGHTS, card.files)
+    models = {name: load_half(WEIGHTS / path) for name, path in card.weights.items()}
+    model: Any = next(iter(models.values()))
+    if card.members:
+        model = Ensemble(models, dict(card.members), card.scale)
     info = {
         "model": card.architecture,
         "hyperparameters": dict(card.hyperparameters),
@@ -218,8 +234,11 @@ def load(name: str) -> Prebuilt:
         "command": card.command,
         "versions": dict(card.versions),
         "item_labels": card.item_labels,
+        "language_models": card.language_models,
     }
-    return Prebuilt(card, assemble(WEIGHTS / card.folder, model, info))
+    named = [Path(path) for path in card.files]
+    files = {path.name for path in named if path.parent == Path(card.folder)}
+    return assemble(WEIGHTS / card.folder, model, info, files)
 
 
 def open_run(run: str | Path) -> Run:
@@ -269,27 +288,14 @@ def _meant(name: str) -> str:
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
-def _model(card: Card) -> Any:
-    for path, digest in card.files.items():
-        _check(card, WEIGHTS / path, digest)
-    if card.architecture != "ensemble":
-        return load_half(weights_file(card.name, card.folder))
-    members = {name: _model(card_of(name)) for name in card.members}
-    return Ensemble(members, dict(card.members), card.scale)
+def _reader_files(card: Card) -> tuple[str, Mapping[str, str]]:
+    return card.reader["preset"], card.reader["files"]
 
 
-def weights_file(name: str, folder: str) -> Path:
-    """Where the weights of a prebuilt model are."""
-    return WEIGHTS / folder / f"{name.removesuffix('.' + folder)}.safetensors"
-
-
-def _check(card: Card, path: Path, digest: str) -> None:
-    if not path.is_file():
+def _check(card: Card, folder: Path, files: Mapping[str, str]) -> None:
+    if found := first_fault(folder, files):
         raise BrokenPackage(
-            f"{card.name} needs {path}, which is missing. Install tfrec-fusion again."
-        )
-    if (found := hashlib.sha256(path.read_bytes()).hexdigest()) != digest:
-        raise BrokenPackage(
-            f"{path} is not the file of {card.name}: its sha256 is {found[:12]}…, the card says "
-            f"{digest[:12]}…. Install tfrec-fusion again."
+            "{} {}. {} is read from it. {} A model of your own can be published again.".format(
+                *found, card.name, REINSTALL
+            )
         )

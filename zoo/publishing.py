@@ -6,11 +6,9 @@ What several models share, vocabularies, catalogue and events, is kept once in a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shlex
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,31 +16,25 @@ from typing import Any
 
 import keras
 import numpy as np
-from safetensors.numpy import save
 
 import zoo
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.report import ReportRow
-from tfrec_fusion.files.string_table import read_strings
-from tfrec_fusion.files.whole import whole_file
+from tfrec_fusion.files.checksums import checksum_of, checksums
 from tfrec_fusion.text.presets import load_language_model
+from tfrec_fusion.text.revisions import preset_files
 from zoo.card import CARDS, Card, cards
 from zoo.differences import differences
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half, save_half
-from zoo.prebuilt import (
-    TEXTS_FILE,
-    WEIGHTS,
-    card_of,
-    load,
-    weights_file,
-)
+from zoo.package_files import check_shared, keep_own, keep_shared, one_publication, remove_unnamed
+from zoo.prebuilt import WEIGHTS, card_of, load, run_of
+from zoo.query_texts import catalog_vectors, query_reader
 from zoo.ranking import ranking_of
-from zoo.run import SHARED, Run, load_run, reads_text
+from zoo.run import PUBLISHED, Run, load_run, reads_text
 from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
-READER, READER_LENGTH = "tiny_gpt2", 32  # the language model of text queries, and its tokens
 METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10", "auc", "rmse")
 TOLERANCE = 1e-3  # of NDCG@10, between the model that was measured and the file that is kept
 INTENDED_USE = (
@@ -75,11 +67,12 @@ def publish(
         say: Called with a line about what was written.
 
     Returns:
-        The card, which is written last: without it the files mean nothing.
+        The card, which is written last: without it the files mean nothing. Whatever ends the
+        publication before, models published earlier answer as they did, and it can be repeated.
 
     Raises:
-        ValueError: When runs do not fit together, or the weights lose more than a thousandth of
-            NDCG@10 in half precision.
+        ValueError: When runs do not fit together, or not with models published in the folder, or
+            the weights lose more than a thousandth of NDCG@10 in half precision.
     """
     if not re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", name):
         raise InvalidInput(
@@ -99,12 +92,34 @@ def publish(
                 f"{run.folder} has no NDCG@10, without which a card says nothing. "
                 f"{' '.join(run.info.get('notes', ())) or 'Measure it: train it again.'}"
             )
-    folder = folder or name.split(".", 1)[1]
-    shared = _share(first, WEIGHTS / folder)
+    with one_publication(WEIGHTS, say):
+        card = _publish(name, loaded, classics, text, limits, folder or name.split(".", 1)[1], say)
+        card.save(CARDS / f"{name}.json")
+        remove_unnamed(WEIGHTS / card.folder, WEIGHTS)
+    say(f"{name}: {card.size / 1e6:.2f} MB, NDCG@10 {card.metrics['ndcg@10'][0]:.4f}")
+    return card
+
+
+def _publish(
+    name: str,
+    loaded: Sequence[Run],
+    classics: Mapping[str, Run],
+    text: str,
+    limits: Sequence[str],
+    folder: str,
+    say: Callable[[str], None],
+) -> Card:
+    """Writes the files of a model, and returns the card that names them."""
+    first, place = loaded[0], WEIGHTS / folder
+    sources = [first.folder / one for one in PUBLISHED if (first.folder / one).exists()]
+    check_shared(sources, place, WEIGHTS)
     members = _members(first, folder)
-    files, size = _save_weights(first, members, weights_file(name, folder), say)
+    weights, size = _save_weights(name, first, members, place, say)
+    shared = keep_shared(sources, place, WEIGHTS)
+    reader = query_reader()
+    texts = catalog_vectors(first, place, reader, WEIGHTS)
     language_model = _language_model(first)
-    card = Card(
+    return Card(
         name=name,
         architecture=first.info["model"],
         summary=text,
@@ -112,7 +127,8 @@ def publish(
         options=first.info["options"],
         data=first.info["data"],
         folder=folder,
-        files=files | {str(one.relative_to(WEIGHTS)): _sha256(one) for one in shared},
+        files={_name(one): checksum_of(one) for one in (*weights.values(), *shared, texts)},
+        weights={model: _name(path) for model, path in weights.items()},
         metrics=_numbers(summary(name, loaded, METRICS)),
         seeds=len(loaded),
         beside={one: _numbers(summary(one, [run], METRICS)) for one, run in classics.items()},
@@ -132,29 +148,55 @@ def publish(
         scale=first.info.get("scale", ""),
         start=first.info.get("start", ""),
         item_labels=tuple(map(tuple, first.info.get("item_labels", ()))),
-        reader=_reader(),
+        reader=reader | {"texts": _name(texts)},
+        language_models=first.info.get("language_models", {}),
     )
-    card.save(CARDS / f"{name}.json")
-    say(f"{name}: {card.size / 1e6:.2f} MB, NDCG@10 {card.metrics['ndcg@10'][0]:.4f}")
-    return card
 
 
 def read_texts_again() -> list[Path]:
-    """Reads every catalogue anew, for wishes, and says so in the cards.
+    """Reads every catalogue anew, for text queries, and says so in the cards.
 
-    To be called when the package's language model has changed; gives the files that it wrote.
+    To be called when the package's language model has changed; gives the files that it wrote. At
+    any moment each card names files that are there.
     """
-    first = {card.folder: card.name for card in reversed(cards().values())}
-    runs = {folder: load(name).run for folder, name in first.items()}
-    written = []
-    for folder, run in runs.items():
-        written.append(WEIGHTS / folder / TEXTS_FILE)
-        _save_texts(run, written[-1])
-    for card in cards().values():
-        texts = WEIGHTS / card.folder / TEXTS_FILE
-        files = {**card.files, str(texts.relative_to(WEIGHTS)): _sha256(texts)}
-        replace(card, files=files, reader=_reader()).save(CARDS / f"{card.name}.json")
-    return written
+    written: dict[Path, None] = {}
+    with one_publication(WEIGHTS, lambda line: None):
+        reader = query_reader()
+        for card in cards().values():
+            texts = catalog_vectors(run_of(card), WEIGHTS / card.folder, reader, WEIGHTS)
+            before = card.reader["texts"]
+            if (changed := reader | {"texts": _name(texts)}) == card.reader:
+                continue
+            written[texts] = None
+            files = {one: digest for one, digest in card.files.items() if one != before}
+            files[_name(texts)] = checksum_of(texts)
+            replace(card, files=files, reader=changed).save(CARDS / f"{card.name}.json")
+        for card in cards().values():
+            remove_unnamed(WEIGHTS / card.folder, WEIGHTS)
+    return list(written)
+
+
+def name_files_again() -> list[Card]:
+    """Writes the checksums of all that models are read from, as it is now, into their cards.
+
+    To be called when a file of the package was changed on purpose; gives the cards that changed.
+    """
+    changed = []
+    with one_publication(WEIGHTS, lambda line: None):
+        for card in cards().values():
+            there = (f"{card.folder}/{name}" for name in PUBLISHED)
+            shared = [name for name in there if (WEIGHTS / name).exists()]
+            presets = [*card.language_models, *(card.language_model or ())[:1]]
+            new = replace(
+                card,
+                files=checksums(WEIGHTS, [*card.weights.values(), *shared, card.reader["texts"]]),
+                reader=card.reader | {"files": preset_files(card.reader["preset"])},
+                language_models={preset: preset_files(preset) for preset in presets},
+            )
+            if new != card:
+                new.save(CARDS / f"{card.name}.json")
+                changed.append(new)
+    return changed
 
 
 def _check_alike(first: Run, run: Run, keys: Sequence[str]) -> None:
@@ -165,55 +207,6 @@ def _check_alike(first: Run, run: Run, keys: Sequence[str]) -> None:
                 f"{run.folder} and {first.folder} must have the same {key}. From the latter to "
                 f"the former: {'; '.join(found)}. Train them alike."
             )
-
-
-def _share(run: Run, folder: Path) -> list[Path]:
-    """Copies what models have in common; refuses to change it under the others."""
-    kept = []
-    for name in SHARED:
-        source, target = run.folder / name, folder / name
-        if not source.exists():
-            continue
-        if target.exists() and not _same(target, source):
-            raise InvalidInput(
-                f"{target} is not {source}: other models are read with it. Train on the same "
-                "data, or remove the folder and publish all of them again."
-            )
-        if not target.exists():  # the cards of other models hold its checksum
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-        kept.append(target)
-    texts = folder / TEXTS_FILE
-    if not texts.exists():
-        _save_texts(run, texts)
-    return [*kept, texts]
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Whether two files say the same; a table may quote its cells or not."""
-    if one.suffix == ".csv":
-        return read_strings(one).equals(read_strings(other))
-    return _sha256(one) == _sha256(other)
-
-
-def _reader() -> dict[str, Any]:
-    """What a card says of the encoder of its texts."""
-    from tfrec_fusion.text.encoder import TextEncoder
-
-    encoder = TextEncoder(READER, max_length=READER_LENGTH)
-    return {"preset": READER, "max_length": READER_LENGTH, "fingerprint": encoder.fingerprint}
-
-
-def _save_texts(run: Run, path: Path) -> None:
-    """The catalogue's texts as the package's language model sees them, for wishes."""
-    # TF Text and KerasHub take seconds to import: other commands need not wait for them.
-    from tfrec_fusion.text.encoder import TextEncoder
-    from zoo.semantic_search import SemanticSearch
-
-    encoder = TextEncoder(READER, max_length=READER_LENGTH)
-    search = SemanticSearch.over(run.items.ids, run.titles, run.texts, encoder)
-    with whole_file(path) as file:
-        file.write(save({"vectors": search.vectors.astype(np.float16)}, {"preset": READER}))
 
 
 def _members(run: Run, folder: str) -> dict[str, float]:
@@ -269,21 +262,24 @@ def _option(key: str, value: Any, *, repeats: bool) -> list[str]:
 
 
 def _save_weights(
-    run: Run, members: Mapping[str, float], path: Path, say: Callable[[str], None]
-) -> tuple[dict[str, str], int]:
-    """Checksums by path of what is kept for this model alone, and the bytes of its weights."""
+    name: str, run: Run, members: Mapping[str, float], folder: Path, say: Callable[[str], None]
+) -> tuple[dict[str, Path], int]:
+    """Files of weights by model, those of an ensemble its members', and the bytes of them."""
     if members:
         published = {member: load(member).run.model for member in members}
         _check_kept(run, Ensemble(published, members, run.info["scale"]), say)
-        return {}, sum(card_of(member).size for member in members)
-    unchecked = path.with_suffix(".part")
+        of_members = {member: card_of(member).weights[member] for member in members}
+        size = sum(card_of(member).size for member in members)
+        return {member: WEIGHTS / path for member, path in of_members.items()}, size
+    stem = name.removesuffix(f".{folder.name}")
+    unchecked = folder / f".{stem}.safetensors"
     try:
         save_half(unchecked, run.info["model"], run.model)
         _check_kept(run, load_half(unchecked), say)
-        unchecked.replace(path)
+        path = keep_own(unchecked, folder, stem, WEIGHTS)
     finally:
         unchecked.unlink(missing_ok=True)
-    return {str(path.relative_to(WEIGHTS)): _sha256(path)}, path.stat().st_size
+    return {name: path}, path.stat().st_size
 
 
 def _check_kept(run: Run, kept: Any, say: Callable[[str], None]) -> None:
@@ -342,5 +338,5 @@ def _numbers(row: ReportRow) -> dict[str, list[float]]:
     }
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _name(path: Path) -> str:
+    return path.relative_to(WEIGHTS).as_posix()

@@ -8,7 +8,7 @@ RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain
     events.npz                   what users did, and which part each event was in
     interests.npz                what users care about (models that read text)
     graph.json                   names of entities and relations (models that read a graph)
-    run.json                     command, versions, data, hyperparameters, metrics
+    run.json                     command, versions, data, hyperparameters, metrics, checksums
     metrics.csv report.html      the numbers and their picture
     plan.json                    what the folder is for: only the same training goes on in it
     .NAME.….part                 what a killed process left; the next writer removes it
@@ -18,7 +18,7 @@ RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +44,7 @@ from zoo.item_rows import read_item_rows
 from zoo.questions import folder_path
 from zoo.recommender import Model, Recommender
 from zoo.registry import READS_TEXT
+from zoo.run_checksums import belongs, fault_of_run, with_checksums
 
 PARTS = ("train", "validation", "test")
 FURTHER_COLUMNS = "item_columns.csv"
@@ -51,6 +52,7 @@ SHARED = (
     *("users.json", "items.json", "catalogue.csv", FURTHER_COLUMNS),
     *("events.npz", "interests.npz"),
 )
+PUBLISHED = (*SHARED, "graph.json")
 COLUMNS = ("user", "item", "rating", "timestamp")
 RUN_REMEDY = "Take it from `zoo.load_run(folder)`, or from `zoo.load(name).run`."
 
@@ -170,8 +172,9 @@ def save_run(
 
 
 def save_info(folder: Path, info: Mapping[str, Any]) -> None:
-    """Writes `run.json` alone, of a run whose other files are there."""
-    write_text(folder / "run.json", json.dumps(info, indent=2, allow_nan=False) + "\n")
+    """Writes `run.json` alone, of a run whose other files are there, with their checksums."""
+    said = with_checksums(folder, info)
+    write_text(folder / "run.json", json.dumps(said, indent=2, allow_nan=False) + "\n")
 
 
 def is_measured(folder: Path) -> bool:
@@ -213,7 +216,8 @@ def load_run(folder: str | Path) -> Run:
     Raises:
         WrongType: When `folder` is no path.
         BrokenRun: When the folder or one of its files is missing or cannot be read; the message
-            names the file and the cure.
+            names the file and the cure. A file that is not what `run.json` has the checksum of is
+            broken; runs of earlier versions have none.
     """
     folder = folder_path(folder)
     if not folder.is_dir():
@@ -226,6 +230,8 @@ def load_run(folder: str | Path) -> Run:
             f"{folder} is not a finished run: run.json is missing. Train again with --out {folder}."
         )
     info = _read(folder, "run.json", lambda path: json.loads(path.read_text("utf-8")))
+    if fault := fault_of_run(folder):
+        raise BrokenRun(f"{fault} Restore it, or train again with --out {folder}.")
     model: Any = None
     if info["model"] == "ensemble":
         members = {
@@ -235,10 +241,12 @@ def load_run(folder: str | Path) -> Run:
         model = Ensemble(members, info["weights"], info["scale"])
     else:
         model = _read_model(folder, "", info["model"])
-    return assemble(folder, model, info)
+    return assemble(folder, model, info, info.get("files"))
 
 
-def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
+def assemble(
+    folder: Path, model: Any, info: dict[str, Any], files: Collection[str] | None = None
+) -> Run:
     """A model with the vocabularies, catalogue and events of a folder.
 
     Args:
@@ -246,6 +254,7 @@ def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
             and `graph.json` where the model reads them.
         model: A trained model over them.
         info: What is known of it, as in `run.json`; at least `model`, its name in the zoo.
+        files: Names of the files that belong to it; others are not read. By default all there.
 
     Raises:
         BrokenRun: When a file is missing or cannot be read, or is not of the items of the others.
@@ -256,13 +265,13 @@ def assemble(folder: Path, model: Any, info: dict[str, Any]) -> Run:
     arrays = _read(folder, "events.npz", _read_arrays)
     parts = {part: _events(arrays, part, len(users), len(items)) for part in PARTS}
     interests = None
-    if info["model"] in READS_TEXT or (folder / "interests.npz").exists():
+    if info["model"] in READS_TEXT or belongs(folder, "interests.npz", files):
         interests = _read(folder, "interests.npz", Interests.load)
     graph = None
     if reads_graph(model):
         graph = _read(folder, "graph.json", lambda path: _read_graph(path, model.config))
     columns = None
-    if (folder / FURTHER_COLUMNS).exists():
+    if belongs(folder, FURTHER_COLUMNS, files):
         columns = _read(folder, FURTHER_COLUMNS, lambda path: read_item_rows(path, items))
         columns = columns.drop(columns="item_id")
     read = table if columns is None else pd.concat([table, columns], axis=1)

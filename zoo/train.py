@@ -21,6 +21,7 @@ from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.data.tables import RecData, checksum
 from zoo.argument_types import check_instance
 from zoo.comparison import notes, write_report, yardsticks
+from zoo.language_models import language_model_files, with_pinned_language_models
 from zoo.measuring import measured
 from zoo.network_trainer import NetworkTrainer
 from zoo.plan import claimed
@@ -90,6 +91,7 @@ def train(
     check_instance(tables, RecData, "tables", "`from_frames` and `read_tables` make one.")
     check_instance(options, TrainOptions, "options", "Write TrainOptions(seed=1), for instance.")
     folder = folder_path(folder)
+    options = with_pinned_language_models(name, options)
     plan = {
         "model": name,
         "hyperparameters": dict(hyperparameters or {}),
@@ -157,6 +159,7 @@ def _trained(
         "training": {**training, "seconds": round(seconds, 1)},
         **({"start": start.info["model"], "carried": carried} if start is not None else {}),
         **({"item_labels": features.labels} if features is not None else {}),
+        **({"language_models": read} if (read := language_model_files(name, options)) else {}),
         "test": {},
         "test_intervals": {},
         "rows": [],

@@ -24,6 +24,7 @@ from tfrec_fusion.serving.questions import questions_of
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.serving.stock_ops import SCANN_PREFIX, check_ops
 from tfrec_fusion.serving.verification import verify_answers
+from tfrec_fusion.serving.version_files import write_checksums
 from tfrec_fusion.serving.warm_up import AnsweredCall, write_warm_up
 
 _OPTIONS = tf.saved_model.SaveOptions(namespace_whitelist=[SCANN_PREFIX.rstrip(">")])
@@ -139,6 +140,7 @@ def export(
         write_warm_up(written, name, calls)
         size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
         check_version(written)
+        write_checksums(written)
         with only_writer(parent, _WAIT_SECONDS):
             number = _free_version(parent, version)  # another export may have taken the first
             settle(written, parent / str(number))

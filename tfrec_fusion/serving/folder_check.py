@@ -15,6 +15,7 @@ from tfrec_fusion.serving.kit import CANARY, CONFIG, STABLE, labels_of, versions
 from tfrec_fusion.serving.reload import call_in_clean_process
 from tfrec_fusion.serving.stock_ops import check_ops, needs_scann
 from tfrec_fusion.serving.verification import ExportMismatch, compare_numbers
+from tfrec_fusion.serving.version_files import check_checksums
 from tfrec_fusion.serving.warm_up import AnsweredCall, read_warm_up
 
 _OF_ITEMS = ("item_id", "title")  # may differ where scores tie
@@ -121,7 +122,9 @@ def _replay(version_dir: Path, calls: list[AnsweredCall], whole: bool) -> float:
         answers = call_in_clean_process(version_dir, asked)
     except RuntimeError as error:
         raise ExportMismatch(str(error)) from None
-    return max(_compare(call, answer, whole) for call, answer in zip(calls, answers, strict=True))
+    largest = max(_compare(call, got, whole) for call, got in zip(calls, answers, strict=True))
+    check_checksums(version_dir)  # what no answer shows
+    return largest
 
 
 def _batched_signatures(version_dir: Path) -> tuple[str, ...]:

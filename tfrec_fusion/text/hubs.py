@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import shutil
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from tfrec_fusion.errors import InvalidInput, SystemRefusal, UserError
-from tfrec_fusion.files.download import Unreachable, Wheel, fetched, in_cache, sha256
+from tfrec_fusion.files.checksums import checksum_of
+from tfrec_fusion.files.download import Unreachable, Wheel, fetched, in_cache
 from tfrec_fusion.files.lock import only_writer
 from tfrec_fusion.files.refusals import refusal, refused
 from tfrec_fusion.files.whole import whole_file, whole_folder
@@ -33,6 +35,7 @@ HUGGING_FACE_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.h5", "as
 OTHER_RUNTIMES = ["onnx/*", "openvino/*", "tf_model.h5", "*.msgpack"]
 CONNECT_SECONDS = 10
 WAIT_SECONDS = 600  # for another process that fetches the same
+_of_commit: dict[str, Path] = {}  # what the Hub has given in this process
 
 
 class PresetUnavailable(UserError, RuntimeError):
@@ -72,7 +75,7 @@ def minilm_folder(cache: Path) -> Path:
 
 def _is_whole(folder: Path) -> bool:
     return all(
-        (folder / name).is_file() and sha256(folder / name) == wanted
+        (folder / name).is_file() and checksum_of(folder / name) == wanted
         for name, wanted in MINILM_FILES.items()
     )
 
@@ -113,34 +116,93 @@ def hugging_face_folder(name: str) -> Path:
     Of its files only those are fetched that are read: configuration, safetensors, tokenizer.
 
     Args:
-        name: `owner/name`, or `name` for the oldest models.
+        name: `owner/name`, or `name` for the oldest models; `@REVISION` after it chooses a commit,
+            a tag or a branch, which is `main` by default.
+
+    Returns:
+        The folder, whose name is the commit.
 
     Raises:
-        ValueError: When that is no name of a model.
+        ValueError: When that is no name of a model, or there is no revision after the `@`.
         PresetUnavailable: When the Hub does not answer or does not have it.
     """
     import huggingface_hub
     from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError
 
+    model, at, revision = name.partition("@")
+    if at and not revision:
+        raise InvalidInput(
+            "hf://owner/name@ is followed by a commit, a tag or a branch. "
+            f"Received: hf://{name}. Leave the @ out for the branch main."
+        )
+    if (known := _of_commit.get(name)) and known.is_dir():
+        return known  # a commit stays what it is: the Hub need not be asked again
     try:
-        return Path(
+        folder = Path(
             huggingface_hub.snapshot_download(
-                name,
+                model,
+                revision=revision or None,
                 allow_patterns=HUGGING_FACE_FILES,
                 ignore_patterns=OTHER_RUNTIMES,
                 etag_timeout=CONNECT_SECONDS,
             )
         )
+        _of_commit[f"{model}@{folder.name}"] = folder
+        return folder
     except HFValidationError as error:
         raise InvalidInput(
-            f"hf:// is followed by owner/name. Received: hf://{name} ({one_line(error)})."
+            f"hf:// is followed by owner/name or owner/name@revision. Received: hf://{name} "
+            f"({one_line(error)})."
         ) from None
     # Whatever goes wrong over there, or on the way, is one thing here: it is not to be had.
     except Exception as error:
         if (number := refused(error)) is not None:
             raise refusal(constants.HF_HUB_CACHE, number) from error
         raise PresetUnavailable(hub_advice(f"hf://{name}", error)) from None
+
+
+def kaggle_folder(preset: str, names: Iterable[str] = ("config.json",)) -> Path:
+    """The folder of a model of Kaggle, in KaggleHub's own cache on this machine.
+
+    Args:
+        preset: `kaggle://owner/model/keras/variant`, with or without `/version`.
+        names: Files of it, which are fetched where they are not there yet.
+
+    Returns:
+        The folder, whose name is the version.
+
+    Raises:
+        ValueError: When that is no name of a model.
+        PresetUnavailable: When Kaggle does not answer or does not have it.
+    """
+    import kagglehub
+
+    handle_parts(preset)
+    try:
+        found = {
+            name: kagglehub.model_download(preset.removeprefix("kaggle://"), name) for name in names
+        }
+    # As of the Hub: it is not to be had.
+    except Exception as error:
+        raise PresetUnavailable(hub_advice(preset, error)) from None
+    name, path = next(iter(found.items()))
+    return Path(path).parents[len(Path(name).parts) - 1]
+
+
+def handle_parts(preset: str) -> list[str]:
+    """The owner, model, framework, variant and perhaps version of `kaggle://…`.
+
+    Raises:
+        ValueError: When these are not its parts.
+    """
+    parts = preset.removeprefix("kaggle://").split("/")
+    if len(parts) not in (4, 5) or not all(parts):
+        raise InvalidInput(
+            "Kaggle's models are named kaggle://owner/model/keras/variant, with /version where "
+            f"one is meant. Received: {preset}."
+        )
+    return parts
 
 
 def hub_advice(preset: str, error: object) -> str:

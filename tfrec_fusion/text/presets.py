@@ -19,9 +19,12 @@ import numpy as np
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.cache import cache_folder
+from tfrec_fusion.files.checksums import BrokenPackage, checksums, first_fault
+from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.folders import check_folder, licence_of, one_line, pooling_of, read_config
 from tfrec_fusion.text.hubs import (
     PresetUnavailable,
+    handle_parts,
     hub_advice,
     hugging_face_folder,
     minilm_folder,
@@ -38,6 +41,8 @@ TINY_GPT2_LICENCE = (
     "texts of ml-latest-small (GroupLens: no commercial use without permission) and "
     "all-MiniLM-L6-v2 (Apache-2.0)"
 )
+PACKAGED = Path(__file__).parent / "packaged"
+REINSTALL = "Install tfrec-fusion again, or in a clone get the file back by `git checkout`."
 INPUTS = {"token_ids", "padding_mask", "segment_ids"}
 
 
@@ -83,7 +88,8 @@ def load_language_model(
               English texts are alike, see `benchmarks/tiny_gpt2.py`;
             - `minilm`: all-MiniLM-L6-v2 (https://arxiv.org/abs/2002.10957), through pip;
             - a preset of KerasHub, such as `gpt2_base_en` or `bert_base_en_uncased`;
-            - `kaggle://owner/model/keras/variant` or `hf://owner/name`;
+            - `kaggle://owner/model/keras/variant`, with or without `/version`;
+            - `hf://owner/name`, or `hf://owner/name@REVISION`: a commit, a tag or a branch;
             - a folder in KerasHub's or in Hugging Face's layout.
             Only safetensors and Keras files are read, never pickles.
         dtype: The backbone's data type or policy, such as `float32` or `bfloat16`.
@@ -93,6 +99,7 @@ def load_language_model(
     Raises:
         ValueError: When there is no such preset, or the folder's model cannot be loaded.
         PresetUnavailable: When it would have to be downloaded and cannot be.
+        BrokenPackage: When a file of the package's own model is not as it was packed.
 
     Example:
     >>> load_language_model("minilm").backbone.hidden_dim  # doctest: +SKIP
@@ -102,6 +109,7 @@ def load_language_model(
     _check_dtype(dtype)
     with _standard_output_left_alone():
         if preset == TINY_GPT2:
+            check_packaged(preset)
             return _from_folder(preset, packaged_folder(preset), dtype, TINY_GPT2_LICENCE)
         if preset == MINILM:
             folder = minilm_folder(cache_folder(cache_dir))
@@ -118,7 +126,41 @@ def load_language_model(
 
 def packaged_folder(preset: str) -> Path:
     """Where a language model that comes with the package is."""
-    return Path(__file__).parent / "packaged" / preset
+    return PACKAGED / preset
+
+
+def is_packaged(preset: str) -> bool:
+    """Whether a language model comes with the package."""
+    return preset == TINY_GPT2
+
+
+def check_packaged(preset: str) -> None:
+    """Compares a language model that comes with the package with its list of checksums.
+
+    Raises:
+        BrokenPackage: When a file is missing or changed, or there is one too many.
+    """
+    folder, listed = packaged_folder(preset), _list_of_checksums(preset)
+    try:
+        expected = json.loads(listed.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BrokenPackage(f"{listed} cannot be read: {one_line(error)}. {REINSTALL}") from error
+    if found := first_fault(folder, expected):
+        raise BrokenPackage("{} {}. {}".format(*found, REINSTALL))
+    if strange := sorted(checksums(folder).keys() - expected.keys()):
+        raise BrokenPackage(
+            f"{folder} holds what does not belong to {preset}: {', '.join(strange)}. Remove it."
+        )
+
+
+def write_packaged_checksums(preset: str) -> None:
+    """Writes the list that `check_packaged` compares with, of a model that was just packed."""
+    listed = checksums(packaged_folder(preset))
+    write_text(_list_of_checksums(preset), json.dumps(listed, indent=1) + "\n")
+
+
+def _list_of_checksums(preset: str) -> Path:
+    return PACKAGED / f"{preset}.json"
 
 
 def _from_folder(
@@ -159,12 +201,8 @@ def _tokenizer_options(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
 def _from_kaggle(preset: str, dtype: str) -> LanguageModel:
     import keras_hub
 
-    parts = preset.removeprefix("kaggle://").split("/")
-    if preset.startswith("kaggle://") and (len(parts) not in (4, 5) or not all(parts)):
-        raise InvalidInput(
-            "Kaggle's models are named kaggle://owner/model/keras/variant, with /version where "
-            f"one is meant. Received: {preset}."
-        )
+    if preset.startswith("kaggle://"):
+        handle_parts(preset)
     try:
         tokenizer = keras_hub.models.Tokenizer.from_preset(preset)
         backbone = keras_hub.models.Backbone.from_preset(preset, dtype=dtype)
