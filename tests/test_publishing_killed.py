@@ -8,15 +8,14 @@ import shutil
 import threading
 
 import pytest
-from filelock import FileLock
 from killer import Killer
 from test_prebuilt import use
 
 from tfrec_fusion.data.synthetic import generate
 from tfrec_fusion.files.checksums import first_fault
+from tfrec_fusion.files.lock import only_writer
 from zoo.card import cards
 from zoo.ensembling import train_ensemble
-from zoo.package_files import LOCK_FILE
 from zoo.prebuilt import load
 from zoo.publishing import publish
 from zoo.run import load_run
@@ -114,7 +113,7 @@ class Attack:
         assert answers("ensemble.toy") == self.before["ensemble.toy"]
         weights = self.folder / "weights"
         found = {one.relative_to(weights).as_posix() for one in weights.rglob("*") if one.is_file()}
-        assert found - {LOCK_FILE} == {name for card in cards().values() for name in card.files}
+        assert found == {name for card in cards().values() for name in card.files}
 
 
 @pytest.fixture
@@ -204,10 +203,12 @@ def test_two_publications_wait_for_each_other(runs, package, tmp_path, monkeypat
     second = threading.Thread(
         target=lambda: publish("ease.toy", [runs / "other"], [], text="A toy.", say=say)
     )
-    with FileLock(copied / "weights" / LOCK_FILE):
+    with only_writer(copied / "weights"):
         before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
         second.start()
-        assert waits.wait(60) and said == [f"waiting for another publication into {copied}/weights"]
+        assert waits.wait(60) and said == [
+            f"Waiting for another process that writes to {copied}/weights"
+        ]
         after = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
         assert after == before
     second.join(60)

@@ -7,15 +7,13 @@ names any more are removed by the next publication.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.checksums import checksum_of
@@ -23,24 +21,7 @@ from tfrec_fusion.files.string_table import read_strings
 from tfrec_fusion.files.whole import whole_file
 from zoo.card import cards
 
-LOCK_FILE = ".publishing.lock"
 _LETTERS = 12  # of a checksum, in the name of a file
-
-
-@contextlib.contextmanager
-def one_publication(root: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Waits until no other process publishes into `root`, and keeps others waiting meanwhile."""
-    root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(root / LOCK_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"waiting for another publication into {root}")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def cards_naming(path: Path, root: Path) -> list[str]:

@@ -21,13 +21,14 @@ import zoo
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.files.checksums import checksum_of, checksums
+from tfrec_fusion.files.lock import only_writer
 from tfrec_fusion.text.presets import load_language_model
 from tfrec_fusion.text.revisions import preset_files
 from zoo.card import CARDS, Card, cards
 from zoo.differences import differences
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half, save_half
-from zoo.package_files import check_shared, keep_own, keep_shared, one_publication, remove_unnamed
+from zoo.package_files import check_shared, keep_own, keep_shared, remove_unnamed
 from zoo.prebuilt import WEIGHTS, card_of, load, run_of
 from zoo.query_texts import catalog_vectors, query_reader
 from zoo.ranking import ranking_of
@@ -36,6 +37,7 @@ from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
 METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10", "auc", "rmse")
+_WAIT_SECONDS = 600.0  # for another publication
 TOLERANCE = 1e-3  # of NDCG@10, between the model that was measured and the file that is kept
 INTENDED_USE = (
     "To try the library, to teach, and to start from on one's own data. Whether it helps people of "
@@ -92,7 +94,7 @@ def publish(
                 f"{run.folder} has no NDCG@10, without which a card says nothing. "
                 f"{' '.join(run.info.get('notes', ())) or 'Measure it: train it again.'}"
             )
-    with one_publication(WEIGHTS, say):
+    with only_writer(WEIGHTS, _WAIT_SECONDS, say):
         card = _publish(name, loaded, classics, text, limits, folder or name.split(".", 1)[1], say)
         card.save(CARDS / f"{name}.json")
         remove_unnamed(WEIGHTS / card.folder, WEIGHTS)
@@ -160,7 +162,7 @@ def read_texts_again() -> list[Path]:
     any moment each card names files that are there.
     """
     written: dict[Path, None] = {}
-    with one_publication(WEIGHTS, lambda line: None):
+    with only_writer(WEIGHTS, _WAIT_SECONDS):
         reader = query_reader()
         for card in cards().values():
             texts = catalog_vectors(run_of(card), WEIGHTS / card.folder, reader, WEIGHTS)
@@ -182,7 +184,7 @@ def name_files_again() -> list[Card]:
     To be called when a file of the package was changed on purpose; gives the cards that changed.
     """
     changed = []
-    with one_publication(WEIGHTS, lambda line: None):
+    with only_writer(WEIGHTS, _WAIT_SECONDS):
         for card in cards().values():
             there = (f"{card.folder}/{name}" for name in PUBLISHED)
             shared = [name for name in there if (WEIGHTS / name).exists()]
@@ -190,7 +192,7 @@ def name_files_again() -> list[Card]:
             new = replace(
                 card,
                 files=checksums(WEIGHTS, [*card.weights.values(), *shared, card.reader["texts"]]),
-                reader=card.reader | {"files": preset_files(card.reader["preset"])},
+                reader={**card.reader, "files": preset_files(card.reader["preset"])},
                 language_models={preset: preset_files(preset) for preset in presets},
             )
             if new != card:

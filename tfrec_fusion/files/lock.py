@@ -8,7 +8,7 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfrec_fusion.errors import SystemRefusal
@@ -26,7 +26,9 @@ class Busy(SystemRefusal):
 
 
 @contextlib.contextmanager
-def only_writer(folder: str | Path, wait: float = WAIT_SECONDS) -> Iterator[None]:
+def only_writer(
+    folder: str | Path, wait: float = WAIT_SECONDS, say: Callable[[str], None] = logger.info
+) -> Iterator[None]:
     """Makes this the only process that writes to a folder, while the block runs.
 
     There is no file that could stay behind, be copied or be published: the folder itself is locked,
@@ -36,6 +38,7 @@ def only_writer(folder: str | Path, wait: float = WAIT_SECONDS) -> Iterator[None
     Args:
         folder: Created when missing.
         wait: Seconds to wait for another process.
+        say: Takes the line that says so.
 
     Raises:
         Busy: When another process still writes to it.
@@ -60,7 +63,7 @@ def only_writer(folder: str | Path, wait: float = WAIT_SECONDS) -> Iterator[None
                 "folder; to see which process it is: `lsof` with that folder."
             )
         if not told:
-            logger.info("Waiting for another process that writes to %s", path)
+            say(f"Waiting for another process that writes to {path}")
             told = True
         time.sleep(_PAUSE)
     try:
