@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfrec_fusion.errors import AlreadyExists, InvalidInput
 from tfrec_fusion.serving.catalogue import Catalogue
+from tfrec_fusion.serving.effects import check_effects
 from tfrec_fusion.serving.folder_check import check_version
 from tfrec_fusion.serving.graph import AnswerGraph
 from tfrec_fusion.serving.kit import checked_name, versions_of, write_kit
@@ -131,6 +132,7 @@ def export(
         written = hidden / str(number)
         signatures = _write(AnswerGraph(catalogue, models), sizes, written)
         check_ops(written)
+        check_effects(written, advice="Move them out of the exported model.")
         questions = questions_of(catalogue, models, sizes)
         difference, answers = verify_answers(written, questions)
         calls = [
