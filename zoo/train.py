@@ -20,7 +20,8 @@ import zoo
 from tfrec_fusion.data.feedback import feedback_note
 from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.data.tables import RecData, checksum
-from tfrec_fusion.errors import AlreadyExists
+from tfrec_fusion.errors import AlreadyExists, InvalidInput
+from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.whole import write_text
 from zoo.argument_types import check_instance
 from zoo.comparison import notes, write_report, yardsticks
@@ -202,6 +203,20 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "platform": sys.platform, **found}
 
 
+def _begun(path: Path) -> dict[str, Any]:
+    """The plan that a folder was begun with."""
+    try:
+        found = read_json(path)
+        if not isinstance(found, dict):
+            raise InvalidInput(f"it must hold an object. Received: {found!r:.60}.")
+    except InvalidInput as error:
+        raise AlreadyExists(
+            f"{path} says what the folder is for, and cannot be read: {error} Choose another "
+            "folder, or remove that one."
+        ) from error
+    return found
+
+
 @contextmanager
 def _claimed(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
     """Notes what a folder is for, so that only the same training goes on in it.
@@ -213,8 +228,8 @@ def _claimed(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
     """
     text = json.dumps(plan, indent=2, sort_keys=True) + "\n"
     path = folder / "plan.json"
-    if path.exists() and (begun := path.read_text("utf-8")) != text:
-        changed = "; ".join(differences(json.loads(begun), json.loads(text)))
+    if path.exists() and (begun := _begun(path)) != json.loads(text):
+        changed = "; ".join(differences(begun, json.loads(text)))
         raise AlreadyExists(
             f"{folder} holds the beginning of another training (see {path}): {changed}. "
             "Choose another folder, remove that one, or train as before to resume."

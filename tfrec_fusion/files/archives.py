@@ -97,8 +97,12 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytearray:
     return content
 
 
-def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path, prefix: str = "") -> dict[str, np.ndarray]:
     """Reads the plain arrays of an `.npz` file that may have been written by anybody.
+
+    Args:
+        path: The file.
+        prefix: Reads only arrays whose names begin so.
 
     Raises:
         OSError: When it is missing or may not be read.
@@ -119,6 +123,8 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
             key = name.removesuffix(".npy")
             if key == name:
                 raise InvalidInput(f"{path} must hold arrays alone. Received: {name!r:.80}.")
+            if not key.startswith(prefix):
+                continue
             try:
                 arrays[key] = _array(read_member(archive, name))
             except Exception as error:  # NumPy's reader raises what the header makes it raise

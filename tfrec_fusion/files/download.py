@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfrec_fusion.errors import UserError
+from tfrec_fusion.files.regular import open_regular
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +167,7 @@ def fetched(archive: Archive | Wheel, cache: Path) -> Path:
 
 def sha256(path: Path) -> str:
     """The file's sha256 in hexadecimal."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

