@@ -151,12 +151,11 @@ def test_runs_of_other_parts_are_refused(runs, tmp_path):
     path = tmp_path / "other" / "events.npz"
     with np.load(path) as arrays:
         events = dict(arrays)
+    place = np.searchsorted(events["train.user"], events["validation.user"][0])
     for column in ("user", "item", "rating", "timestamp"):
-        both = [events[f"{part}.{column}"] for part in ("train", "validation")]
-        events[f"train.{column}"], events[f"validation.{column}"] = (
-            np.concatenate([both[0], both[1][:1]]),
-            both[1][1:],
-        )
+        train, validation = (events[f"{part}.{column}"] for part in ("train", "validation"))
+        events[f"train.{column}"] = np.insert(train, place, validation[0])
+        events[f"validation.{column}"] = validation[1:]
     np.savez_compressed(path, **events)
     without_checksums(path.parent)
     with pytest.raises(ValueError, match="must have the same parts"):

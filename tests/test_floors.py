@@ -71,7 +71,7 @@ ZOO_ROOMS = {
     r"baselines|ease|matrix_\w+|neighbours|popularity": {"data"},
     r"tfidf": {"data", "text"},
     r"run_checksums": {"files"},
-    r"__init__|recommender|recipes|registry|run|card|item_rows|half_precision|prebuilt": {
+    r"__init__|recommender|recipes|registry|run|run_\w+|card|item_rows|half_precision|prebuilt": {
         "data",
         "files",
         "layers",

@@ -312,5 +312,5 @@ def test_a_card_of_another_version_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is no card: it lacks architecture"):
         Card.load(path)
     path.write_text("{")
-    with pytest.raises(ValueError, match="is no JSON"):
+    with pytest.raises(ValueError, match="is no sound JSON"):
         Card.load(path)

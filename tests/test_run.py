@@ -39,7 +39,7 @@ ITEMS = pd.DataFrame(
 DATA = index_data(RecData(EVENTS, ITEMS))
 INTERESTS = Interests(
     ("robots",),
-    np.array([0, 0, 1, 1, 1, 1, 1]),
+    np.array([0, 0, 1, 1, 1, 1]),
     np.zeros(1, np.int32),
     np.ones(1, np.float32),
     np.full(1, np.nan, np.float32),
@@ -87,7 +87,7 @@ def test_words_that_look_like_nothing_stay_words(saved):
 
 
 def test_interests_come_back(saved):
-    assert saved.interests.texts() == INTERESTS.texts() == ["", "robots", "", "", "", ""]
+    assert saved.interests.texts() == INTERESTS.texts() == ["", "robots", "", "", ""]
     assert saved.recommender.interests is saved.interests
 
 

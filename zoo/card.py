@@ -16,9 +16,33 @@ from typing import Any
 import pandas as pd
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.whole import write_text
+from zoo.json_fields import file_name, list_of, mapping, number, record, scalar, share, text, whole
 
 CARDS = Path(__file__).parent / "cards"
+_METRICS = mapping(list_of(number, 3))
+_CARD = record(
+    {
+        **dict.fromkeys(("name", "architecture", "summary", "command", "intended_use"), text),
+        **dict.fromkeys(("data", "files", "versions", "licences"), mapping(text)),
+        **dict.fromkeys(("parameters", "size", "seeds"), whole),
+        "hyperparameters": mapping(scalar),
+        "options": record({}),
+        "folder": file_name,
+        "metrics": _METRICS,
+        "beside": mapping(_METRICS),
+        "training_seconds": share,
+        "limits": list_of(text),
+    },
+    {
+        "members": mapping(share, file_name),
+        "scale": text,
+        "start": text,
+        "item_labels": list_of(list_of(text, 2)),
+        "reader": mapping(scalar),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -113,10 +137,7 @@ class Card:
         Raises:
             ValueError: When the file is no card of this version; it says which keys are wrong.
         """
-        try:
-            said = json.loads(path.read_text("utf-8"))
-        except json.JSONDecodeError as error:
-            raise InvalidInput(f"{path} is no JSON: {error}.") from error
+        said = read_json(path)
         keys = said.keys() if isinstance(said, dict) else set()
         names = {one.name for one in fields(cls)}
         optional = {
@@ -128,6 +149,10 @@ class Card:
             raise InvalidInput(f"{path} is no card: it lacks {', '.join(missing)}.")
         if unknown := sorted(keys - names):
             raise InvalidInput(f"{path} says what no card does: {', '.join(unknown)}.")
+        try:
+            _CARD(said, "")
+        except InvalidInput as error:
+            raise InvalidInput(f"{path} is no card: {error}") from error
         labels = tuple((column, label) for column, label in said.get("item_labels", ()))
         return cls(**{**said, "limits": tuple(said["limits"]), "item_labels": labels})
 

@@ -122,10 +122,15 @@ def _again_in_a_process_of_its_own() -> int:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--allow-unsafe-ops",
+    is_flag=True,
+    help="Run also what may read, write or send files, with your rights.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def verify(folder: Path, as_json: bool) -> None:
+def verify(folder: Path, allow_unsafe_ops: bool, as_json: bool) -> None:
     """Check every version in FOLDER, such as savedmodels/NAME, as its server would meet it."""
-    found = verify_folder(folder)
+    found = verify_folder(folder, allow_unsafe_ops=allow_unsafe_ops)
     if as_json:
         click.echo(json.dumps({"folder": str(folder), "versions": [vars(one) for one in found]}))
         return
@@ -137,6 +142,8 @@ def verify(folder: Path, as_json: bool) -> None:
             f"warm-up records answered within {one.max_abs_difference:.1e} of the model's answers."
             f"{server}"
         )
+        for effect in one.effects:
+            click.echo(f"{folder}/{one.version} does more than compute: {effect}.")
 
 
 @click.command()

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @click.option("--drain-seconds", default=30.0, show_default=True, help="Time to end, when stopped.")
 @click.option("--poll-seconds", default=1.0, show_default=True, help="How often to look for more.")
 @click.option("--wait", is_flag=True, help="Start with no model, and serve what is exported later.")
+@click.option("--allow-unsafe-ops", is_flag=True, help="Serve models that touch files, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when it listens.")
 def serve(
     folder: Path,
@@ -59,6 +60,7 @@ def serve(
     drain_seconds: float,
     poll_seconds: float,
     wait: bool,
+    allow_unsafe_ops: bool,
     as_json: bool,
 ) -> None:
     """Serve the models exported to FOLDER as TensorFlow Serving does, with a page to try them.
@@ -87,6 +89,7 @@ def serve(
         grpc_port=None if no_grpc else grpc_port,
         limits=limits,
         poll_seconds=poll_seconds,
+        allow_unsafe_ops=allow_unsafe_ops,
     )
     stop = threading.Event()
     before = {

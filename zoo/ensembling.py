@@ -233,7 +233,13 @@ def before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
         raise InvalidInput(f"{fault} Restore it, or train that model again.")
     model = keras.models.load_model(run.folder / "model.keras")
     # Losses that are balanced have numbers of their own, in front of the model's weights.
-    model.set_weights(best_weights(checkpoint)[-len(model.weights) :])
+    kept = best_weights(checkpoint)[-len(model.weights) :]
+    if [one.shape for one in kept] != [tuple(one.shape) for one in model.weights]:
+        raise InvalidInput(
+            f"{checkpoint} must hold the weights of {run.folder / 'model.keras'}. Train that model "
+            "again."
+        )
+    model.set_weights(kept)
     chosen = run.info["training"].get("score_weights", {})
     new_items = run.info["options"].get("offer_new_items", False)
     set_after_fit(model, train, chosen, new_items=new_items)

@@ -70,13 +70,16 @@ def load_half(path: Path) -> Any:
             said = file.metadata() or {}
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         name, config = said["model"], json.loads(said["config"])
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise InvalidInput(f"It is no file of weights of the zoo: {error}.") from error
     if name in BASELINES:
         arrays = {key: _usual(array) for key, array in arrays.items()}
         chosen = {f"{_HYPERPARAMETER}{key}": np.asarray(value) for key, value in config.items()}
         return BASELINES[name].from_arrays(arrays | chosen)
-    model = keras.saving.deserialize_keras_object(config)
+    try:
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    except Exception as error:  # Keras raises what the config makes it raise
+        raise InvalidInput(f"It is no file of weights of the zoo: {error}") from error
     expected = [(one.path, tuple(one.shape)) for one in model.weights]
     found = [(key, arrays[key].shape) for key in sorted(arrays)]
     for mine, its in itertools.zip_longest(expected, found, fillvalue=("nothing", ())):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import ClassVar, Self, TypeAlias
 
 import keras
@@ -17,7 +18,7 @@ import scipy.sparse as sp
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.errors import InvalidInput
-from zoo.argument_types import check_instance
+from zoo.argument_types import check_instance, check_types
 from zoo.matrix_layers import DenseMatrix, PastItems, SparseMatrix
 
 Matrix: TypeAlias = np.ndarray | sp.csr_matrix
@@ -93,7 +94,7 @@ class MatrixChain:
         """The baseline that `arrays` came from.
 
         Raises:
-            ValueError: When an array is missing.
+            ValueError: When an array is missing, or the matrices do not fit together.
         """
         try:
             saved = {one.name: f"hyperparameter.{one.name}" for one in fields(cls)}
@@ -101,11 +102,14 @@ class MatrixChain:
             chosen = {own: arrays[name].item() for own, name in saved.items() if name in arrays}
             names = dict.fromkeys(cls.score_chain + cls.similar_chain)
             matrices = {name: _matrix_of(arrays, name) for name in names}
+            check_types(fields(cls), chosen)
         except KeyError as missing:
             raise InvalidInput(
                 f"{cls.__name__} cannot be read: the array {missing} is missing; "
                 "was it saved by another model?"
             ) from None
+        for chain in filter(None, (cls.score_chain, cls.similar_chain)):
+            _check_chain(chain, matrices)
         return cls(**chosen)._keep(**matrices)
 
     def score_model(self, known: Events | None = None, frozen: bool = False) -> keras.Model:
@@ -144,6 +148,18 @@ class MatrixChain:
         if not self.similar_chain:
             return None
         return self._graph(self.similar_chain, "item_id", "scores_of_items")
+
+    @property
+    def num_users(self) -> int:
+        """Users that it was fitted on, the unseen one included."""
+        self._check_fitted()
+        return int(self._matrices[self.score_chain[0]].shape[0])
+
+    @property
+    def num_items(self) -> int:
+        """Items that it was fitted on, the unseen one included."""
+        self._check_fitted()
+        return int(self._matrices[self.score_chain[-1]].shape[1])
 
     @property
     def _half_life(self) -> float:
@@ -216,6 +232,27 @@ def histories(events: Events, half_life: float = 0.0) -> sp.csr_matrix:
 
 def _matrix_of(arrays: Mapping[str, np.ndarray], name: str) -> Matrix:
     if f"{name}.indptr" not in arrays:
-        return arrays[name]
+        matrix = arrays[name]
+        if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+            raise InvalidInput(
+                f"{name} must be a matrix of numbers. Received: the shape {matrix.shape} of "
+                f"{matrix.dtype}."
+            )
+        return matrix
     parts = tuple(arrays[f"{name}.{part}"] for part in CSR_PARTS)
-    return sp.csr_matrix(parts, shape=tuple(arrays[f"{name}.shape"].tolist()))
+    shape = tuple(arrays[f"{name}.shape"].ravel().tolist())
+    try:
+        matrix = sp.csr_matrix(parts, shape=shape)
+        matrix.check_format(full_check=True)  # or a product would read beyond its columns
+    except (ValueError, TypeError, IndexError) as error:
+        raise InvalidInput(f"{name} is no sound sparse matrix: {error}") from error
+    return matrix
+
+
+def _check_chain(chain: Sequence[str], matrices: Mapping[str, Matrix]) -> None:
+    for left, right in pairwise(chain):
+        shapes = matrices[left].shape, matrices[right].shape
+        if shapes[0][1] != shapes[1][0]:
+            raise InvalidInput(
+                f"{left} and {right} must fit together. Received: {shapes[0]} and {shapes[1]}."
+            )

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tfrec_fusion.errors import AlreadyExists
+from tfrec_fusion.errors import AlreadyExists, InvalidInput
+from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.lock import only_writer
 from tfrec_fusion.files.whole import remove_leftovers, write_text
 from zoo.differences import differences
@@ -38,8 +39,8 @@ def claimed(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
     path = folder / PLAN
     with only_writer(folder):
         _check_unfinished(folder)  # another process may have finished it meanwhile
-        if path.exists() and (begun := path.read_text("utf-8")) != text:
-            changed = "; ".join(differences(json.loads(begun), json.loads(text)))
+        if path.exists() and (begun := _begun(path)) != json.loads(text):
+            changed = "; ".join(differences(begun, json.loads(text)))
             raise AlreadyExists(
                 f"{folder} holds the beginning of another training (see {path}): {changed}. "
                 "Choose another folder, remove that one, or train as before to resume."
@@ -54,6 +55,20 @@ def claimed(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
                 if not was_there:
                     folder.rmdir()
             raise
+
+
+def _begun(path: Path) -> dict[str, Any]:
+    """The plan that a folder was begun with."""
+    try:
+        found = read_json(path)
+        if not isinstance(found, dict):
+            raise InvalidInput(f"it must hold an object. Received: {found!r:.60}.")
+    except InvalidInput as error:
+        raise AlreadyExists(
+            f"{path} says what the folder is for, and cannot be read: {error} Choose another "
+            "folder, or remove that one."
+        ) from error
+    return found
 
 
 def _check_unfinished(folder: Path) -> None:

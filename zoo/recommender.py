@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import keras
 import numpy as np
@@ -31,6 +31,7 @@ Ranked: TypeAlias = tuple[np.ndarray, np.ndarray]  # items and scores, best firs
 _PAIRS_AT_ONCE = 2**20  # bounds the memory of models that score pair by pair
 
 
+@runtime_checkable
 class Model(Protocol):
     """What every model of the zoo offers beside what makes it special."""
 

@@ -34,7 +34,7 @@ from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.indexed import IndexedData, merge
 from tfrec_fusion.data.item_texts import joined_texts, shown_titles
 from tfrec_fusion.data.vocabulary import Vocabulary
-from tfrec_fusion.errors import InvalidInput, UserError
+from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.string_table import write_strings
 from tfrec_fusion.files.whole import copy_whole, whole_file, whole_path, write_text
 from tfrec_fusion.text.profiles import Interests
@@ -45,6 +45,17 @@ from zoo.questions import folder_path
 from zoo.recommender import Model, Recommender
 from zoo.registry import READS_TEXT
 from zoo.run_checksums import belongs, fault_of_run, with_checksums
+from zoo.run_files import (
+    COLUMNS,
+    BrokenRun,
+    check_sizes,
+    read_events,
+    read_file,
+    read_graph,
+    read_interests,
+    read_model,
+)
+from zoo.run_record import read_record
 
 PARTS = ("train", "validation", "test")
 FURTHER_COLUMNS = "item_columns.csv"
@@ -53,12 +64,7 @@ SHARED = (
     *("events.npz", "interests.npz"),
 )
 PUBLISHED = (*SHARED, "graph.json")
-COLUMNS = ("user", "item", "rating", "timestamp")
 RUN_REMEDY = "Take it from `zoo.load_run(folder)`, or from `zoo.load(name).run`."
-
-
-class BrokenRun(UserError, RuntimeError):
-    """A folder that is not, or no longer, a whole run."""
 
 
 @dataclass(frozen=True)
@@ -186,8 +192,8 @@ def is_measured(folder: Path) -> bool:
     if not path.exists():
         return False
     try:
-        return json.loads(path.read_text("utf-8")).get("rows") != []
-    except (ValueError, AttributeError):  # broken: not ours to write over
+        return read_json(path).get("rows") != []
+    except (ValueError, AttributeError, OSError):  # broken: not ours to write over
         return True
 
 
@@ -229,18 +235,18 @@ def load_run(folder: str | Path) -> Run:
         raise BrokenRun(
             f"{folder} is not a finished run: run.json is missing. Train again with --out {folder}."
         )
-    info = _read(folder, "run.json", lambda path: json.loads(path.read_text("utf-8")))
+    info = read_file(folder, "run.json", read_record)
     if fault := fault_of_run(folder):
         raise BrokenRun(f"{fault} Restore it, or train again with --out {folder}.")
     model: Any = None
     if info["model"] == "ensemble":
         members = {
-            name: _read_model(folder, f"members/{name}/", one["model"])
+            name: read_model(folder, f"members/{name}/", one["model"])
             for name, one in info["members"].items()
         }
         model = Ensemble(members, info["weights"], info["scale"])
     else:
-        model = _read_model(folder, "", info["model"])
+        model = read_model(folder, "", info["model"])
     return assemble(folder, model, info, info.get("files"))
 
 
@@ -259,20 +265,23 @@ def assemble(
     Raises:
         BrokenRun: When a file is missing or cannot be read, or is not of the items of the others.
     """
-    users = _read(folder, "users.json", Vocabulary.load)
-    items = _read(folder, "items.json", Vocabulary.load)
-    table = _read(folder, "catalogue.csv", lambda path: read_item_rows(path, items))
-    arrays = _read(folder, "events.npz", _read_arrays)
-    parts = {part: _events(arrays, part, len(users), len(items)) for part in PARTS}
+    users = read_file(folder, "users.json", Vocabulary.load)
+    items = read_file(folder, "items.json", Vocabulary.load)
+    table = read_file(folder, "catalogue.csv", lambda path: read_item_rows(path, items))
+    sizes = (len(users), len(items))
+    check_sizes(folder, model, *sizes)
+    parts = read_file(folder, "events.npz", lambda path: read_events(path, PARTS, *sizes))
     interests = None
     if info["model"] in READS_TEXT or belongs(folder, "interests.npz", files):
-        interests = _read(folder, "interests.npz", Interests.load)
+        interests = read_file(
+            folder, "interests.npz", lambda path: read_interests(path, len(users))
+        )
     graph = None
     if reads_graph(model):
-        graph = _read(folder, "graph.json", lambda path: _read_graph(path, model.config))
+        graph = read_file(folder, "graph.json", lambda path: read_graph(path, model.config))
     columns = None
     if belongs(folder, FURTHER_COLUMNS, files):
-        columns = _read(folder, FURTHER_COLUMNS, lambda path: read_item_rows(path, items))
+        columns = read_file(folder, FURTHER_COLUMNS, lambda path: read_item_rows(path, items))
         columns = columns.drop(columns="item_id")
     read = table if columns is None else pd.concat([table, columns], axis=1)
     chosen = info.get("options", {}).get("text_columns", ())
@@ -294,53 +303,6 @@ def reads_graph(model: Any) -> bool:
     return bool(getattr(getattr(model, "config", None), "reads_graph", False))
 
 
-def _read_model(folder: Path, where: str, name: str) -> Any:
-    if name not in BASELINES:
-        return _read(folder, f"{where}model.keras", keras.models.load_model)
-    kind = BASELINES[name]
-    return _read(folder, f"{where}model.npz", lambda path: kind.from_arrays(_read_arrays(path)))
-
-
-def _read(folder: Path, name: str, read: Any) -> Any:
-    path = folder / name
-    if not path.exists():
-        present = ", ".join(sorted(one.name for one in folder.iterdir())) or "nothing"
-        raise BrokenRun(
-            f"{folder} is broken: {name} is missing (present: {present}). "
-            f"Restore it, or train again with --out {folder}."
-        )
-    try:
-        return read(path)
-    except (ValueError, KeyError, OSError) as error:
-        raise BrokenRun(
-            f"{path} cannot be read: {error} Restore it, or train again with --out {folder}."
-        ) from error
-
-
-def _read_graph(path: Path, config: Any) -> GraphNames:
-    names = GraphNames.load(path)
-    found, expected = (
-        f"{entities} entities and {relations} relations"
-        for entities, relations in (
-            (len(names.entities), len(names.relations)),
-            (config.num_entities, config.num_relations),
-        )
-    )
-    if found != expected:
-        raise InvalidInput(f"It must name the model's {expected}. Received: {found}.")
-    return names
-
-
-def _events(arrays: Mapping[str, np.ndarray], part: str, num_users: int, num_items: int) -> Events:
-    columns = {name: arrays[f"{part}.{name}"] for name in COLUMNS}
-    return Events(**columns, num_users=num_users, num_items=num_items)
-
-
 def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     with whole_file(path) as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tfrec_fusion.files.checksums import checksums, fault_of
+from tfrec_fusion.files.json_file import read_json
 
 # What only people read: it may be removed.
 FOR_PEOPLE = ("metrics.csv", "report.html", "plan.json")
@@ -49,7 +50,7 @@ def fault_of_run(folder: Path) -> str:
         folder: The run folder, whose `run.json` can be read.
     """
     path = folder / "run.json"
-    info = json.loads(path.read_text("utf-8"))
+    info = read_json(path)
     if "files" not in info and "checksum" not in info:
         return ""
     files = info.get("files")

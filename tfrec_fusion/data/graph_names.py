@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.whole import write_text
 
 INVERSE = " (inverse)"
@@ -68,9 +69,9 @@ class GraphNames:
             ValueError: When the file holds something else.
         """
         try:
-            found = json.loads(Path(path).read_text("utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"{path} does not hold a graph's names: {error}.") from None
+            found = read_json(path)
+        except InvalidInput as error:
+            raise InvalidInput(f"{path} does not hold a graph's names: {error}") from None
         lists = found if isinstance(found, dict) else {}
         for name in ("entities", "relations"):
             names = lists.get(name)

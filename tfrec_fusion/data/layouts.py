@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import pandas as pd
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.files.archives import DAMAGED, open_archive, read_member
 from tfrec_fusion.files.download import Unreachable
+from tfrec_fusion.files.regular import open_regular
 
 Files = Mapping[str, bytes]
 
@@ -79,18 +81,29 @@ def read_zip(path: Path, layouts: tuple[Layout, ...]) -> Tables:
         ValueError: When the files are there and damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as packed, _archive(packed, path) as archive:
             folders: dict[str, dict[str, Callable[[], bytes]]] = {}
             for member in archive.namelist():
                 file = PurePosixPath(member)
                 inside = folders.setdefault(str(file.parent), {})
-                inside[file.name] = partial(archive.read, member)
+                inside[file.name] = partial(_member, archive, member)
             for inside in folders.values():
                 if (tables := _read(inside, layouts, str(path))) is not None:
                     return tables
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except DAMAGED as error:
         raise Unreachable(f"{path} is not a sound zip file: {error}") from error
     raise Unreachable(f"{path} holds no {_wanted(layouts)}")
+
+
+def _archive(packed: BinaryIO, path: Path) -> zipfile.ZipFile:
+    try:
+        return open_archive(packed, path)
+    except InvalidInput as error:
+        raise Unreachable(f"{path} is not a sound zip file: {error}") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    return bytes(read_member(archive, name))
 
 
 def _read(

@@ -20,6 +20,8 @@ import pandas as pd
 
 from tfrec_fusion.data.columns import failure, separator_hint
 from tfrec_fusion.errors import InvalidInput, NotFound
+from tfrec_fusion.files.archives import CHUNK, check_expansion, open_archive, read_member
+from tfrec_fusion.files.regular import open_regular
 
 logger = logging.getLogger(__name__)
 
@@ -156,14 +158,18 @@ def _utf8(path: Path, encoding: str) -> bytes:
 
 def _content(path: Path) -> bytes:
     if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as packed, open_archive(packed, path) as archive:
             inside = [name for name in archive.namelist() if not name.endswith("/")]
             if len(inside) != 1:
                 raise InvalidInput(f"{path} must hold one file. Received: {len(inside)}.")
-            return archive.read(inside[0])
+            return bytes(read_member(archive, inside[0]))
     if path.suffix in _OPENERS:
+        content, stored = bytearray(), path.stat().st_size
         with _OPENERS[path.suffix](path) as file:
-            return file.read()
+            while piece := file.read(CHUNK):
+                content += piece
+                check_expansion(path, len(content), stored)
+        return bytes(content)
     return path.read_bytes()
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tfrec_fusion.data.identifiers import DistinctIds, read_ids
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.ids import id_list, id_text
 
@@ -140,10 +141,10 @@ class Vocabulary:
             ValueError: When the file is not a JSON list of ids.
         """
         try:
-            ids = json.loads(Path(path).read_text("utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            ids = read_json(path)
+        except InvalidInput as error:
             raise InvalidInput(
-                f"{path} is not a vocabulary (a JSON list of ids): {error}."
+                f"{path} is not a vocabulary (a JSON list of ids): {error}"
             ) from None
         if not isinstance(ids, list):
             raise InvalidInput(

@@ -15,6 +15,7 @@ from tfrec_fusion.errors import SystemRefusal, UserError
 from tfrec_fusion.files.cache import CACHE_VARIABLE
 from tfrec_fusion.files.lock import Busy, only_writer
 from tfrec_fusion.files.refusals import refusal, refused
+from tfrec_fusion.files.regular import open_regular
 from tfrec_fusion.files.whole import settle, staging, whole_path
 
 logger = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ def fetched(archive: Archive | Wheel, cache: Path) -> Path:
 
 def sha256(path: Path) -> str:
     """The file's sha256 in hexadecimal."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

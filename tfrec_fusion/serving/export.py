@@ -17,6 +17,7 @@ from tfrec_fusion.errors import AlreadyExists, InvalidInput
 from tfrec_fusion.files.lock import only_writer
 from tfrec_fusion.files.whole import settle, staging
 from tfrec_fusion.serving.catalogue import Catalogue
+from tfrec_fusion.serving.effects import check_effects
 from tfrec_fusion.serving.folder_check import check_version
 from tfrec_fusion.serving.graph import AnswerGraph
 from tfrec_fusion.serving.kit import checked_name, versions_of, write_kit
@@ -130,6 +131,7 @@ def export(
         archive, signatures = _archive(AnswerGraph(catalogue, models), sizes)
         archive.write_out(str(written), options=_OPTIONS, verbose=False)
         check_ops(written)
+        check_effects(written, advice="Move them out of the exported model.")
         questions = questions_of(catalogue, models, sizes)
         difference, answers = verify_answers(written, questions)
         calls = [

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorflow.core.protobuf import saved_model_pb2
 
 from tfrec_fusion.errors import InvalidInput, NotFound
 from tfrec_fusion.serving.catalogue import UNSEEN
+from tfrec_fusion.serving.effects import check_effects, effects_of
 from tfrec_fusion.serving.kit import CANARY, CONFIG, STABLE, labels_of, versions_of
 from tfrec_fusion.serving.reload import call_in_clean_process
+from tfrec_fusion.serving.saved_graph import read_saved_model
 from tfrec_fusion.serving.stock_ops import check_ops, needs_scann
 from tfrec_fusion.serving.verification import ExportMismatch, compare_numbers
 from tfrec_fusion.serving.version_files import check_checksums
@@ -35,6 +36,7 @@ class VersionCheck:
         max_abs_difference: Largest difference of a number from what the model in memory said when
             it was exported.
         scann: Whether the server must be built with ScaNN.
+        effects: What it does besides computing, where that was allowed; see `serving.effects`.
     """
 
     version: int
@@ -43,17 +45,20 @@ class VersionCheck:
     records: int
     max_abs_difference: float
     scann: bool
+    effects: tuple[str, ...] = ()
 
 
-def verify_folder(folder: str | Path) -> list[VersionCheck]:
+def verify_folder(folder: str | Path, *, allow_unsafe_ops: bool = False) -> list[VersionCheck]:
     """Checks every version of a model and the files beside them.
 
     Operations are those of an unmodified server, or of one with ScaNN, which is said; inputs and
     outputs are batched, every signature has a warm-up record, and each record, replayed in a
-    process that has only TensorFlow, is answered as it was when the model was exported.
+    process that has only TensorFlow, is answered as it was when the model was exported. Before a
+    version is run, its graph is read: one that would do more than compute is refused.
 
     Args:
         folder: Of the model, which holds one folder a version.
+        allow_unsafe_ops: Also runs a model that may read, write or send files, with your rights.
 
     Returns:
         A row a version.
@@ -62,6 +67,7 @@ def verify_folder(folder: str | Path) -> list[VersionCheck]:
         FileNotFoundError: When there is no version, or a file is missing.
         ValueError: When a file is damaged, an operation is not a server's, or a signature is not
             batched.
+        UnsafeModel: When a version would do more than compute.
         ExportMismatch: When an answer is other than it was.
 
     Example:
@@ -89,14 +95,18 @@ def verify_folder(folder: str | Path) -> list[VersionCheck]:
     found = []
     for version in versions:
         called = tuple(sorted(label for label, one in labels.items() if one == version))
-        signatures, calls = check_version(there / str(version))
+        signatures, calls = check_version(there / str(version), allow_unsafe_ops=allow_unsafe_ops)
         scann = needs_scann(there / str(version))
         difference = _replay(there / str(version), calls, whole=not scann)
-        found.append(VersionCheck(version, called, signatures, len(calls), difference, scann))
+        effects = tuple(effects_of(there / str(version))) if allow_unsafe_ops else ()
+        checked = (version, called, signatures, len(calls), difference, scann, effects)
+        found.append(VersionCheck(*checked))
     return found
 
 
-def check_version(version_dir: Path) -> tuple[tuple[str, ...], list[AnsweredCall]]:
+def check_version(
+    version_dir: Path, *, allow_unsafe_ops: bool = False
+) -> tuple[tuple[str, ...], list[AnsweredCall]]:
     """Checks one version without running it; see `verify_folder`.
 
     Returns:
@@ -105,6 +115,8 @@ def check_version(version_dir: Path) -> tuple[tuple[str, ...], list[AnsweredCall
     if not (version_dir / "saved_model.pb").is_file():
         raise NotFound(f"{version_dir} holds no saved_model.pb. Remove the folder.")
     check_ops(version_dir)
+    if not allow_unsafe_ops:
+        check_effects(version_dir)
     signatures = _batched_signatures(version_dir)
     calls = read_warm_up(version_dir)
     if missing := sorted(set(signatures) - {call.signature for call in calls}):
@@ -129,10 +141,15 @@ def _replay(version_dir: Path, calls: list[AnsweredCall], whole: bool) -> float:
 
 def _batched_signatures(version_dir: Path) -> tuple[str, ...]:
     """Names of the signatures, each tensor of which has the batch first."""
-    saved = saved_model_pb2.SavedModel.FromString((version_dir / "saved_model.pb").read_bytes())
-    (meta,) = saved.meta_graphs
+    graphs = read_saved_model(version_dir).meta_graphs
+    if len(graphs) != 1:
+        raise InvalidInput(
+            f"{version_dir} must hold one graph, for a server. Received: {len(graphs)}."
+        )
     found = {
-        name: one for name, one in meta.signature_def.items() if not name.startswith("__saved_")
+        name: one
+        for name, one in graphs[0].signature_def.items()
+        if not name.startswith("__saved_")
     }
     for name, signature in found.items():
         for tensors in (signature.inputs, signature.outputs):
@@ -196,6 +213,8 @@ def _where(same: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 def _tied(answer: dict[str, Any]) -> np.ndarray:
     """`(batch, k)`: whether a score is that of a neighbor, or the last, within 1e-5."""
+    if "score" not in answer:  # of a model that this package did not export
+        return np.array(False)
     values, there = np.array(answer["score"], np.float64), np.array(answer["item_id"]) != UNSEEN
     near = np.abs(np.diff(values, axis=1)) <= 2e-5 * np.maximum(1, np.abs(values[:, 1:]))
     near &= there[:, 1:]

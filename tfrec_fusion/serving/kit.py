@@ -14,11 +14,13 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from tfrec_fusion.errors import InvalidInput, NotFound
 from tfrec_fusion.files.lock import only_writer
+from tfrec_fusion.files.regular import read_regular
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.serving.stock_ops import needs_scann
 
 STABLE, CANARY = "stable", "canary"
 CONFIG = "models.config"
+MOST_CONFIG_BYTES = 2**20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 BATCHING = """\
@@ -184,13 +186,11 @@ def labels_of(folder: Path) -> dict[str, int]:
         ValueError: When `models.config` cannot be read.
     """
     path = folder / CONFIG
-    if not path.is_file():
+    if not path.exists():
         return {}
     try:
-        config = text_format.Parse(
-            path.read_text("utf-8"), model_server_config_pb2.ModelServerConfig()
-        )
-    except (text_format.ParseError, UnicodeDecodeError) as error:
+        config = read_server_config(path)
+    except (OSError, InvalidInput) as error:
         raise InvalidInput(
             f"{path} is no configuration of a server: {error}. Remove it and export again."
         ) from None
@@ -201,6 +201,22 @@ def labels_of(folder: Path) -> dict[str, int]:
         for label, version in one.version_labels.items()
         if version in versions
     }
+
+
+def read_server_config(path: Path) -> model_server_config_pb2.ModelServerConfig:
+    """Reads a `models.config`.
+
+    Raises:
+        OSError: When it is missing or may not be read.
+        InvalidInput: When it is no file, or no `ModelServerConfig` as text.
+    """
+    content = read_regular(path, MOST_CONFIG_BYTES)
+    try:
+        return text_format.Parse(
+            content.decode("utf-8"), model_server_config_pb2.ModelServerConfig()
+        )
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"{path} is no ModelServerConfig: {error}") from error
 
 
 def _write_config(folder: Path, labels: Mapping[str, int]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.serving.saved_graph import read_saved_model
 
 # TensorFlow registers these in Python alone; a server has no Python to call back.
 NEEDS_PYTHON = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"})
@@ -52,11 +52,7 @@ def needs_scann(version_dir: Path) -> bool:
 
 def ops_of(version_dir: Path) -> set[str]:
     """Names of the operations in a SavedModel, in its functions too."""
-    path = version_dir / "saved_model.pb"
-    graphs = [
-        meta.graph_def
-        for meta in saved_model_pb2.SavedModel.FromString(path.read_bytes()).meta_graphs
-    ]
+    graphs = [meta.graph_def for meta in read_saved_model(version_dir).meta_graphs]
     nodes = {node.op for graph in graphs for node in graph.node}
     nodes |= {node.op for graph in graphs for f in graph.library.function for node in f.node_def}
     return nodes - {f.signature.name for graph in graphs for f in graph.library.function}

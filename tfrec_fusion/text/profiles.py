@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.files.archives import read_arrays
 from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.text.words import carries_meaning, is_word, singular, split_words
 
@@ -120,19 +120,23 @@ class Interests:
             ValueError: When the file holds something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                phrases = tuple(arrays["phrases"].tolist())
-                parts = {name: arrays[name] for name in PARTS}
-        except (ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            arrays = read_arrays(path)
+            phrases = tuple(arrays["phrases"].tolist())
+            parts = {name: arrays[name] for name in PARTS}
+        except (ValueError, KeyError, TypeError) as error:
             raise InvalidInput(f"{path} does not hold interests: {error}.") from None
-        sizes = {len(parts[name]) for name in PARTS if name != "start"}
+        sizes = {parts[name].size for name in PARTS if name != "start"}
         start, phrase = parts["start"], parts["phrase"]
         whole = (
-            all(part.ndim == 1 and part.dtype.kind == PARTS[name] for name, part in parts.items())
+            all(isinstance(one, str) for one in phrases)
+            and all(
+                part.ndim == 1 and part.dtype.kind == PARTS[name] for name, part in parts.items()
+            )
             and len(start) > 0
             and sizes == {int(start[-1])}
             and start[0] == 0
             and (np.diff(start) >= 0).all()
+            and np.isfinite(parts["weight"]).all()
             and ((phrase >= 0) & (phrase < len(phrases))).all()
         )
         if not whole:

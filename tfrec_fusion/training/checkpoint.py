@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.files.archives import read_arrays
 from tfrec_fusion.files.whole import whole_file
 
 
@@ -87,8 +88,7 @@ def load_checkpoint(path: Path, model: keras.Model) -> tuple[Record, list[np.nda
     Raises:
         ValueError: If the file was written for other variables than this model's.
     """
-    with np.load(path, allow_pickle=False) as file:
-        stored = {name: file[name] for name in file.files}
+    stored = read_arrays(path)
     record = Record(**json.loads(stored.pop("record").tobytes()))
     with model.distribute_strategy.scope():
         model.optimizer.build(model.trainable_variables)
@@ -103,8 +103,7 @@ def best_weights(path: Path) -> list[np.ndarray]:
     Raises:
         ValueError: If none were kept.
     """
-    with np.load(path, allow_pickle=False) as file:
-        stored = {name: file[name] for name in file.files if name.startswith("best_")}
+    stored = read_arrays(path, prefix="best_")
     if not stored:
         raise InvalidInput(f"The checkpoint {path} keeps no best weights: nothing was validated.")
     return _members(stored, "best")
@@ -128,7 +127,10 @@ def _storable(array: np.ndarray) -> np.ndarray:
 
 def _members(stored: dict[str, np.ndarray], group: str) -> list[np.ndarray]:
     count = sum(name.startswith(f"{group}_") for name in stored)
-    return [stored[f"{group}_{i}"] for i in range(count)]
+    members = [stored.get(f"{group}_{i}") for i in range(count)]
+    if missing := [i for i, one in enumerate(members) if one is None]:
+        raise InvalidInput(f"A checkpoint must hold {group}_{missing[0]}, which is missing.")
+    return [one for one in members if one is not None]
 
 
 def _assign(

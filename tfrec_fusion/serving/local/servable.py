@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.serving.effects import check_effects, effects_of
 from tfrec_fusion.serving.local.failures import ServingError, from_tensorflow, invalid
 from tfrec_fusion.serving.local.protos import arrays_from_request
 from tfrec_fusion.serving.local.signatures import (
@@ -21,7 +22,7 @@ from tfrec_fusion.serving.local.signatures import (
     signature_of,
 )
 from tfrec_fusion.serving.reload import load_server_ops
-from tfrec_fusion.serving.warm_up import MAX_RECORDS, WARM_UP
+from tfrec_fusion.serving.warm_up import MAX_RECORDS, WARM_UP, read_records
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,8 +34,11 @@ class Servable:
         model_name: The model's name, for messages.
         version: The version's number.
         folder: The version's folder.
+        allow_unsafe_ops: Also loads a model that may read, write or send files, with the rights
+            of this process; by default its graph is read first, and such a one is refused.
 
     Raises:
+        UnsafeModel: When the model would do more than compute.
         ValueError: When the folder holds no SavedModel that TensorFlow can load, or one of its
             warm-up records cannot be read or answered.
 
@@ -43,11 +47,17 @@ class Servable:
     >>> servable.predict("similar_items", {"item_id": np.array([b"50"], object)})  # doctest: +SKIP
     """
 
-    def __init__(self, model_name: str, version: int, folder: Path) -> None:
+    def __init__(
+        self, model_name: str, version: int, folder: Path, *, allow_unsafe_ops: bool = False
+    ) -> None:
         self.model_name = model_name
         self.version = version
         self.in_flight = 0  # requests that hold this version; guarded by its model's lock
         self.signature_defs = read_signature_defs(folder)
+        if not allow_unsafe_ops:
+            check_effects(folder)
+        elif effects := effects_of(folder):
+            _LOG.warning("%s does more than compute: %s", folder, "; ".join(effects))
         try:
             load_server_ops(tf)
             self._model = tf.saved_model.load(str(folder), tags=[SERVE_TAG])
@@ -118,10 +128,10 @@ class Servable:
         return {key: answer[key].numpy() for key in (outputs or signature.outputs)}
 
     def _warm_up(self, path: Path) -> None:
-        if not path.is_file():
+        if not path.exists():
             return
         try:
-            for number, record in enumerate(tf.data.TFRecordDataset(str(path)).as_numpy_iterator()):
+            for number, record in enumerate(read_records(path)):
                 if number == MAX_RECORDS:
                     raise InvalidInput(f"more than {MAX_RECORDS:,} records")
                 log = prediction_log_pb2.PredictionLog.FromString(record)

@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -19,7 +20,9 @@ from tfrec_fusion.serving.local.answering import Answering
 from tfrec_fusion.serving.local.connection import connection_class
 from tfrec_fusion.serving.local.grpc_front import grpc_server
 from tfrec_fusion.serving.local.limits import Limits
+from tfrec_fusion.serving.local.model import Model
 from tfrec_fusion.serving.local.rest import rest_app
+from tfrec_fusion.serving.local.servable import Servable
 from tfrec_fusion.serving.local.watcher import Models
 
 START_SECONDS = 30.0
@@ -39,6 +42,8 @@ class LocalServer:
         grpc_port: gRPC; 0 takes a free one, None serves REST alone.
         limits: What is taken at once.
         poll_seconds: How often the folder is looked at.
+        allow_unsafe_ops: Also serves models that may read, write or send files, see
+            `serving.effects`; by default they are refused.
 
     Raises:
         FileNotFoundError: When `folder` is no folder.
@@ -59,8 +64,10 @@ class LocalServer:
         grpc_port: int | None = 8500,
         limits: Limits | None = None,
         poll_seconds: float = 1.0,
+        allow_unsafe_ops: bool = False,
     ) -> None:
-        self.models = Models(Path(folder))
+        load = partial(Servable, allow_unsafe_ops=allow_unsafe_ops)
+        self.models = Models(Path(folder), partial(Model, load=load))
         self.host = host
         self.port = port
         self.grpc_port = grpc_port

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.equal_rows import UNEQUAL_ROWS
 from tfrec_fusion.serving.local.failures import invalid
+from tfrec_fusion.serving.saved_graph import FILE, read_saved_model
 
 DEFAULT_SIGNATURE = "serving_default"
 SERVE_TAG = "serve"
@@ -93,15 +94,10 @@ def read_signature_defs(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
     Raises:
         ValueError: When the file is no SavedModel or has no graph tagged `serve`.
     """
-    path = folder / "saved_model.pb"
-    try:
-        saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    except Exception as error:  # protobuf's own DecodeError differs between its implementations
-        raise InvalidInput(f"{path} is not a SavedModel, or only part of one: {error}") from error
-    for graph in saved.meta_graphs:
+    for graph in read_saved_model(folder).meta_graphs:
         if SERVE_TAG in graph.meta_info_def.tags:
             return {name: _copy(one) for name, one in graph.signature_def.items()}
-    raise InvalidInput(f"{path} has no graph with the tag `{SERVE_TAG}`.")
+    raise InvalidInput(f"{folder / FILE} has no graph with the tag `{SERVE_TAG}`.")
 
 
 def _copy(definition: meta_graph_pb2.SignatureDef) -> meta_graph_pb2.SignatureDef:

@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.serving.kit import CONFIG
+from tfrec_fusion.serving.kit import CONFIG, read_server_config
 
 MAX_VERSION = 2**63 - 1
 
@@ -94,15 +93,11 @@ def read_policy(model_name: str, model_folder: Path) -> Policy:
     """
     for path in (model_folder / CONFIG, model_folder.parent / CONFIG):
         try:
-            text = path.read_text(encoding="utf-8")
+            config = read_server_config(path)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise InvalidInput(f"{path} could not be read: {error}") from error
-        try:
-            config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-        except text_format.ParseError as error:
-            raise InvalidInput(f"{path} is no ModelServerConfig: {error}") from error
         for entry in config.model_config_list.config:
             if entry.name == model_name:
                 return _policy(path, entry)
