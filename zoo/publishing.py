@@ -30,13 +30,8 @@ from zoo.card import CARDS, Card, cards
 from zoo.differences import differences
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half, save_half
-from zoo.prebuilt import (
-    TEXTS_FILE,
-    WEIGHTS,
-    card_of,
-    load,
-    weights_file,
-)
+from zoo.packed_people import check_agreed
+from zoo.prebuilt import TEXTS_FILE, WEIGHTS, card_of, load, weights_file
 from zoo.ranking import ranking_of
 from zoo.run import SHARED, Run, load_run, reads_text
 from zoo.seeds import summary
@@ -59,6 +54,8 @@ def publish(
     text: str,
     limits: Sequence[str] = (),
     folder: str | None = None,
+    include_events: bool = False,
+    ask: Callable[[str], bool] = lambda packed: False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Card:
     """Writes the weights and the card of a model.
@@ -72,14 +69,16 @@ def publish(
         limits: What is to be known beside what holds for every model of the data.
         folder: Folder of `zoo/weights` that holds what it shares with others of the same data;
             by default the tag.
+        include_events: Whether the users' ids and events are packed; without them no model answers.
+        ask: Asked otherwise, with what is packed.
         say: Called with a line about what was written.
 
     Returns:
         The card, which is written last: without it the files mean nothing.
 
     Raises:
-        ValueError: When runs do not fit together, or the weights lose more than a thousandth of
-            NDCG@10 in half precision.
+        ValueError: When runs do not fit together, nobody agreed to pack events, or
+            the weights lose more than a thousandth of NDCG@10 in half precision.
     """
     if not re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", name):
         raise InvalidInput(
@@ -99,6 +98,7 @@ def publish(
                 f"{run.folder} has no NDCG@10, without which a card says nothing. "
                 f"{' '.join(run.info.get('notes', ())) or 'Measure it: train it again.'}"
             )
+    check_agreed(first, include_events, ask)
     folder = folder or name.split(".", 1)[1]
     shared = _share(first, WEIGHTS / folder)
     members = _members(first, folder)
