@@ -19,6 +19,7 @@ import numpy as np
 import zoo
 from tfrec_fusion.data.feedback import feedback_note
 from tfrec_fusion.data.indexed import IndexedData, index_data
+from tfrec_fusion.data.suspicious import audit, audit_note
 from tfrec_fusion.data.tables import RecData, checksum
 from tfrec_fusion.errors import AlreadyExists
 from tfrec_fusion.files.whole import write_text
@@ -130,6 +131,7 @@ def train(
             model, training = zoo.build(name, **(hyperparameters or {})), {}
             model.fit(data.train_and_validation, texts)
     seconds = time.perf_counter() - started
+    suspicious = audit(data)
     info = {
         "model": name,
         "command": command,
@@ -149,7 +151,8 @@ def train(
         "test": {},
         "test_intervals": {},
         "rows": [],
-        "notes": found,
+        "notes": [*filter(None, [audit_note(suspicious)]), *found],
+        **({"suspicious": suspicious} if suspicious else {}),
     }
     words = user_words(data.everything, texts) if name in zoo.READS_TEXT else None
     save_run(folder, model, data, info, words, graph)
