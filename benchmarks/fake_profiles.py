@@ -33,15 +33,15 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.suspicious import WEEK, suspicious_items
 
 ATTACKS = ("bandwagon", "segment", "popularity", "random")
-SHARES = (0.002, 0.005, 0.01, 0.02, 0.05)
+SHARES = (0.002, 0.005, 0.01, 0.05)
 RANKED = 0.01  # the share of which the rank is measured
 COLUMNS = ["user", "item", "timestamp"]
 
 
 @click.command()
 @click.option("--table", "given", nargs=5, multiple=True, required=True, type=str)
-@click.option("--repeats", default=10, show_default=True, help="Attacks of each kind and share.")
-@click.option("--ranks", default=3, show_default=True, help="Attacks whose ranks are measured.")
+@click.option("--repeats", default=6, show_default=True, help="Attacks of each kind and share.")
+@click.option("--ranks", default=2, show_default=True, help="Attacks whose ranks are measured.")
 def main(given: tuple[tuple[str, ...], ...], repeats: int, ranks: int) -> None:
     """Attacks each table and writes the CSV."""
     rows = [row for one in given for row in rows_of(one[0], read(*one[1:]), repeats, ranks)]
@@ -68,7 +68,9 @@ def rows_of(name: str, table: pd.DataFrame, repeats: int, ranks: int) -> Iterato
     yield {"data": name, "attack": "none", "share": 0, "profiles": 0, "false alarms": clean}
     for attack in ATTACKS:
         for share in SHARES:
-            yield {"data": name, **row_of(table, attack, share, repeats, ranks)}
+            row = {"data": name, **row_of(table, attack, share, repeats, ranks)}
+            click.echo(row, err=True)
+            yield row
 
 
 def row_of(

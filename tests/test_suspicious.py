@@ -86,8 +86,9 @@ def test_a_class_that_starts_together_is_not_reported():
     assert suspicious_items(events_of([*many, *pushed, *class_mates])) == []
 
 
-def test_without_times_nothing_is_found():
-    rows = [(user, item, 0) for user, item, _ in [*honest(), *made_up(5)]]
+@pytest.mark.parametrize("time", [lambda at: 0, lambda at: at % 100])
+def test_without_times_nothing_is_found(time):
+    rows = [(user, item, time(at)) for user, item, at in [*honest(), *made_up(5)]]
     assert suspicious_items(events_of(rows)) == []
 
 

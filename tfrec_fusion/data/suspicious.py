@@ -27,6 +27,7 @@ from scipy.special import gammaln
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.indexed import IndexedData
+from tfrec_fusion.data.timestamps import EARLIEST
 
 MIN_PROFILES = 3
 MAX_SHARE_OF_USERS = 0.1
@@ -67,13 +68,14 @@ def suspicious_items(events: Events) -> list[SuspiciousItem]:
     One sort of the events, and comparisons of at most 50 profiles for each of at most 1,000 bursts.
 
     Args:
-        events: All of them; those of index 0 are left out. Without times nothing is found.
+        events: All of them; those of index 0 are left out. Without times, or with the bare order of
+            events in their place, nothing is found.
 
     Returns:
         The items, those with the most alike profiles first.
     """
     real = (events.user > 0) & (events.item > 0)
-    if not real.any() or events.timestamp[real].min() == events.timestamp[real].max():
+    if not real.any() or events.timestamp[real].max() < EARLIEST:
         return []
     table = _Table(events, real)
     found = [table.examined(*burst) for burst in table.bursts().tolist()]
