@@ -34,7 +34,7 @@ from zoo.indexing import item_index
 from zoo.registry import build, list_models
 
 MODEL_PAGES = [page for page in PAGES if page.parent.name == "pages" and page.stem != "README"]
-GUIDES = {"from_raw_data_to_serving", "troubleshooting"}
+GUIDES = {"from_raw_data_to_serving", "personal_data", "troubleshooting"}
 PARTS = [
     "When to use it",
     "Formula",

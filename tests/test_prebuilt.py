@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from command_line import answer, run
 
 import zoo
+import zoo.publishing
 from tfrec_fusion.data.synthetic import generate
 from tfrec_fusion.files.checksums import checksums
 from tfrec_fusion.files.download import sha256
@@ -18,12 +20,13 @@ from tfrec_fusion.text.folders import write_pooling
 from tfrec_fusion.text.presets import packaged_folder
 from zoo.card import Card, cards
 from zoo.prebuilt import BrokenPackage, load
-from zoo.publishing import publish, read_texts_again
+from zoo.publishing import read_texts_again
 from zoo.reproducing import reproduce
 from zoo.run import load_run, save_info
 from zoo.train import train
 from zoo.train_options import TrainOptions
 
+publish = partial(zoo.publishing.publish, include_events=True)
 TABLES = generate(num_users=30, num_items=20, num_interactions=400, seed=3)
 CLASSICS = ("popularity", "ease")
 

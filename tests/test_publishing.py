@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+from functools import partial
 from types import SimpleNamespace
 
+import command_line
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -19,10 +21,11 @@ from zoo.__main__ import cli
 from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
 from zoo.prebuilt import BrokenPackage, load, open_run
-from zoo.publishing import _check_kept, _command, _numbers, _parameters, publish
+from zoo.publishing import _check_kept, _command, _numbers, _parameters
 from zoo.run import load_run, save_info
 from zoo.train import train
 
+publish = partial(publishing.publish, include_events=True)
 TABLES = generate(40, 25, 500, seed=3)
 OTHER = generate(40, 25, 500, seed=4)
 
@@ -85,6 +88,39 @@ def test_runs_must_share_hyperparameters_and_classics_the_data(runs):
     with pytest.raises(ValueError, match="must have the same data"):
         published(runs, beside=("elsewhere-0",))
     assert not publishing.CARDS.exists()
+
+
+HOLDS = "500 events of 40 users, with the users' ids, the times and the ratings"
+
+
+@pytest.mark.parametrize("how", ["python", "no terminal", "no", "yes", "option"])
+def test_peoples_events_are_packed_only_when_somebody_agreed(how, runs, package, monkeypatch):
+    asked = []
+
+    def confirm(text, default, err):
+        asked.append((text, default))
+        return how == "yes"
+
+    if how == "python":
+        with pytest.raises(ValueError, match=f"would hold {HOLDS};.*`include_events=True`"):
+            publishing.publish("ease.toy", [runs / "ease-0"], [], text="a toy")
+    else:
+        monkeypatch.setattr("zoo.commands_prebuilt.click.confirm", confirm)
+        monkeypatch.setattr("zoo.commands_prebuilt._on_a_terminal", lambda: how in ("yes", "no"))
+        given = ["publish", "ease.toy", runs / "ease-0", "--summary", "a toy"]
+        agreed = how in ("yes", "option")
+        given += ["--with-events"] if how == "option" else []
+        done = command_line.run(*given, code=0 if agreed else 2)
+        assert asked == (
+            [(f"The package will hold {HOLDS}. Pack them?", False)] if how in ("yes", "no") else []
+        )
+        if not agreed:
+            assert f"would hold {HOLDS}" in done.stderr and "--with-events" in done.stderr
+    written = sorted(one.name for one in package.rglob("*") if one.is_file())
+    if how in ("yes", "option"):
+        assert {"ease.toy.json", "events.npz", "users.json"} <= set(written)
+    else:
+        assert not written
 
 
 def test_a_card_under_another_name_is_refused(runs):

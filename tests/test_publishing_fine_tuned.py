@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 from command_line import run
@@ -9,15 +10,16 @@ from test_fine_tuning import BASE, MINE, NEW_ITEMS, QUICK, WHOLE, genres, read_g
 from test_prebuilt import use
 
 from tfrec_fusion.data.tables import RecData
+from zoo import publishing
 from zoo.card import Card
 from zoo.fine_tuning import fine_tune
 from zoo.prebuilt import BrokenPackage, load
-from zoo.publishing import publish
 from zoo.reproducing import reproduce
 from zoo.run import load_run, save_info
 from zoo.train import train
 from zoo.train_options import TrainOptions
 
+publish = partial(publishing.publish, include_events=True)
 LABELED = TrainOptions(epochs=1, refit=False, progress=False, item_features=("genres",))
 COMMAND = "python -m zoo fine-tune two_tower.base --data mine --out runs/mine"
 

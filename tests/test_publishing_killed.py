@@ -36,7 +36,7 @@ for module in (zoo.prebuilt, zoo.publishing):
     module.WEIGHTS = Path(package) / "weights"
 zoo.publishing.query_reader = lambda: json.loads(reader)
 zoo.query_texts._save_vectors = lambda run, path: path.write_bytes(vectors.encode())
-zoo.publishing.publish(name, list(map(Path, runs)), [], text="A toy.", say=print)
+zoo.publishing.publish(name, list(map(Path, runs)), [], text="A toy.", include_events=True, say=print)
 """
 
 
@@ -65,7 +65,7 @@ def package(runs, tmp_path_factory):
         patch.setattr("zoo.publishing.query_reader", lambda: READER)
         patch.setattr("zoo.query_texts._save_vectors", lambda run, path: path.write_bytes(VECTORS))
         for name in ("ease", "popularity", "ensemble"):
-            publish(f"{name}.toy", [runs / name], [], text="A toy.")
+            publish(f"{name}.toy", [runs / name], [], text="A toy.", include_events=True)
     return folder
 
 
@@ -171,7 +171,7 @@ def test_a_first_publication_that_was_killed_leaves_no_model_and_no_obstacle(
     with monkeypatch.context() as patch:
         patch.setattr("zoo.publishing.query_reader", lambda: READER)
         patch.setattr("zoo.query_texts._save_vectors", lambda run, path: path.write_bytes(VECTORS))
-        publish("ease.toy", [elsewhere.folder], [], text="Other data.")
+        publish("ease.toy", [elsewhere.folder], [], text="Other data.", include_events=True)
     assert answers("ease.toy") != expected
     assert first_fault(tmp_path / "new" / "weights", cards()["ease.toy"].files) is None
 
@@ -201,7 +201,9 @@ def test_two_publications_wait_for_each_other(runs, package, tmp_path, monkeypat
         waits.set()
 
     second = threading.Thread(
-        target=lambda: publish("ease.toy", [runs / "other"], [], text="A toy.", say=say)
+        target=lambda: publish(
+            "ease.toy", [runs / "other"], [], text="A toy.", include_events=True, say=say
+        )
     )
     with only_writer(copied / "weights"):
         before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}

@@ -190,7 +190,7 @@ def test_changed_files_of_the_commit_are_refused_wherever_the_language_model_is_
     monkeypatch.setattr(
         "zoo.query_texts._save_vectors", lambda run, path: path.write_bytes(b"texts")
     )
-    publish("gpt2_hybrid.toy", [trained.folder], [], text="A toy.")
+    publish("gpt2_hybrid.toy", [trained.folder], [], text="A toy.", include_events=True)
     assert cards()["gpt2_hybrid.toy"].language_models == trained.info["language_models"]
     published = load("gpt2_hybrid.toy")
     assert len(published.explain("u1", words=True).words)

@@ -63,10 +63,12 @@ def test_the_readme_asks_a_question_that_has_an_answer(made):
         if "curl" in one and "predict" in one
     ]
     body = json.loads(line.split("-d ")[1].strip("'"))
-    assert body == {"inputs": {"user_id": ["ann"]}}
+    assert body == {"signature_name": "recommend", "inputs": {"user_id": ["unseen"]}}
     loaded = tf.saved_model.load(str(made / "1"))
     inputs = {name: tf.constant(rows) for name, rows in body["inputs"].items()}
-    assert loaded.signatures["recommend"](**inputs)["item_id"].numpy().tolist() == [[b"b", b"c"]]
+    answer = loaded.signatures["recommend"](**inputs)  # of nobody: no file names a user
+    assert answer["item_id"].numpy().tolist() == [[b"b", b"c"]]
+    assert answer["source"].numpy().tolist() == [[b"popularity"] * 2]
 
 
 def test_a_warm_up_request_has_one_row_an_input_and_row(made):

@@ -49,6 +49,11 @@ _LOGGED = re.compile(r"[IW]0000 |WARNING: All log messages before")  # what ScaN
 )
 @click.option("--recall-floor", default=0.95, show_default=True, help="Least recall of an index.")
 @click.option("--half", is_flag=True, help="Keep item tables in 16 bits: a smaller export.")
+@click.option(
+    "--without-users",
+    is_flag=True,
+    help="Leave users' ids, histories and vectors out: histories come with the requests.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def export(
     run: Path,
@@ -59,6 +64,7 @@ def export(
     index: Precision | Kind | None,
     recall_floor: float,
     half: bool,
+    without_users: bool,
     as_json: bool,
 ) -> None:
     """Write a SavedModel for TensorFlow Serving and check it in a clean process."""
@@ -76,6 +82,7 @@ def export(
         index=index,
         recall_floor=recall_floor,
         half=half,
+        without_users=without_users,
         say=lambda line: click.echo(line, err=True),
     )
     if as_json:

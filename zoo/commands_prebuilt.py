@@ -30,6 +30,9 @@ from zoo.train_options import TrainOptions
 @click.option("--summary", "text", required=True, help="What the model is, a sentence.")
 @click.option("--limit", "limits", multiple=True, help="What is to be known of it; repeat.")
 @click.option("--folder", help="Of zoo/weights, shared with models of the same data; the tag.")
+@click.option(
+    "--with-events", is_flag=True, help="Pack the users' ids and events without a question."
+)
 def publish(
     name: str,
     runs: tuple[Path, ...],
@@ -37,12 +40,14 @@ def publish(
     text: str,
     limits: tuple[str, ...],
     folder: str | None,
+    with_events: bool,
 ) -> None:
     """Make RUNS, which differ in their seeds, the prebuilt model NAME, such as ease.my_films.
 
     The weights of the first run are kept in half precision, beside a card with the numbers of all.
     """
-    publish_runs(name, runs, beside, text=text, limits=limits, folder=folder, say=_tell)
+    chosen: Any = {"limits": limits, "folder": folder, "include_events": with_events}
+    publish_runs(name, runs, beside, text=text, ask=_agreed, say=_tell, **chosen)
 
 
 @click.command()
@@ -101,6 +106,17 @@ def fine_tune(
         return
     rows = [ReportRow(**row) for row in made.info["rows"]]
     print_table(rows, shown_metrics(rows, made.info["model"]))
+
+
+def _agreed(packed: str) -> bool:
+    """Asks on a terminal whether people's events may be packed; elsewhere nobody says so."""
+    if not _on_a_terminal():
+        return False
+    return click.confirm(f"The package will hold {packed}. Pack them?", default=False, err=True)
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _tell(line: str) -> None:

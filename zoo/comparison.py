@@ -10,6 +10,7 @@ from typing import Any
 
 import zoo
 from tfrec_fusion.data.indexed import IndexedData
+from tfrec_fusion.data.suspicious import audit_lines
 from tfrec_fusion.evaluation.report import ReportRow, write_csv, write_html
 from zoo.measuring import Measured, measured
 
@@ -71,7 +72,7 @@ def notes(info: Mapping[str, Any]) -> list[str]:
         lines.append(f"Command: {info['command']}")
     if data["citation"]:
         lines.append(f"Cite: {data['citation']}")
-    return [*lines, *info.get("notes", ())]
+    return [*lines, *info.get("notes", ()), *audit_lines(info.get("suspicious", {}))]
 
 
 def write_report(

@@ -10,16 +10,20 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.export import ExportReport, export
 from tfrec_fusion.serving.inverted_file import Precision
+from tfrec_fusion.serving.kit import versions_of
 from tfrec_fusion.serving.recommenders_index import Kind
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.text.encoder import TextEncoder
 from zoo.argument_types import check_instance
+from zoo.ensemble import Ensemble
 from zoo.gpt2_hybrid import GPT2Hybrid
 from zoo.half_tables import with_half_tables
 from zoo.indexing import ItemIndex, item_index, ndcg_beside_exact
 from zoo.language_models import check_language_models
+from zoo.matrix_chain import MatrixChain
 from zoo.ranking import ranking_of
 from zoo.recommender import Recommender, compiled_scores
 from zoo.run import RUN_REMEDY, Run, reads_text
@@ -39,6 +43,7 @@ def export_run(
     index: Precision | Kind | None = None,
     recall_floor: float = 0.95,
     half: bool = False,
+    without_users: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> ExportReport:
     """Exports a run with every signature its model can answer.
@@ -56,16 +61,22 @@ def export_run(
             of TensorFlow Recommenders; by default all are looked through.
         recall_floor: The least share of the ten best items that an index must find.
         half: Whether item tables are kept in 16 bits, for a smaller export; see `zoo.half_tables`.
-        say: Told what an index, or `half`, costs.
+        without_users: Whether no file may hold a user's id, history, words or vector: users are
+            answered by the history in a request. What was counted or learned from all of them
+            together stays, such as popularity and the items' vectors.
+        say: Told what an index, or `half`, costs, and what is left out.
 
     Returns:
         What was written.
 
     Raises:
-        ValueError: As of `serving.export.export` and `zoo.indexing.item_index`.
+        ValueError: As of `serving.export.export` and `zoo.indexing.item_index`; when users are to
+            be left out and the model answers no histories.
         ExportMismatch: When the SavedModel answers other than the models; nothing is left.
     """
     check_instance(run, Run, "run", RUN_REMEDY)
+    if without_users:
+        check_history(run.model)
     found = None
     if index is not None:
         found = item_index(run.model, run.recommender.known, index, recall_floor)
@@ -86,7 +97,7 @@ def export_run(
     if reads_text(run.model) if with_texts is None else with_texts:
         language_model = (options.get("text_preset", "minilm"), options.get("text_length"))
         check_language_models(run.info, run.folder)
-    return export_recommender(
+    report = export_recommender(
         run.recommender,
         directory,
         page_sizes=page_sizes,
@@ -94,7 +105,30 @@ def export_run(
         language_model=language_model,
         index=found,
         half=half,
+        without_users=without_users,
+        say=say,
     )
+    older = [one for one in versions_of(directory) if one != report.version]
+    if without_users and older:
+        say(
+            f"{directory} also holds version {', '.join(map(str, older))}, which may hold users: "
+            "remove what is not to be handed on, or export to another folder."
+        )
+    return report
+
+
+def check_history(model: Any) -> None:
+    """Refuses a model that answers no histories.
+
+    Raises:
+        InvalidInput: With the models that do.
+    """
+    if model.history_model() is None:
+        raise InvalidInput(
+            f"{type(model).__name__} answers users by their ids alone, so that its export "
+            "cannot leave them out. Take a model that reads histories, such as ease, item_knn, "
+            "two_tower or gpt2_hybrid, or export this one with its users."
+        )
 
 
 def export_recommender(
@@ -106,6 +140,8 @@ def export_recommender(
     language_model: tuple[str, int | None] | None = None,
     index: ItemIndex | None = None,
     half: bool = False,
+    without_users: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> ExportReport:
     """Exports a trained model and what it answers about.
 
@@ -118,8 +154,15 @@ def export_recommender(
             reads texts those it was trained with. None leaves texts out.
         index: Finds items for users and histories, instead of scores of all.
         half: As of `export_run`.
+        without_users: As of `export_run`.
+        say: Told what is left out.
+
+    Raises:
+        InvalidInput: When users are to be left out and the model answers no histories.
     """
     model: Any = recommender.model
+    if without_users:
+        check_history(model)
     texts = {} if language_model is None else _text_models(recommender, *language_model)
     ranking = {"score": None, "history": None, "similarity": model.similarity_model()}
     if index is None:
@@ -127,20 +170,37 @@ def export_recommender(
         ranking["history"] = model.history_model()
     else:
         ranking |= {"score": index.of_users, "history": index.of_histories}
+    if without_users:
+        ranking["score"] = None
+        texts.pop("score_of_text", None)
+        if holds := _similarity_of_users(model):
+            ranking["similarity"] = None
+            say(f"similar_items is left out: {holds} finds it by who has which item.")
     if half:
         ranking = with_half_tables(ranking)
     return export(
         ServedModels(**ranking, index=None if index is None else index.index, **texts),
         directory,
-        user_ids=recommender.users.ids,
+        user_ids=None if without_users else recommender.users.ids,
         item_ids=recommender.items.ids,
         titles=recommender.titles,
-        known=recommender.known.matrix(),
+        known=None if without_users else recommender.known.matrix(),
         popularity=recommender.popularity,
         allow_seen=recommender.allow_seen,
         page_sizes=page_sizes,
         version=version,
     )
+
+
+def _similarity_of_users(model: Any) -> str:
+    """The member, or the model, whose similar items are computed from users' rows; else ""."""
+    members = model.counted if isinstance(model, Ensemble) else {type(model).__name__: model}
+    found = (
+        name
+        for name, one in members.items()
+        if isinstance(one, MatrixChain) and one.similar_holds_users
+    )
+    return next(found, "")
 
 
 def _ndcg(run: Run, half: bool) -> float:

@@ -12,8 +12,7 @@ The language model is GPT-2 (Radford et al. 2019) or any other preset of `text.p
 vectors are constants of the model, made once by `text.store`. An item without a training event is
 scored by its text: ids are dropped in training (DropoutNet: Volkovs et al. 2017), and such items
 are left out of the training softmax, where they could only learn to be last. The second term of
-the two towers is a content filter with one learned number, which serves new items from the start;
-`zoo.new_items` places them among the others.
+the two towers, a content filter, serves new items from the start (see `zoo.new_items`).
 """
 
 from __future__ import annotations
@@ -43,6 +42,7 @@ from zoo.hybrid_parts import (
     tower_layers,
     user_layers,
     weighed,
+    without_users,
 )
 from zoo.similarity import cosine_model
 
@@ -163,14 +163,16 @@ class GPT2Hybrid(keras.Model):
         """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for unknown users.
 
         Of longer histories the last `history_length` items are read. Where the query also reads
-        the user it is the OOV one, without id and words; with `asks_user` it is a second input,
-        `{"user_id": (batch,)}`. None where it reads no history.
+        the user it is the OOV one, and the graph holds no other; with `asks_user` it is a second
+        input, `{"user_id": (batch,)}`. None where it reads no history.
         """
         if not self.config.reads_history:
             return None
         given = history_inputs(asks_user)
         inputs = self._by_history(**given)
-        scores = self._catalogue_scores(self._layers_by_name(True), inputs, given["history"])
+        layers = self._layers_by_name(True)
+        layers = layers if asks_user else without_users(layers)
+        scores = self._catalogue_scores(layers, inputs, given["history"])
         return keras.Model(given, {"scores": scores}, name="scores_of_histories")
 
     def query_models(self, known: Any = None) -> tuple[keras.Model, keras.Model | None]:
@@ -190,7 +192,7 @@ class GPT2Hybrid(keras.Model):
         if not self.config.reads_history:
             return of_users, None
         given = history_inputs()
-        query = self._query(layers, self._by_history(**given))
+        query = self._query(without_users(layers), self._by_history(**given))
         return of_users, keras.Model(given, {"query": query}, name="of_histories")
 
     def _asking(self, user_id: Any, known: Any) -> dict[str, Any]:
@@ -220,11 +222,9 @@ class GPT2Hybrid(keras.Model):
         query = query_rows(layers, self.config, inputs, rows, last=True)
         return ops.cast(weighed(layers, query), "float32")
 
-    def _catalogue_scores(
-        self, layers: dict[str, Any], inputs: dict[str, Any], anything: Any
-    ) -> Any:
+    def _catalogue_scores(self, layers: dict[str, Any], inputs: dict[str, Any], index: Any) -> Any:
         """`(batch, num_items)` scores of the two towers' query."""
-        catalogue = item_rows(layers, self.config, anything, catalogue=True)
+        catalogue = item_rows(layers, self.config, index, catalogue=True)
         history = inputs.get("history")
         rows = None if history is None else ops.take(catalogue, history, axis=0)
         query = weighed(layers, query_rows(layers, self.config, inputs, rows, last=True))
@@ -252,7 +252,7 @@ class GPT2Hybrid(keras.Model):
 
     def item_vectors(self) -> np.ndarray:
         """`(num_items, size)` float32: what the query is compared with."""
-        layers = {layer.name: layer for layer in self.layers}
+        layers = self._layers_by_name(False)
         rows = item_rows(layers, self.config, np.zeros(1, np.int32), catalogue=True)
         return ops.convert_to_numpy(rows).astype(np.float32)
 

@@ -14,6 +14,7 @@ from tfrec_fusion.layers.knowledge_table import KnowledgeTable
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
 from zoo.hybrid_config import GPT2HybridConfig
+from zoo.unknown_user import first_rows
 
 
 def item_layers(config: Any, text_tower: Any = None) -> dict[str, Any]:
@@ -133,6 +134,12 @@ def history_inputs(asks_user: bool = False) -> dict[str, Any]:
     """`{"history": (batch, steps)}`, with `asks_user` also `{"user_id": (batch,)}`."""
     user_id = {"user_id": keras.Input((), dtype="int32", name="user_id")} if asks_user else {}
     return {"history": keras.Input((None,), dtype="int32", name="history"), **user_id}
+
+
+def without_users(layers: dict[str, Any]) -> dict[str, Any]:
+    """The layers with nothing about users but the OOV one, at index 0."""
+    of_users = ("users", "user_text")
+    return layers | {name: first_rows(layers[name], 1) for name in of_users if name in layers}
 
 
 def item_rows(

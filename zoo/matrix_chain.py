@@ -36,6 +36,7 @@ class MatrixChain:
     score_chain: ClassVar[tuple[str, ...]] = ()
     similar_chain: ClassVar[tuple[str, ...]] = ()
     why_no_similar: ClassVar[str] = ""
+    similar_holds_users: ClassVar[bool] = False  # whether `similar_chain` goes through users
 
     def __post_init__(self) -> None:
         self._matrices: dict[str, Matrix] = {}

@@ -110,6 +110,7 @@ class UserKNN(_Neighbours):
 
     score_chain: ClassVar[tuple[str, ...]] = ("neighbours", "votes")
     similar_chain: ClassVar[tuple[str, ...]] = ("items_to_users", "users_to_items")
+    similar_holds_users: ClassVar[bool] = True
 
     def fit(self, events: Events, item_texts: Sequence[str] | None = None) -> Self:
         """Finds each user's nearest users; see `MatrixChain.fit`."""

@@ -41,6 +41,7 @@ from zoo.profile_semantics_behaviour_parts import (
     user_evidence,
 )
 from zoo.similarity import cosine_model
+from zoo.unknown_user import first_rows
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
@@ -142,20 +143,22 @@ class ProfileSemanticsBehaviour(keras.Model):
         """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for unknown users.
 
         Of longer histories the last `history_length` items are read. The profile is the default
-        one; with `asks_user` that of a second input, `{"user_id": (batch,)}`. None where behavior
-        is not read.
+        one, and the graph holds no other; with `asks_user` that of a second input,
+        `{"user_id": (batch,)}`. None where behavior is not read.
         """
         if not self.config.reads_history:
             return None
         given = history_inputs(asks_user)
         user_id = given.get("user_id", 0 * given["history"][:, 0])
         history = most_recent(given["history"], self.config.history_length)
-        scores = self._scores(user_id, history, frozen=True)
+        scores = self._scores(user_id, history, frozen=True, users=asks_user)
         return keras.Model(given, {"scores": scores}, name="scores_of_histories")
 
-    def _scores(self, user_id: Any, history: Any, frozen: bool) -> Any:
-        """`(batch, num_items)`."""
+    def _scores(self, user_id: Any, history: Any, frozen: bool, users: bool = True) -> Any:
+        """`(batch, num_items)`; without `users` no profile but the default one is in the graph."""
         layers = {layer.name: layer for layer in self.layers}
+        if not users:
+            layers["texts"] = first_rows(layers["texts"], self.config.num_items + 1)
         user = user_evidence(layers, self.config, user_id, history)
         item = item_evidence(layers, self.config, user_id, catalogue=True)
         if frozen:

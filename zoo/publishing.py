@@ -29,6 +29,7 @@ from zoo.differences import differences
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half, save_half
 from zoo.package_files import check_shared, keep_own, keep_shared, remove_unnamed
+from zoo.packed_people import check_agreed
 from zoo.prebuilt import WEIGHTS, card_of, load, run_of
 from zoo.query_texts import catalog_vectors, query_reader
 from zoo.ranking import ranking_of
@@ -53,6 +54,8 @@ def publish(
     text: str,
     limits: Sequence[str] = (),
     folder: str | None = None,
+    include_events: bool = False,
+    ask: Callable[[str], bool] = lambda packed: False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Card:
     """Writes the weights and the card of a model.
@@ -66,6 +69,8 @@ def publish(
         limits: What is to be known beside what holds for every model of the data.
         folder: Folder of `zoo/weights` that holds what it shares with others of the same data;
             by default the tag.
+        include_events: Whether the users' ids and events are packed; without them no model answers.
+        ask: Asked otherwise, with what is packed.
         say: Called with a line about what was written.
 
     Returns:
@@ -73,7 +78,8 @@ def publish(
         publication before, models published earlier answer as they did, and it can be repeated.
 
     Raises:
-        ValueError: When runs do not fit together, or not with models published in the folder, or
+        ValueError: When runs do not fit together, or not with models published in the folder,
+            nobody agreed to pack events, or
             the weights lose more than a thousandth of NDCG@10 in half precision.
     """
     if not re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", name):
@@ -94,6 +100,7 @@ def publish(
                 f"{run.folder} has no NDCG@10, without which a card says nothing. "
                 f"{' '.join(run.info.get('notes', ())) or 'Measure it: train it again.'}"
             )
+    check_agreed(loaded[0], include_events, ask)
     with only_writer(WEIGHTS, _WAIT_SECONDS, say):
         card = _publish(name, loaded, classics, text, limits, folder or name.split(".", 1)[1], say)
         card.save(CARDS / f"{name}.json")

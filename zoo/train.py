@@ -18,6 +18,7 @@ import numpy as np
 import zoo
 from tfrec_fusion.data.feedback import feedback_note
 from tfrec_fusion.data.indexed import IndexedData, index_data
+from tfrec_fusion.data.suspicious import audit, audit_note
 from tfrec_fusion.data.tables import RecData, checksum
 from zoo.argument_types import check_instance
 from zoo.comparison import notes, write_report, yardsticks
@@ -143,6 +144,7 @@ def _trained(
         model, training = zoo.build(name, **hyperparameters), {}
         model.fit(data.train_and_validation, texts)
     seconds = time.perf_counter() - started
+    suspicious = audit(data)
     info = {
         "model": name,
         "command": command,
@@ -163,7 +165,8 @@ def _trained(
         "test": {},
         "test_intervals": {},
         "rows": [],
-        "notes": found,
+        "notes": [*filter(None, [audit_note(suspicious)]), *found],
+        **({"suspicious": suspicious} if suspicious else {}),
     }
     words = user_words(data.everything, texts) if name in zoo.READS_TEXT else None
     save_run(folder, model, data, info, words, graph)

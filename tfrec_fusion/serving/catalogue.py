@@ -22,7 +22,8 @@ class Catalogue:
     Build it with `Catalogue.checked`.
 
     Attributes:
-        user_ids: `(num_users,)` object array of strings; position 0 is the empty string.
+        user_ids: `(num_users,)` object array of strings; position 0 is the empty string, and the
+            only one where users are left out.
         item_ids: `(num_items,)` object array of strings; position 0 is the empty string.
         titles: `(num_items,)` object array of strings; position 0 is the empty string.
         known: `(num_users, num_items)` CSR; the stored, non-zero cells are the items a user
@@ -51,20 +52,28 @@ class Catalogue:
     @classmethod
     def checked(
         cls,
-        user_ids: Sequence[str] | np.ndarray,
+        user_ids: Sequence[str] | np.ndarray | None,
         item_ids: Sequence[str] | np.ndarray,
         titles: Sequence[str] | np.ndarray,
-        known: sp.csr_matrix,
+        known: sp.csr_matrix | None,
         popularity: np.ndarray,
         allow_seen: bool = False,
     ) -> Catalogue:
-        """Checks that the parts fit together.
+        """Checks that the parts fit together; `user_ids` and `known` None leave users out.
 
         Raises:
             ValueError: When ids do not begin with the unseen "", are empty later on or repeat;
-                when lengths or shapes disagree; when `popularity` is not finite.
+                when lengths or shapes disagree; when `popularity` is not finite; when one of
+                `user_ids` and `known` is None and the other is not.
         """
-        users, items = _ids(user_ids, "user_ids"), _ids(item_ids, "item_ids")
+        if (user_ids is None) != (known is None):
+            raise InvalidInput(
+                "`user_ids` and `known` are left out together. Received: "
+                f"{'no user_ids' if user_ids is None else 'no known'}."
+            )
+        items = _ids(item_ids, "item_ids")
+        users = np.array([UNSEEN], object) if user_ids is None else _ids(user_ids, "user_ids")
+        known = sp.csr_matrix((1, len(items)), dtype=np.float32) if known is None else known
         names = np.array([str(title) for title in titles], dtype=object)
         if len(names) != len(items):
             raise InvalidInput(

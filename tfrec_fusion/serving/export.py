@@ -20,7 +20,8 @@ from tfrec_fusion.serving.catalogue import Catalogue
 from tfrec_fusion.serving.effects import check_effects
 from tfrec_fusion.serving.folder_check import check_version
 from tfrec_fusion.serving.graph import AnswerGraph
-from tfrec_fusion.serving.kit import checked_name, versions_of, write_kit
+from tfrec_fusion.serving.kit import Example, checked_name, versions_of, write_kit
+from tfrec_fusion.serving.page_questions import unused_id
 from tfrec_fusion.serving.questions import questions_of
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.serving.stock_ops import SCANN_PREFIX, check_ops
@@ -58,10 +59,10 @@ def export(
     models: ServedModels,
     directory: str | Path,
     *,
-    user_ids: Sequence[str] | np.ndarray,
+    user_ids: Sequence[str] | np.ndarray | None,
     item_ids: Sequence[str] | np.ndarray,
     titles: Sequence[str] | np.ndarray,
-    known: sp.csr_matrix,
+    known: sp.csr_matrix | None,
     popularity: np.ndarray,
     allow_seen: bool = False,
     page_sizes: Sequence[int] = (10,),
@@ -90,16 +91,21 @@ def export(
     cell without an answer has an empty id, title and source, and the score 0. Signatures that take
     lists of item ids answer those that the model does not know as `unknown_item_ids`.
 
+    Without users (`user_ids`, `known` and `models.score` None) there is neither `recommend` nor
+    `score`, `serving_default` is `recommend_from_history`, and no file holds an id or a history.
+
     Beside the version stands what a server needs, see `serving.kit`; inside it are warm-up
     requests, see `serving.warm_up`.
 
     Args:
         models: What can be asked.
         directory: Folder of the model, which holds one folder a version.
-        user_ids: `(num_users,)` ids in index order; position 0 is "" (unseen).
+        user_ids: `(num_users,)` ids in index order; position 0 is "" (unseen). None leaves users
+            out.
         item_ids: `(num_items,)` ids in index order; position 0 is "" (unseen).
         titles: `(num_items,)` titles in index order.
-        known: `(num_users, num_items)` CSR; non-zero cells are never recommended.
+        known: `(num_users, num_items)` CSR; non-zero cells are never recommended. None where users
+            are left out.
         popularity: `(num_items,)` scores for a user never seen.
         allow_seen: Whether `known` items, and those of a history, are recommended after all, for
             repeat consumption.
@@ -122,6 +128,11 @@ def export(
     ExportReport(path=PosixPath('savedmodels/ease/1'), version=1, ...)
     """
     start = time.perf_counter()
+    if (models.score is None) != (user_ids is None):
+        raise InvalidInput(
+            "`user_ids` and a model of their scores go together. Received: "
+            f"{'no user_ids' if user_ids is None else 'no models.score'}."
+        )
     catalogue = Catalogue.checked(user_ids, item_ids, titles, known, popularity, allow_seen)
     sizes = _checked_sizes(page_sizes, catalogue.num_items)
     parent = Path(directory)
@@ -147,13 +158,21 @@ def export(
             number = _free_version(parent, version)  # another export may have taken the first
             settle(written, parent / str(number))
             try:
-                write_kit(parent, str(catalogue.user_ids[1]))
+                write_kit(parent, _example(catalogue, models))
             except BaseException:
                 with contextlib.suppress(OSError):  # a version is there with its kit, or not
                     (parent / str(number)).rename(written)
                 raise
     seconds = time.perf_counter() - start
     return ExportReport(parent / str(number), number, signatures, size, difference, seconds)
+
+
+def _example(catalogue: Catalogue, models: ServedModels) -> Example:
+    """A question of nobody: no file beside the model names one of its users."""
+    if models.score is not None:
+        return Example("recommend", "user_id", [unused_id(catalogue.user_ids)])
+    item = int(np.argmax(catalogue.popularity[1:])) + 1
+    return Example("recommend_from_history", "item_ids", [[str(catalogue.item_ids[item])]])
 
 
 def _free_version(directory: Path, version: int | None) -> int:
@@ -188,7 +207,8 @@ def _archive(
     # more; tables of words, which have none, are found through their layers alone.
     tables = [layer for layer in graph.models.layers() if not layer.weights]
     for one in (*tables, graph.user_table, graph.item_table):
-        archive.track(one)
+        if one is not None:
+            archive.track(one)
     signatures = graph.signatures(page_sizes)
     for name, (function, specs) in signatures.items():
         archive.add_endpoint(name, function, specs)  # the first one is serving_default too

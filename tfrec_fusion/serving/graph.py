@@ -41,7 +41,9 @@ class AnswerGraph:
         self.num_items = catalogue.num_items
         self.models = models
         self.allow_seen = catalogue.allow_seen
-        self.user_table = _index_table(catalogue.user_ids)
+        self.user_table: Any = None  # where users are left out
+        if catalogue.num_users > 1:
+            self.user_table = _index_table(catalogue.user_ids)
         self.item_table = _index_table(catalogue.item_ids)
         self.item_ids = _fixed(catalogue.item_ids, tf.string, "item_ids")
         self.titles = _fixed(catalogue.titles, tf.string, "titles")
@@ -61,7 +63,8 @@ class AnswerGraph:
         for name, function in pages[page_sizes[0]].items():
             found[name] = function
             found |= {f"{name}_{k}": pages[k][name] for k in page_sizes}
-        found["score"] = _once(self.score, ONE, ONE)
+        if self.models.score is not None:
+            found["score"] = _once(self.score, ONE, ONE)
         if self.models.score_of_text is not None:
             found["score_text"] = _once(self.score_text, ONE, ONE)
         if self.models.item_of_text is not None:
@@ -73,16 +76,18 @@ class AnswerGraph:
 
         A plain signature calls the filtered one with empty lists, so that both are written once.
         """
-        of_users = _once(
-            lambda user_id, exclude_item_ids, allow_item_ids: self.recommend(
-                user_id, exclude_item_ids, allow_item_ids, k
-            ),
-            *(ONE, MANY, MANY),
-        )
-        pages = {
-            "recommend": _once(lambda user_id: _without_ids(_unfiltered(of_users, user_id)), ONE),
-            f"recommend{FILTERED}": of_users,
-        }
+        pages: dict[str, Signature] = {}
+        if self.models.score is not None:
+            of_users = _once(
+                lambda user_id, exclude_item_ids, allow_item_ids: self.recommend(
+                    user_id, exclude_item_ids, allow_item_ids, k
+                ),
+                *(ONE, MANY, MANY),
+            )
+            pages["recommend"] = _once(
+                lambda user_id: _without_ids(_unfiltered(of_users, user_id)), ONE
+            )
+            pages[f"recommend{FILTERED}"] = of_users
         if self.models.history is not None:
             of_histories = _once(
                 lambda item_ids, exclude_item_ids, allow_item_ids: self.recommend_from_history(

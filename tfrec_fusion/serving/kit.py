@@ -6,8 +6,10 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
@@ -79,18 +81,21 @@ Ask by gRPC, from Python:
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "$name"
     request.model_spec.version_label.value = "stable"
-    request.inputs["user_id"].CopyFrom(tf.make_tensor_proto([$user]))
+    request.model_spec.signature_name = "$signature"
+    request.inputs["$input"].CopyFrom(tf.make_tensor_proto($values))
     channel = grpc.insecure_channel("127.0.0.1:8500")
     answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, 30)
     print(tf.make_ndarray(answer.outputs["title"]))
 
-`source` says what a score comes from: `model`, or `popularity` for a user who was never seen and
-is answered with popular items. Where fewer items are left, the rest have an empty item_id, title
-and source, and the score 0.
+$asked
+
+`source` says what a score comes from: `model`, or `popularity` for a user or a history that the
+model does not know and answers with popular items. Where fewer items are left, the rest have an
+empty item_id, title and source, and the score 0.
 
 What can be asked: `curl -s http://127.0.0.1:8501/v1/models/$name/metadata`. Every input has one row
-a question. `recommend_filtered` also takes `exclude_item_ids` and `allow_item_ids`, a list a row,
-padded with "" to one length; ids in them that the model does not know come back as
+a question. `${signature}_filtered` also takes `exclude_item_ids` and `allow_item_ids`, a list a
+row, padded with "" to one length; ids in them that the model does not know come back as
 `unknown_item_ids`. Requests that are sent at the same time and have lists of different lengths are
 refused by a server that puts them together (`--enable_batching`): pad them all to one length.
 
@@ -104,6 +109,27 @@ refused by a server that puts them together (`--enable_batching`): pad them all 
 A new version is `canary`; `python -m zoo promote FOLDER` makes the newest `stable`.
 `python -m zoo verify FOLDER` checks all of this again.
 """)
+
+
+ASKED = {
+    "user_id": "The id is nobody's, and answered with popular items: put in one of your users'.",
+    "item_ids": "A user is known by the history in the request alone: this version holds no users.",
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A question with one row, for the README.
+
+    Attributes:
+        signature: Whom it asks.
+        input: The name of its only input.
+        values: The input's value, with its one row.
+    """
+
+    signature: str
+    input: str
+    values: list[Any]
 
 
 def checked_name(folder: Path) -> str:
@@ -128,7 +154,7 @@ def versions_of(folder: str | Path) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
-def write_kit(folder: Path, user_id: str) -> None:
+def write_kit(folder: Path, example: Example) -> None:
     """Writes what stands beside the versions; each file appears whole.
 
     The newest version is `canary`; `stable` stays where it is, and is the newest at first. To be
@@ -136,7 +162,7 @@ def write_kit(folder: Path, user_id: str) -> None:
 
     Args:
         folder: Of the model, with at least one version.
-        user_id: Of the README's example.
+        example: What the README asks.
     """
     name, newest = checked_name(folder), versions_of(folder)[-1]
     stable = labels_of(folder).get(STABLE, newest)
@@ -145,9 +171,16 @@ def write_kit(folder: Path, user_id: str) -> None:
     write_text(folder / "batching.config", BATCHING)
     write_text(folder / "monitoring.config", MONITORING)
     write_text(folder / "docker-compose.yaml", COMPOSE.substitute(name=name, image=image))
-    quoted = json.dumps(user_id, ensure_ascii=False)
-    body = shlex.quote(f'{{"inputs": {{"user_id": [{quoted}]}}}}')
-    page = README.substitute(name=name, server=server, user=quoted, body=body)
+    question = {"signature_name": example.signature, "inputs": {example.input: example.values}}
+    page = README.substitute(
+        name=name,
+        server=server,
+        signature=example.signature,
+        input=example.input,
+        values=json.dumps(example.values, ensure_ascii=False),
+        body=shlex.quote(json.dumps(question, ensure_ascii=False)),
+        asked=ASKED[example.input],
+    )
     write_text(folder / "README.md", page)
     _write_config(folder, {STABLE: stable, CANARY: newest})  # last: it names the new version
 

@@ -42,12 +42,19 @@ class PageQuestions:
         page_sizes: As of the export.
         some: Indices of items that are excluded, or allowed.
         whole: Whether all of the best items must be answered, as an index need not.
+        default: The signature that is asked where none is named.
     """
 
     def __init__(
-        self, catalogue: Catalogue, page_sizes: Sequence[int], some: np.ndarray, whole: bool
+        self,
+        catalogue: Catalogue,
+        page_sizes: Sequence[int],
+        some: np.ndarray,
+        whole: bool,
+        default: str = "recommend",
     ) -> None:
         self.catalogue, self.page_sizes, self.some, self.whole = catalogue, page_sizes, some, whole
+        self.default = default
         self.unused = unused_id(catalogue.item_ids)
         self.index = {item_id: row for row, item_id in enumerate(catalogue.item_ids.tolist())}
 
@@ -97,7 +104,7 @@ class PageQuestions:
 
     def _of_every_name(self, name: str, inputs: dict[str, Any], rows: Rows) -> list[Question]:
         names = {name: self.page_sizes[0]} | {f"{name}_{k}": k for k in self.page_sizes}
-        if name == "recommend":
+        if name == self.default:
             names = {"serving_default": self.page_sizes[0]} | names
         return [self._ranked(key, inputs, rows, k) for key, k in names.items()]
 

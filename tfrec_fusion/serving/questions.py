@@ -33,8 +33,33 @@ def questions_of(
     """
     whole = models.index is None or models.index.repeatable
     users, items = _sample(catalogue.num_users), _sample(catalogue.num_items)
-    asked = PageQuestions(catalogue, page_sizes, np.unique(items[[1, -1]]), whole)
-    near, exact = _answers_of(models, models.score, {"user_id": users}, users == 0, catalogue)
+    default = "recommend" if models.score is not None else "recommend_from_history"
+    asked = PageQuestions(catalogue, page_sizes, np.unique(items[[1, -1]]), whole, default)
+    found = []
+    if models.score is not None:
+        found += _user_questions(asked, models, models.score, catalogue, users, items)
+    if models.history is not None:
+        found += _history_questions(asked, models, models.history, catalogue)
+    if models.similarity is not None:
+        itself = items[:, None] == np.arange(catalogue.num_items)[None, :]
+        masked = _masked(_scores(models.similarity, {"item_id": items}, items > 0), itself)
+        masked[items == 0] = LOWEST
+        inputs = {"item_id": _names(catalogue.item_ids, items)}
+        rows = Rows(masked, sources_of(items < 0), items == 0)
+        found += asked.pages("similar_items", inputs, rows)
+    return found + _text_questions(asked, models, catalogue, users)
+
+
+def _user_questions(
+    asked: PageQuestions,
+    models: ServedModels,
+    model: keras.Model,
+    catalogue: Catalogue,
+    users: np.ndarray,
+    items: np.ndarray,
+) -> list[Question]:
+    """Users with and without an id that is known, and scores of items for them."""
+    near, exact = _answers_of(models, model, {"user_id": users}, users == 0, catalogue)
     known = catalogue.known[users].toarray() > 0
     user_ids = _names(catalogue.user_ids, users)
     near, known_exact = _masked(near, known), _masked(exact, known)
@@ -46,16 +71,7 @@ def questions_of(
     of_pairs = np.where(pairs == 0, np.float32(0), exact[np.arange(len(users)), pairs])
     asked_pairs = {"user_id": user_ids, "item_id": _names(catalogue.item_ids, pairs)}
     found.append(_scored("score", asked_pairs, of_pairs, sources_of(users == 0), pairs > 0))
-    if models.history is not None:
-        found += _history_questions(asked, models, models.history, catalogue)
-    if models.similarity is not None:
-        itself = items[:, None] == np.arange(catalogue.num_items)[None, :]
-        masked = _masked(_scores(models.similarity, {"item_id": items}, items > 0), itself)
-        masked[items == 0] = LOWEST
-        inputs = {"item_id": _names(catalogue.item_ids, items)}
-        rows = Rows(masked, sources_of(items < 0), items == 0)
-        found += asked.pages("similar_items", inputs, rows)
-    return found + _text_questions(asked, models, catalogue, users)
+    return found
 
 
 def _history_questions(

@@ -18,7 +18,7 @@ class ServedModels:
 
     Attributes:
         score: `{"user_id": (batch,) int32}` → `{"scores": (batch, num_items)}`, or with an `index`
-            `{"query": (batch, dim)}`: `recommend` and `score`.
+            `{"query": (batch, dim)}`: `recommend` and `score`. None where users are left out.
         history: `{"history": (batch, steps) int32}`, item indices, oldest first, 0 in front where
             there is none → the same: `recommend_from_history`.
         index: Of vectors `(num_items, dim + 1)`, the last number of which is added to the product
@@ -34,10 +34,11 @@ class ServedModels:
             `{"score": (batch,)}`: `score_text`.
 
     Raises:
-        ValueError: When a model reads texts and there is no `encoder`, or the other way round.
+        ValueError: When a model reads texts and there is no `encoder`, or the other way round; when
+            neither users nor histories are answered, or texts are scored without users.
     """
 
-    score: keras.Model
+    score: keras.Model | None
     history: keras.Model | None = None
     index: NearItems | None = None
     similarity: keras.Model | None = None
@@ -56,6 +57,11 @@ class ServedModels:
             raise InvalidInput(
                 "`encoder` and a model that reads its vectors go together. Received: encoder="
                 f"{self.encoder}, reading: {', '.join(reading) or 'none'}."
+            )
+        if self.score is None and (self.history is None or self.score_of_text is not None):
+            raise InvalidInput(
+                "Without `score`, users are left out: `history` must be there and `score_of_text` "
+                f"not. Received: history={self.history}, score_of_text={self.score_of_text}."
             )
 
     def ranker(self, popularity: np.ndarray) -> Ranker:

@@ -8,15 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from tfrec_fusion.serving.local import json_bodies
+from tfrec_fusion.serving.local.drift import drift_counts, told_by
 from tfrec_fusion.serving.local.failures import ServingError, invalid
 from tfrec_fusion.serving.local.limits import Desk, Limits
 from tfrec_fusion.serving.local.metrics import NO_MODEL, Metrics
 from tfrec_fusion.serving.local.model import VersionStatus
 from tfrec_fusion.serving.local.protos import arrays_from_request
 from tfrec_fusion.serving.local.servable import Servable
+from tfrec_fusion.serving.local.signatures import Signature
 from tfrec_fusion.serving.local.watcher import Models
 
 SIGNATURE_FIELD = "signature_def"
@@ -80,7 +83,9 @@ class Answering:
             signature = json_bodies.find_signature(document, servable.signature)
             form, arrays = json_bodies.read_arrays(document, signature)
             self.limits.check_batch(arrays, signature)
-            return json_bodies.write_answer(form, servable.predict(signature.name, arrays))
+            outputs = servable.predict(signature.name, arrays)
+            self._count_drift(servable, signature, arrays, outputs)
+            return json_bodies.write_answer(form, outputs)
 
     def predict_proto(self, target: Target, request: Any) -> tuple[Servable, str, dict[str, Any]]:
         """A gRPC Predict.
@@ -99,8 +104,29 @@ class Answering:
             signature = servable.signature(request.model_spec.signature_name)
             arrays = arrays_from_request(request.inputs, signature)
             self.limits.check_batch(arrays, signature)
-            outputs = servable.predict(signature.name, arrays, list(request.output_filter))
-            return servable, signature.name, outputs
+            wanted = list(request.output_filter)
+            _, counted = told_by(signature)
+            chosen = set(wanted)
+            more = sorted(counted - chosen) if wanted and len(chosen) == len(wanted) else []
+            outputs = servable.predict(signature.name, arrays, [*wanted, *more])
+            self._count_drift(servable, signature, arrays, outputs)
+            return servable, signature.name, {k: v for k, v in outputs.items() if k not in more}
+
+    def _count_drift(
+        self,
+        servable: Servable,
+        signature: Signature,
+        arrays: dict[str, np.ndarray],
+        outputs: dict[str, np.ndarray],
+    ) -> None:
+        """Counts the users and items that an answered request named, and the unknown ones."""
+        inputs, told = told_by(signature)
+        if inputs and told:
+            read = (
+                {name: of[name] for name in names}
+                for of, names in ((arrays, inputs), (outputs, told))
+            )
+            self.metrics.named(servable.model_name, signature.name, drift_counts(*read))
 
     def refuse_examples(self, target: Target, signature: str, method: str) -> None:
         """Says why Classify or Regress is not answered, as the stock server does if it can.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import Counter as Counted
 from prometheus_client.core import Metric
+
+from tfrec_fusion.serving.local.drift import COUNTS
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -53,6 +56,12 @@ class Metrics:
             registry=self.registry,
         )
         busy.set_function(waiting)
+        self._named = {
+            name: Counted(
+                f"tfrec_fusion_{name}", text, ["model_name", "signature"], registry=self.registry
+            )
+            for name, text in COUNTS.items()
+        }
         self.registry.register(_RequestCount(self))
 
     def answered(self, model: str, api: str, entrypoint: str, code: str, seconds: float) -> None:
@@ -69,6 +78,17 @@ class Metrics:
         with self._lock:
             self._requests[model, code] += 1
         self._latency.labels(model, api, entrypoint).observe(seconds * 1e6)
+
+    def named(self, model: str, signature: str, counts: Mapping[str, int]) -> None:
+        """Counts what an answered request named, see `local.drift`.
+
+        Args:
+            model: A loaded model's name.
+            signature: One of its signatures: labels are never ids.
+            counts: By names of `drift.COUNTS`.
+        """
+        for name, number in counts.items():
+            self._named[name].labels(model, signature).inc(number)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Requests by model and code."""
