@@ -36,7 +36,8 @@ for module in (zoo.prebuilt, zoo.publishing):
     module.WEIGHTS = Path(package) / "weights"
 zoo.publishing.query_reader = lambda: json.loads(reader)
 zoo.query_texts._save_vectors = lambda run, path: path.write_bytes(vectors.encode())
-zoo.publishing.publish(name, list(map(Path, runs)), [], text="A toy.", include_events=True, say=print)
+said = {"text": "A toy.", "include_events": True, "say": print}
+zoo.publishing.publish(name, list(map(Path, runs)), [], **said)
 """
 
 

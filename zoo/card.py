@@ -25,7 +25,7 @@ _METRICS = mapping(list_of(number, 3))
 _CARD = record(
     {
         **dict.fromkeys(("name", "architecture", "summary", "command", "intended_use"), text),
-        **dict.fromkeys(("data", "files", "versions", "licences"), mapping(text)),
+        **dict.fromkeys(("data", "files", "weights", "versions", "licences"), mapping(text)),
         **dict.fromkeys(("parameters", "size", "seeds"), whole),
         "hyperparameters": mapping(scalar),
         "options": record({}),
@@ -40,7 +40,15 @@ _CARD = record(
         "scale": text,
         "start": text,
         "item_labels": list_of(list_of(text, 2)),
-        "reader": mapping(scalar),
+        "reader": record(
+            {},
+            {
+                **dict.fromkeys(("preset", "fingerprint", "texts"), text),
+                "max_length": whole,
+                "files": mapping(text),
+            },
+        ),
+        "language_models": mapping(mapping(text)),
     },
 )
 

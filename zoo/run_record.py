@@ -59,6 +59,9 @@ _RECORD = record(
         "test_events_seen": whole,
         "rows": list_of(record({"model": text, "metrics": _NUMBERS, "intervals": _INTERVALS})),
         "notes": list_of(text),
+        "files": mapping(text),
+        "checksum": text,
+        "language_models": mapping(mapping(text)),
     },
 )
 _ENSEMBLE = record(
