@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -32,6 +33,7 @@ MINILM_FILES = {  # name: sha256
 HUGGING_FACE_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.h5", "assets/*", "*.md"]
 OTHER_RUNTIMES = ["onnx/*", "openvino/*", "tf_model.h5", "*.msgpack"]
 CONNECT_SECONDS = 10
+KAGGLE_CACHE = os.environ.get("KAGGLEHUB_CACHE", "~/.cache/kagglehub")
 WAIT_SECONDS = 600  # for another process that fetches the same
 
 
@@ -138,14 +140,14 @@ def hugging_face_folder(name: str) -> Path:
         ) from None
     # Whatever goes wrong over there, or on the way, is one thing here: it is not to be had.
     except Exception as error:
-        if (number := refused(error)) is not None:
-            raise refusal(constants.HF_HUB_CACHE, number) from error
-        raise PresetUnavailable(hub_advice(f"hf://{name}", error)) from None
+        raise unavailable(f"hf://{name}", error, constants.HF_HUB_CACHE) from None
 
 
-def hub_advice(preset: str, error: object) -> str:
-    """What to do where a hub does not deliver."""
-    return (
+def unavailable(preset: str, error: Exception, cache: str) -> UserError:
+    """The error of a hub that does not deliver, or of a cache that cannot be written."""
+    if (number := refused(error)) is not None:
+        return refusal(getattr(error, "filename", None) or cache, number)
+    return PresetUnavailable(
         f"{preset} could not be had: {one_line(error)}\nWhat to do:\n"
         "  - let this machine reach the hub, and try again (some models also need an account "
         "there and its terms accepted);\n"
