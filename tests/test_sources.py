@@ -1,12 +1,16 @@
 """Public data sets: both layouts alike, the order of sources, and no broken cache, ever."""
 
 import dataclasses
+import errno
 import http.server
 import logging
+import os
 import shutil
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +19,7 @@ from tfrec_fusion.data.item_texts import joined_texts
 from tfrec_fusion.data.movielens import GENRES_100K
 from tfrec_fusion.data.sources import DataUnavailable, load
 from tfrec_fusion.data.tables import checksum
+from tfrec_fusion.errors import SystemRefusal
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.files.download import Unreachable, Wheel, fetched, sha256
 
@@ -387,6 +392,45 @@ def test_a_wheel_with_other_content_is_refused_and_leaves_no_trace(places, monke
     with pytest.raises(Unreachable, match=r"pip delivered \[\], not recbole-1\.2\.1"):
         fetched(wheel, cache)
     assert cached(places) == []
+
+
+def full_disk(monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tfrec_fusion.files.whole._sync", full)
+
+
+def test_a_download_onto_a_full_disk_names_the_file_and_the_variable(places, monkeypatch):
+    name = "movielens-latest-small"
+    with monkeypatch.context() as patch:
+        full_disk(patch)
+        with pytest.raises(SystemRefusal) as caught:
+            load(name)
+    told = str(caught.value)
+    path = places / "cache" / "ml-latest-small.zip"
+    assert told.startswith(f"{path} cannot be written: No space left on device. Free space there")
+    assert told.endswith("TFREC_FUSION_CACHE names another folder for the cache.")
+    assert cached(places) == []
+    assert len(load(name).interactions) == 2
+
+
+def test_pip_on_a_full_disk_is_told_alike(places, monkeypatch):
+    wheel, words = sources.SOURCES["movielens-100k"].wheel, "[Errno 28] No space left on device"
+    done = SimpleNamespace(returncode=1, stderr=f"ERROR: Could not install: {words}\n")
+    monkeypatch.setattr("subprocess.run", lambda *given, **named: done)
+    told = rf"{wheel.file_name} cannot be written: No space left on device\. Free"
+    with pytest.raises(SystemRefusal, match=told):
+        fetched(wheel, places / "cache")
+    assert cached(places) == []
+
+
+def test_what_several_ask_for_at_once_is_downloaded_once(places, site):
+    archive = sources.SOURCES["movielens-latest-small"].archive
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(partial(fetched, archive), [places / "cache"] * 4))
+    assert {sha256(path) for path in paths} == {archive.sha256}
+    assert site.requests == ["/ml-latest-small.zip"]
 
 
 def test_one_error_lists_every_source_and_what_to_do(places, site, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import zipfile
 from collections.abc import Iterable
@@ -36,6 +37,7 @@ MINILM_FILES = {  # name: sha256
 HUGGING_FACE_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.h5", "assets/*", "*.md"]
 OTHER_RUNTIMES = ["onnx/*", "openvino/*", "tf_model.h5", "*.msgpack"]
 CONNECT_SECONDS = 10
+KAGGLE_CACHE = os.environ.get("KAGGLEHUB_CACHE", "~/.cache/kagglehub")
 WAIT_SECONDS = 600  # for another process that fetches the same
 _of_commit: dict[str, Path] = {}  # what the Hub has given in this process
 
@@ -159,9 +161,7 @@ def hugging_face_folder(name: str) -> Path:
         ) from None
     # Whatever goes wrong over there, or on the way, is one thing here: it is not to be had.
     except Exception as error:
-        if (number := refused(error)) is not None:
-            raise refusal(constants.HF_HUB_CACHE, number) from error
-        raise PresetUnavailable(hub_advice(f"hf://{name}", error)) from None
+        raise unavailable(f"hf://{name}", error, constants.HF_HUB_CACHE) from None
 
 
 def kaggle_folder(preset: str, names: Iterable[str] = ("config.json",)) -> Path:
@@ -187,7 +187,7 @@ def kaggle_folder(preset: str, names: Iterable[str] = ("config.json",)) -> Path:
         }
     # As of the Hub: it is not to be had.
     except Exception as error:
-        raise PresetUnavailable(hub_advice(preset, error)) from None
+        raise unavailable(preset, error, KAGGLE_CACHE) from None
     name, path = next(iter(found.items()))
     return Path(path).parents[len(Path(name).parts) - 1]
 
@@ -207,9 +207,11 @@ def handle_parts(preset: str) -> list[str]:
     return parts
 
 
-def hub_advice(preset: str, error: object) -> str:
-    """What to do where a hub does not deliver."""
-    return (
+def unavailable(preset: str, error: Exception, cache: str) -> UserError:
+    """The error of a hub that does not deliver, or of a cache that cannot be written."""
+    if (number := refused(error)) is not None:
+        return refusal(getattr(error, "filename", None) or cache, number)
+    return PresetUnavailable(
         f"{preset} could not be had: {one_line(error)}\nWhat to do:\n"
         "  - let this machine reach the hub, and try again (some models also need an account "
         "there and its terms accepted);\n"

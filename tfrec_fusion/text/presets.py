@@ -23,11 +23,12 @@ from tfrec_fusion.files.checksums import BrokenPackage, checksums, first_fault
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.folders import check_folder, licence_of, one_line, pooling_of, read_config
 from tfrec_fusion.text.hubs import (
+    KAGGLE_CACHE,
     PresetUnavailable,
     handle_parts,
-    hub_advice,
     hugging_face_folder,
     minilm_folder,
+    unavailable,
 )
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def _from_kaggle(preset: str, dtype: str) -> LanguageModel:
         backbone = keras_hub.models.Backbone.from_preset(preset, dtype=dtype)
     # Whatever goes wrong over there, or on the way, is one thing here: it is not to be had.
     except Exception as error:
-        raise PresetUnavailable(hub_advice(preset, error)) from None
+        raise unavailable(preset, error, KAGGLE_CACHE) from None
     return _language_model(preset, backbone, tokenizer, "see the model's page on kaggle.com/models")
 
 
