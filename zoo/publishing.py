@@ -190,7 +190,7 @@ def name_files_again() -> list[Card]:
             new = replace(
                 card,
                 files=checksums(WEIGHTS, [*card.weights.values(), *shared, card.reader["texts"]]),
-                reader=card.reader | {"files": preset_files(card.reader["preset"])},
+                reader={**card.reader, "files": preset_files(card.reader["preset"])},
                 language_models={preset: preset_files(preset) for preset in presets},
             )
             if new != card:
