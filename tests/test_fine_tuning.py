@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from command_line import answer, run
 from keras import ops
+from older_run import without_checksums
 from tiny_bert import save_tiny_bert
 
 import zoo
@@ -301,7 +302,7 @@ def test_labels_of_new_items_land_in_their_own_columns(tmp_path):
     without = RecData(mine.interactions, new.drop(columns="genres"), name="mine")
     with pytest.raises(ValueError, match="The items of mine lack `genres`, which the model reads"):
         fine_tune(start, without, tmp_path / "refused")
-    (start.folder / "item_columns.csv").unlink()
+    (without_checksums(start.folder) / "item_columns.csv").unlink()
     with pytest.raises(ValueError, match="keeps no labels of its items"):
         fine_tune(load_run(start.folder), mine, tmp_path / "refused")
 

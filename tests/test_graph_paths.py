@@ -9,17 +9,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import answer, run
+from flipped import flipped
 from older_run import without_checksums
+from test_prebuilt import use
 
 import zoo
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.knowledge import knowledge_of
 from tfrec_fusion.data.synthetic import generate
 from tfrec_fusion.data.tables import from_frames
+from tfrec_fusion.files.checksums import BrokenPackage, checksum_of
 from zoo.explanation import Explainer
 from zoo.graph_paths import on_a_line
 from zoo.new_items import offer_new_items
 from zoo.pair_scores import scores_without
+from zoo.prebuilt import load
+from zoo.publishing import publish
 from zoo.recommender import Recommender
 from zoo.run import BrokenRun, load_run, save_run
 from zoo.user_words import user_words
@@ -192,6 +197,23 @@ def test_a_run_without_a_graph_neither_keeps_nor_names_one(tmp_path):
     assert not (tmp_path / "graph.json").exists() and load_run(tmp_path).graph is None
     assert "graph" not in run("explain", tmp_path, "--user-id", "u3").stdout
     assert "paths" not in answer("explain", tmp_path, "--user-id", "u3")
+
+
+def test_a_published_model_has_the_names_of_its_graph(graph_run, tmp_path, monkeypatch):
+    use(tmp_path, monkeypatch)
+    monkeypatch.setattr(
+        "zoo.query_texts._save_vectors", lambda run, path: path.write_bytes(b"texts")
+    )
+    card = publish("knowledge_hybrid.toy", [graph_run], [], text="A toy.")
+    path = tmp_path / "weights" / "toy" / "graph.json"
+    assert card.files["toy/graph.json"] == checksum_of(path)
+    trained, found = load_run(graph_run), load("knowledge_hybrid.toy")
+    assert found.run.graph.entities == trained.graph.entities
+    user = str(trained.users.ids[1])
+    best = trained.recommender.recommend(user, 1)["item_id"].tolist()
+    assert found.recommend(user, k=1)["item_id"].tolist() == best
+    with flipped(path, 1), pytest.raises(BrokenPackage, match=r"graph\.json was changed"):
+        load("knowledge_hybrid.toy")
 
 
 @pytest.mark.parametrize(

@@ -155,10 +155,8 @@ def test_a_changed_byte_that_no_answer_shows_is_found(folder, monkeypatch):
     assert json.loads(listed.read_text("utf-8")).keys() == expected
     for name in sorted(expected - {"saved_model.pb", str(WARM_UP)}):  # which are read before
         path = folder / "1" / name
-        with (
-            flipped(path, path.stat().st_size // 2),
-            pytest.raises(ExportMismatch, match=rf"{name} was changed: .*or export again"),
-        ):
+        changed = pytest.raises(ExportMismatch, match=rf"{name} was changed: .*or export again")
+        with flipped(path, path.stat().st_size // 2), changed:
             verify_folder(folder)
         with aside(path), pytest.raises(ExportMismatch, match=f"{name} is missing"):
             verify_folder(folder)

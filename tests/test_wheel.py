@@ -95,6 +95,33 @@ def test_it_answers_as_the_checkout_does(installed):
     assert {"Wild Bill", "Pat Garrett and Billy the Kid"} < set(answers["text"])
 
 
+DAMAGE = """
+import sys
+from pathlib import Path
+import zoo
+from tfrec_fusion.files.checksums import BrokenPackage
+
+language_model = "tfrec_fusion/text/packaged/tiny_gpt2/model.weights.h5"
+for name in (language_model, "zoo/weights/ml_latest_small/ease.safetensors"):
+    path = Path(sys.argv[1], name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    try:
+        zoo.load("ease.ml_latest_small")
+    except BrokenPackage as error:
+        print(error)
+    path.write_bytes(whole)
+print(zoo.load("ease.ml_latest_small").card.name)
+"""
+
+
+def test_a_changed_byte_in_it_is_found(installed):
+    lines = run_installed(installed, DAMAGE, installed.folder).splitlines()
+    assert "model.weights.h5 was changed" in lines[0] and "Install tfrec-fusion again" in lines[0]
+    assert "ease.safetensors was changed" in lines[1]
+    assert lines[2:] == ["ease.ml_latest_small"]
+
+
 def test_its_command_runs(installed):
     command = installed.python.with_name("tfrec-zoo")
     done = subprocess.run([str(command), "list"], capture_output=True, text=True)

@@ -21,7 +21,7 @@ from zoo.prebuilt import open_run
 
 TEXT_COLUMN = "text"
 LENGTH_HELP = "Tokens of a text; by default 64, or as many as the language model has positions for."
-PRESET_HELP = "Language model: minilm, a KerasHub preset, hf://owner/name, or a folder."
+PRESET_HELP = "Language model: minilm, a KerasHub preset, hf://owner/name[@revision], or a folder."
 
 
 def _names(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> Any:

@@ -13,6 +13,7 @@ from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.serving.verification import ExportMismatch
 
 CHECKSUMS = "assets.extra/checksums.json"  # a folder that servers leave alone
+_CURE = "Copy the version again from where it is whole, or export again."
 
 
 def write_checksums(version_dir: Path) -> None:
@@ -38,6 +39,3 @@ def check_checksums(version_dir: Path) -> None:
         raise ExportMismatch(f"{path} cannot be read: {error} {_CURE}") from error
     if found:
         raise ExportMismatch("{} {}. {}".format(*found, _CURE))
-
-
-_CURE = "Copy the version again from where it is whole, or export again."
