@@ -18,8 +18,11 @@ from test_run import DATA, INTERESTS
 
 import zoo
 from tfrec_fusion.errors import UserError
+from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.files.archives import read_arrays
 from zoo.baselines import BASELINES
+from zoo.comparison import notes
+from zoo.publishing import _command, _limits
 from zoo.run import BrokenRun, is_measured, load_run, save_ensemble, save_run
 
 MIB = 2**20
@@ -39,6 +42,7 @@ COMMON = {
     "notes": ["a note"],
 }
 OPTIONS = {"seed": 0, "split": "temporal", "allow_seen": False, "text_columns": []}
+TRAINING = {"seconds": 0.0, "validation": {}}
 SIZES = {"num_users": len(DATA.users), "num_items": len(DATA.items)}
 
 
@@ -100,7 +104,7 @@ def test_a_run_that_says_little_has_the_defaults(copy):
     write(folder, {"model": "ease"})
     info = load_run(folder).info
     assert info["options"]["seed"] == 0 and info["options"]["text_preset"] == "minilm"
-    assert (info["data"]["name"], info["training"], info["rows"]) == ("", {"seconds": 0.0}, [])
+    assert (info["data"]["name"], info["training"], info["rows"]) == ("", TRAINING, [])
 
 
 CHANGES = [
@@ -118,6 +122,7 @@ CHANGES = [
     ),
     ("ease", lambda one: one | {"options": {"allow_seen": "no"}}, r"`allow_seen` must be True or"),
     ("ease", lambda one: one | {"options": {"loss_weights": [1]}}, r"`options\.loss_weights` must"),
+    ("ease", lambda one: one | {"options": {"text_columns": {"a": 0}}}, r"`options\.text_columns`"),
     ("ease", lambda one: one | {"hyperparameters": {"l2": "x"}}, r"`l2` must be a number"),
     ("ease", lambda one: one | {"hyperparameters": {"l2": -1}}, r"`l2` must be above 0"),
     ("ease", lambda one: one | {"hyperparameters": {"q": 1}}, r"of ease must be among l2, .*: q"),
@@ -128,6 +133,7 @@ CHANGES = [
         r"`test_intervals\.a` must be a lis",
     ),
     ("ease", lambda one: one | {"rows": [{"model": "x"}]}, r"`rows\[0\]\.metrics` is missing"),
+    ("ease", lambda one: one | {"rows": [ROW | {"x": 1}]}, r"`rows\[0\]` has only .*: x\."),
     ("ease", lambda one: one | {"notes": "none"}, r"`notes` must be a list"),
     ("ease", lambda one: one | {"item_labels": [["a"]]}, r"`item_labels\[0\]` must be a list of 2"),
     ("gmf", lambda one: one | {"training": {"best_epoch": 0.5}}, r"`training\.best_epoch` must be"),
@@ -165,6 +171,12 @@ def test_a_record_that_is_no_sound_json_is_refused(text, message, copy):
     write(folder, text)
     assert message in refusal(folder)
     assert is_measured(folder)  # broken, and not ours to write over
+
+
+def test_a_record_of_another_catalog_is_refused(copy):
+    folder = copy("ease")
+    write(folder, said(folder) | {"options": {"text_columns": ["maker"]}})
+    assert "its run.json is of another catalog: `text_columns` must name columns" in refusal(folder)
 
 
 def test_a_record_that_is_not_utf8_is_refused(copy):
@@ -265,13 +277,62 @@ def test_a_record_changed_anywhere_answers_or_is_refused(name, examples, runs, t
     def check(path, new):
         write(folder, changed(info, path, new))
         try:
+            run = load_run(folder)
+            answer = run.recommender.recommend("1", k=2)
+        except UserError as error:
+            assert str(folder) in str(error)
+            return
+        assert len(answer) == 2
+        # What other commands take of it: report, seeds, publishing.
+        assert [ReportRow(**row).model for row in run.info["rows"]] == [
+            row["model"] for row in run.info["rows"]
+        ]
+        assert notes(run.info)[-1] == [*run.info["notes"], notes(run.info)[-1]][-1]
+        members = dict(run.info["weights"]) if name == "ensemble" else {}
+        assert _command(name, run, members).startswith("python -m zoo ")
+        assert len(_limits(run)) >= 2
+
+    check()
+
+
+@st.composite
+def damaged(draw, content):
+    """Bytes with a piece of them gone, changed or put in."""
+    start = draw(st.integers(0, len(content)))
+    gone = draw(st.sampled_from([0, 1, 2, 64, len(content)]))
+    return content[:start] + draw(st.binary(max_size=8)) + content[start + gone :]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [*(("ease", file) for file in FILES if file != "run.json"), ("gmf", "model.keras")],
+)
+def test_a_damaged_file_answers_or_is_refused(name, file, runs, tmp_path):
+    folder = shutil.copytree(runs / name, tmp_path / name)
+    content = (folder / file).read_bytes()
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(damaged(content))
+    def check(new):
+        (folder / file).write_bytes(new)
+        try:
             answer = load_run(folder).recommender.recommend("1", k=2)
         except UserError as error:
             assert str(folder) in str(error)
         else:
-            assert len(answer) == 2
+            assert len(answer) <= 2
 
     check()
+
+
+def test_a_catalog_without_titles_is_refused(copy):
+    folder = copy("ease")
+    rows = "".join(f"{one},x\n" for one in DATA.items.ids[1:])
+    (folder / "catalogue.csv").write_text("item_id,text\n" + rows)
+    assert "catalogue.csv cannot be read: It has no column `title`" in refusal(folder)
+    folder = shutil.copytree(copy("gmf"), folder.parent / "twice")
+    (folder / "item_columns.csv").write_text("item_id,text\n" + rows)
+    assert "item_columns.csv cannot be read: It must not have a column `text`" in refusal(folder)
 
 
 # Arrays and models.

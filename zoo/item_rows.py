@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -12,19 +13,27 @@ from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.string_table import read_strings
 
 
-def read_item_rows(path: Path, items: Vocabulary) -> pd.DataFrame:
+def read_item_rows(
+    path: Path, items: Vocabulary, columns: Sequence[str] = (), others: Sequence[str] = ()
+) -> pd.DataFrame:
     """Reads a table of strings whose column `item_id` holds the vocabulary's ids in its order.
 
     Args:
         path: A file of `tfrec_fusion.files.string_table.write_strings`.
         items: The items of the model.
+        columns: What it must have besides `item_id`.
+        others: What it must not have.
 
     Raises:
         ValueError: When the file is no table, or a row is of another item; the row is named.
     """
     table = read_strings(path)
-    if "item_id" not in table:
-        raise InvalidInput(f"It has no column `item_id`. Received: {', '.join(table.columns)}.")
+    for name in ("item_id", *columns):
+        if name not in table:
+            raise InvalidInput(f"It has no column `{name}`. Received: {', '.join(table.columns)}.")
+    for name in others:
+        if name in table:
+            raise InvalidInput(f"It must not have a column `{name}`, which is in another file.")
     pairs = zip_longest(table["item_id"].tolist(), items.ids[1:].tolist())
     for row, (received, expected) in enumerate(pairs, 1):
         if received != expected:

@@ -95,12 +95,15 @@ def mapping(check: Check, keys: Check = text) -> Check:
     return check_mapping
 
 
-def record(required: Mapping[str, Check], more: Mapping[str, Check] | None = None) -> Check:
-    """An object with these fields; others are left as they are.
+def record(
+    required: Mapping[str, Check], more: Mapping[str, Check] | None = None, *, closed: bool = False
+) -> Check:
+    """An object with these fields.
 
     Args:
         required: Checks of fields that must be there.
         more: Checks of fields that may be missing.
+        closed: Whether other fields are refused; otherwise they are left as they are.
     """
     checks = {**required, **(more or {})}
 
@@ -110,6 +113,9 @@ def record(required: Mapping[str, Check], more: Mapping[str, Check] | None = Non
         for key in required:
             if key not in value:
                 raise InvalidInput(f"`{within}{key}` is missing.")
+        if closed and (unknown := sorted(value.keys() - checks.keys())):
+            known = ", ".join(checks)
+            raise InvalidInput(f"`{name}` has only {known}. Received: {', '.join(unknown):.60}.")
         for key in checks.keys() & value.keys():
             checks[key](value[key], f"{within}{key}")
 

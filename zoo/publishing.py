@@ -248,7 +248,7 @@ def _command(name: str, run: Run, members: Mapping[str, float]) -> str:
     given = {**run.info["hyperparameters"], **run.info["options"]}
     words = ["python", "-m", "zoo", "train", model, "--data", run.info["data"]["name"]]
     for key, value in given.items():
-        if json.dumps(value) != json.dumps(defaults[key]):
+        if key in defaults and json.dumps(value) != json.dumps(defaults[key]):
             words += _option(key, value, repeats=key in run.info["options"])
     return shlex.join([*words, "--out", out])
 

@@ -34,6 +34,7 @@ from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.data.indexed import IndexedData, merge
 from tfrec_fusion.data.item_texts import joined_texts, shown_titles
 from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.string_table import write_strings
 from tfrec_fusion.files.whole import copy_whole, whole_file, whole_path, write_text
@@ -267,7 +268,8 @@ def assemble(
     """
     users = read_file(folder, "users.json", Vocabulary.load)
     items = read_file(folder, "items.json", Vocabulary.load)
-    table = read_file(folder, "catalogue.csv", lambda path: read_item_rows(path, items))
+    own = ("title", "text")
+    table = read_file(folder, "catalogue.csv", lambda path: read_item_rows(path, items, own))
     sizes = (len(users), len(items))
     check_sizes(folder, model, *sizes)
     parts = read_file(folder, "events.npz", lambda path: read_events(path, PARTS, *sizes))
@@ -281,13 +283,21 @@ def assemble(
         graph = read_file(folder, "graph.json", lambda path: read_graph(path, model.config))
     columns = None
     if belongs(folder, FURTHER_COLUMNS, files):
-        columns = read_file(folder, FURTHER_COLUMNS, lambda path: read_item_rows(path, items))
+        columns = read_file(
+            folder, FURTHER_COLUMNS, lambda path: read_item_rows(path, items, (), own)
+        )
         columns = columns.drop(columns="item_id")
     read = table if columns is None else pd.concat([table, columns], axis=1)
     chosen = info.get("options", {}).get("text_columns", ())
+    try:
+        joined = joined_texts(read, chosen)
+    except InvalidInput as error:
+        raise BrokenRun(
+            f"{folder} is broken, its run.json is of another catalog: {error} Restore the files, "
+            f"or train again with --out {folder}."
+        ) from error
     titles, texts = (
-        np.array(["", *column], dtype=object)
-        for column in (shown_titles(table), joined_texts(read, chosen))
+        np.array(["", *column], dtype=object) for column in (shown_titles(table), joined)
     )
     rows = (users, items, titles, texts, interests, graph, parts, info, columns)
     return Run(folder, model, *rows, table[["title", "text"]])

@@ -80,9 +80,9 @@ def read_model(folder: Path, where: str, name: str) -> Any:
 
     def read(path: Path) -> Any:
         check_keras_file(path)
-        model = keras.models.load_model(path, safe_mode=True)
-        if not isinstance(model, Model) or model.name != name:
-            received = getattr(model, "name", type(model).__name__)
+        model: Any = keras.models.load_model(path, safe_mode=True)
+        received = getattr(model, "name", type(model).__name__)
+        if not isinstance(model, Model) or received != name:
             raise InvalidInput(f"It must hold the model {name}. Received: {received!r:.60}.")
         return model
 

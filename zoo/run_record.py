@@ -31,6 +31,7 @@ from zoo.train_options import TrainOptions
 ENSEMBLE = "ensemble"
 MOST_BYTES = 2**26
 _NUMBERS, _INTERVALS = mapping(number), mapping(list_of(number, 2))
+_ROW = record({"model": text, "metrics": _NUMBERS}, {"intervals": _INTERVALS}, closed=True)
 _RECORD = record(
     {"model": one_of(*MODELS, ENSEMBLE)},
     {
@@ -57,7 +58,7 @@ _RECORD = record(
         "test_intervals": _INTERVALS,
         "test_events": whole,
         "test_events_seen": whole,
-        "rows": list_of(record({"model": text, "metrics": _NUMBERS, "intervals": _INTERVALS})),
+        "rows": list_of(_ROW),
         "notes": list_of(text),
         "files": mapping(text),
         "checksum": text,
@@ -77,7 +78,7 @@ _PLAIN: dict[str, Any] = {
     "hyperparameters": {},
     "data": dict.fromkeys(("name", "checksum", "split", "licence", "citation"), ""),
     "versions": {},
-    "training": {"seconds": 0.0},
+    "training": {"seconds": 0.0, "validation": {}},
     "test": {},
     "test_intervals": {},
     "rows": [],
@@ -114,7 +115,10 @@ def read_record(path: Path) -> dict[str, Any]:
     _check_options(options)
     data = {**_PLAIN["data"], **said.get("data", {})}
     training = {**_PLAIN["training"], **said.get("training", {})}
-    return {**_PLAIN, **said, "options": options, "data": data, "training": training}
+    filled = {**_PLAIN, **said, "options": options, "data": data, "training": training}
+    if said["model"] == ENSEMBLE:
+        filled["members"] = {name: {"run": "", **one} for name, one in said["members"].items()}
+    return filled
 
 
 def _default_options() -> dict[str, Any]:
@@ -124,13 +128,14 @@ def _default_options() -> dict[str, Any]:
 
 def _check_options(options: Mapping[str, Any]) -> None:
     known = {one.name for one in fields(TrainOptions)}
-    given = {
+    given: dict[str, Any] = {
         key: tuple(one) if isinstance(one, list) else one
         for key, one in options.items()
         if key in known
     }
     try:
-        scalar(options["strategy"], "options.strategy")
+        for name in given.keys() - {"loss_weights"}:
+            scalar(options[name], f"options.{name}")
         TrainOptions(**given)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"`options` must be those of a training: {error}") from error

@@ -22,6 +22,7 @@ MOST_MEMBERS = 10_000
 MOST_EXPANSION = 100  # bytes for each byte of the archive, above the floor
 FLOOR_BYTES = 2**28
 CHUNK = 2**20
+VERSIONS = (b"\1\0", b"\2\0")  # of `.npy` files, of whose headers NumPy's readers are public
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
@@ -134,7 +135,7 @@ def read_arrays(path: str | Path, prefix: str = "") -> dict[str, np.ndarray]:
 
 def _array(content: bytearray) -> np.ndarray:
     """The array of an `.npy` file, on the memory of its content."""
-    if content[:6] != np.lib.format.MAGIC_PREFIX or content[6:8] not in (b"\1\0", b"\2\0"):
+    if content[:6] != np.lib.format.MAGIC_PREFIX or bytes(content[6:8]) not in VERSIONS:
         raise InvalidInput("it does not begin like one.")
     width = 2 if content[6] == 1 else 4
     start = 8 + width + int.from_bytes(content[8 : 8 + width], "little")
@@ -146,8 +147,8 @@ def _array(content: bytearray) -> np.ndarray:
         raise InvalidInput(
             f"its shape {shape} of {dtype} does not go with {len(content) - start:,} bytes."
         )
-    order = "F" if in_columns else "C"
-    return np.frombuffer(content, dtype, offset=start).reshape(shape, order=order)
+    values = np.frombuffer(content, dtype, offset=start)
+    return values.reshape(shape, order="F" if in_columns else "C")
 
 
 def _header(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:

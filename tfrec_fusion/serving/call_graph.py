@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import Any, TypeAlias
 
-from tensorflow.core.framework import attr_value_pb2, function_pb2, node_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
-Node = node_def_pb2.NodeDef
+Node: TypeAlias = Any  # a NodeDef, of whose fields there are no types
 TOP = ""  # the place of nodes that are in no function
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 PASSES = ("Identity", "IdentityN")
@@ -24,7 +24,7 @@ class CallGraph:
 
     def __init__(self, meta: meta_graph_pb2.MetaGraphDef) -> None:
         self._meta = meta
-        self.functions: dict[str, function_pb2.FunctionDef] = {
+        self.functions: dict[str, Any] = {
             one.signature.name: one for one in meta.graph_def.library.function
         }
         self._top = {node.name: node for node in meta.graph_def.node}
@@ -182,7 +182,7 @@ def _data_inputs(node: Node) -> list[str]:
     return [one for one in node.input if not one.startswith("^")]
 
 
-def _functions_in(value: attr_value_pb2.AttrValue) -> Iterator[str]:
+def _functions_in(value: Any) -> Iterator[str]:
     """Names of functions in an attribute, however deep."""
     for one in (value.func, *value.list.func):
         if one.name:
