@@ -67,15 +67,16 @@ def rows_of(name: str, table: pd.DataFrame, repeats: int, ranks: int) -> Iterato
     yield {"data": name, "attack": "none", "false alarms": len(suspicious_items(events_of(table)))}
     for attack in ATTACKS:
         row: dict[str, Any] = {"data": name, "attack": attack, "false alarms": 0}
+        ranked: dict[str, float] = {}
         for share in SHARES:
             found, wrong, moved = tried(table, attack, share, repeats, ranks)
             row[f"found, {share:.1%}"] = f"{found} of {repeats}"
             row["false alarms"] += wrong
             if moved:
                 before, after = np.mean(moved, axis=0).round()
-                row |= {"rank before": before, "rank after": after}
-        click.echo(row, err=True)
-        yield row
+                ranked = {"rank before": before, "rank after": after}
+        click.echo(row | ranked, err=True)
+        yield row | ranked
 
 
 def tried(
