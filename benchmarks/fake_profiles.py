@@ -63,20 +63,26 @@ def read(path: str, user: str, item: str, time: str) -> pd.DataFrame:
 
 
 def rows_of(name: str, table: pd.DataFrame, repeats: int, ranks: int) -> Iterator[dict[str, Any]]:
-    """A row for the clean table, one for each attack and share."""
-    clean = len(suspicious_items(events_of(table)))
-    yield {"data": name, "attack": "none", "share": 0, "profiles": 0, "false alarms": clean}
+    """A row for the clean table and one for each attack."""
+    yield {"data": name, "attack": "none", "false alarms": len(suspicious_items(events_of(table)))}
     for attack in ATTACKS:
+        row: dict[str, Any] = {"data": name, "attack": attack, "false alarms": 0}
+        ranked: dict[str, float] = {}
         for share in SHARES:
-            row = {"data": name, **row_of(table, attack, share, repeats, ranks)}
-            click.echo(row, err=True)
-            yield row
+            found, wrong, moved = tried(table, attack, share, repeats, ranks)
+            row[f"found, {share:.1%}"] = f"{found} of {repeats}"
+            row["false alarms"] += wrong
+            if moved:
+                before, after = np.mean(moved, axis=0).round()
+                ranked = {"rank before": before, "rank after": after}
+        click.echo(row | ranked, err=True)
+        yield row | ranked
 
 
-def row_of(
+def tried(
     table: pd.DataFrame, attack: str, share: float, repeats: int, ranks: int
-) -> dict[str, Any]:
-    """How often the target was reported, what else was, and where the target went."""
+) -> tuple[int, int, list[list[float]]]:
+    """How often the target was reported, how often others were, and the target's ranks."""
     rng = np.random.default_rng(0)
     users = int(table["user"].max())
     number, found, wrong, moved = max(1, round(share * users)), 0, 0, []
@@ -84,15 +90,11 @@ def row_of(
         target, attacked = with_profiles(table, attack, number, rng, late=repeat % 2 == 1)
         events = events_of(attacked)
         for one in suspicious_items(events):
-            found += one.item == target
-            wrong += np.mean(of_item(attacked, one.item) > users) <= 0.5
+            found += int(one.item == target)
+            wrong += int(np.mean(of_item(attacked, one.item) > users) <= 0.5)
         if share == RANKED and repeat < ranks:
             moved.append([mean_rank(each, target, users) for each in (events_of(table), events)])
-    row = {"attack": attack, "share": share, "profiles": number, "found": f"{found} of {repeats}"}
-    row["false alarms"] = wrong
-    if moved:
-        row |= dict(zip(("rank before", "rank after"), np.mean(moved, axis=0).round(), strict=True))
-    return row
+    return found, wrong, moved
 
 
 def with_profiles(

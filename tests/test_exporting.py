@@ -120,3 +120,17 @@ def test_what_16_bits_cost_is_measured_on_the_test_part(run, exported, monkeypat
     assert [len(known) for known in asked] == [at_test, at_test, everything]
     assert halved == [{"score"}, {"score", "history", "similarity"}]
     assert said[0].startswith("item tables in 16 bits: NDCG@10 0.")
+
+
+def test_without_users_what_asks_for_one_is_left_out(run, exported, monkeypatch):
+    texts = dict.fromkeys(("encoder", "search", "item_of_text", "score_of_text"), "model")
+    monkeypatch.setattr(exporting, "_text_models", lambda *given: dict(texts))
+    monkeypatch.setattr(exporting, "check_history", lambda model: None)
+    export_run(run, "served/ease", with_texts=True, without_users=True)
+    export_run(run, "served/ease", with_texts=True)
+    without, given = exported
+    assert (without.user_ids, without.known) == (None, None)
+    assert (without.models.score, without.models.score_of_text) == (None, None)
+    assert without.models.search == without.models.item_of_text == "model"
+    assert without.models.history is not None and without.models.similarity is not None
+    assert given.models.score_of_text == "model" and given.user_ids is not None

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import tensorflow as tf
+from serving_models import call_here
 from test_export import ask
 
+from tfrec_fusion.serving import verification
 from tfrec_fusion.serving.export import export
 from tfrec_fusion.serving.folder_check import verify_folder
 from tfrec_fusion.serving.inverted_file import InvertedFile
@@ -115,3 +117,17 @@ def test_pairs_are_scored_wherever_the_item_is(somewhere):
 def test_a_folder_with_an_index_is_verified(everywhere, folder):
     (found,) = verify_folder(folder)
     assert "recommend_from_history_5" in found.signatures
+
+
+def test_an_index_answers_histories_without_users(tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "call_in_clean_process", call_here)
+    _, of_histories = query_models()
+    index = InvertedFile.of(VECTORS, capacity=8, num_probes=1000)
+    parts = {**PARTS, "user_ids": None, "known": None}
+    report = export(ServedModels(None, of_histories, index), tmp_path / "items", **parts)
+    assert report.max_abs_difference <= 1e-5
+    assert not any(name.startswith(("recommend_5", "score")) for name in report.signatures)
+    asked = {"item_ids": [["i7", "i3"]]}
+    (answer,) = call_here(report.path, [{"signature": "serving_default", "inputs": asked}])
+    own = VECTORS[3, :-1] @ VECTORS[:, :-1].T + VECTORS[:, -1]
+    assert answer["item_id"] == [best(own, [7, 3])]

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import re
+import subprocess
 import zlib
 from unittest import mock
 
@@ -19,6 +20,7 @@ from serving_models import call_here, table_model
 from tensorflow.core.protobuf import saved_model_pb2
 from test_export import ITEMS, PARTS, POPULARITY, SCORES, TITLES, last_item_model
 from test_models import CASES, SIZES, built
+from test_playground import CHROMIUM, needs_browser, paragraph, shown, texts
 
 import zoo
 from tfrec_fusion.data.indexed import index_data
@@ -194,6 +196,14 @@ def test_a_model_of_histories_holds_no_user_but_the_unknown_one(named):
     assert not any(sizes & set(one.shape) for one in alone.weights)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("named", CASES)
+def test_no_model_of_histories_has_a_row_a_user(named):
+    graph = built(CASES[named]).history_model()
+    sizes = {SIZES["num_users"], SIZES["num_items"] + SIZES["num_users"]}
+    assert graph is None or not any(sizes & set(one.shape) for one in graph.weights)
+
+
 @pytest.mark.parametrize("name", ["popularity", "user_knn", "tfidf", "neumf"])
 def test_a_model_that_reads_no_history_keeps_its_users(name, tmp_path):
     if name == "neumf":
@@ -237,6 +247,22 @@ def test_the_local_server_the_client_and_the_page_ask_what_is_there(films):
         # The page shows a form for each of these; see test_playground.
         assert not {"recommend", "score", "search"} & set(listed["signatures"])
         assert {"recommend_from_history", "similar_items"} <= set(listed["signatures"])
+
+
+@needs_browser
+def test_the_page_has_no_form_for_users_and_answers_likes(films, tmp_path):
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    command += [f"--user-data-dir={tmp_path}", "--virtual-time-budget=10000"]
+    with LocalServer(films, port=0, grpc_port=None) as server:
+        address = f"{server.url}/#model=films&user=ann&like=b,a"
+        done = subprocess.run(
+            [*command, address], capture_output=True, text=True, timeout=120, check=True
+        )
+    html = re.sub(r"(?s)<(script|style)>.*?</\1>", "", done.stdout)
+    assert not shown(html, "ask-user") and not shown(html, "ask-wish")
+    assert shown(html, "ask-likes") and not paragraph(html, "wrong")
+    assert texts(html, "title") == ["Casino", "Das Boot"]
+    assert texts(html, "score") == ["score 2.00", "score 1.00"]
 
 
 def test_its_folder_verifies_and_its_readme_asks_by_history(films):
