@@ -233,6 +233,13 @@ class Raw:
                 parts.append(part)
         return b"".join(parts)
 
+    def until(self, expected: bytes) -> bytes:
+        """What is received until some bytes are among it, or the server closes."""
+        found = b""
+        while expected not in found and (part := self.socket.recv(65536)):
+            found += part
+        return found
+
     def closed(self, seconds: float) -> bool:
         """Whether the server closes the connection within some seconds."""
         deadline = time.monotonic() + seconds

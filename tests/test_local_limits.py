@@ -14,8 +14,9 @@ from tensorflow_serving.apis import predict_pb2
 from waiting import wait_for, wait_for_requests
 
 from tfrec_fusion.serving.client import Client, ServerUnavailable
+from tfrec_fusion.serving.local.desk import Desk
 from tfrec_fusion.serving.local.failures import ServingError, graph_message
-from tfrec_fusion.serving.local.limits import Desk, Limits
+from tfrec_fusion.serving.local.limits import Limits
 from tfrec_fusion.serving.local.server import LocalServer
 
 STEPS = 300_000  # a second of counting, or several
