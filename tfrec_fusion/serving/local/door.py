@@ -91,15 +91,18 @@ class Passage(asyncio.Protocol):
         self.held = door.buffers.hold(lambda: door.loop.call_soon_threadsafe(self.end))
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Opens the way inside."""
+        """Waits for the client's first bytes, and not for ever."""
         self.client = transport
-        transport.pause_reading()
         transport.set_write_buffer_limits(high=SMALL, low=0)
+        self._await_client()
         self._door.admit(self)
-        if not self._ended:
-            self._connecting = self._door.loop.create_task(self._connect())
 
-    async def _connect(self) -> None:
+    def _await_client(self) -> None:
+        """Ends the connection unless the client sends its first bytes, or reads, in time."""
+        seconds = self._door.limits.client_seconds
+        self._stalled = self._door.loop.call_later(seconds, self.end)
+
+    async def _connect(self, first: bytes) -> None:
         loop = self._door.loop
         try:
             self.server, _ = await loop.create_connection(
@@ -114,12 +117,11 @@ class Passage(asyncio.Protocol):
         self.server.set_write_buffer_limits(high=SMALL, low=0)
         self._port = self.server.get_extra_info("sockname")[1]
         self._door.name(self, self._port)
+        self.server.write(first)
         self.client.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        """Passes the client's bytes on."""
-        if self.server is None:
-            return
+        """Passes the client's bytes on; the first ones open the way inside."""
         if self.calls == 0:  # what came before has been taken, or was no call
             self.held.release()
         try:
@@ -127,7 +129,12 @@ class Passage(asyncio.Protocol):
         except ServingError:
             self.end()
             return
-        self.server.write(data)
+        if self.server is not None:
+            self.server.write(data)
+        elif self._connecting is None:
+            self._client_came()
+            self.client.pause_reading()
+            self._connecting = self._door.loop.create_task(self._connect(data))
 
     def took(self, number: int) -> None:
         """A call has taken a whole message of so many bytes."""
@@ -138,21 +145,23 @@ class Passage(asyncio.Protocol):
         """Stops the answers while the client does not read them, and not for ever."""
         if self.server is not None:
             self.server.pause_reading()
-        self._stalled = self._door.loop.call_later(self._door.limits.client_seconds, self.end)
+        self._await_client()
 
-    def resume_writing(self) -> None:
-        """Lets the answers come again."""
+    def _client_came(self) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+
+    def resume_writing(self) -> None:
+        """Lets the answers come again."""
+        self._client_came()
         if self.server is not None and not self.server.is_closing():
             self.server.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Ends the way inside, and with it the client's calls."""
         self._ended = True
-        if self._stalled is not None:
-            self._stalled.cancel()
+        self._client_came()
         if self.server is not None:
             self.server.abort()
         self.held.release()
@@ -162,8 +171,7 @@ class Passage(asyncio.Protocol):
         """GRPC's server has closed: what it sent last is given to the client, in time."""
         self.client.close()
         if self._stalled is None and not self._ended:
-            seconds = self._door.limits.client_seconds
-            self._stalled = self._door.loop.call_later(seconds, self.end)
+            self._await_client()
 
     def end(self) -> None:
         """Ends both connections at once."""

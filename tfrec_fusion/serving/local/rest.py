@@ -45,6 +45,7 @@ def rest_app(answering: Answering) -> FastAPI:
         description="TensorFlow Serving's REST interface.",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat the client's Host
     )
     front = _Front(answering)
     targets: list[tuple[str, str, FindTarget]] = [
@@ -108,6 +109,7 @@ class _Front:
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
         self._bodies = Bodies(answering.limits, answering.buffers)
+        self._metrics: asyncio.Future[bytes] | None = None
 
     def post(self, verb: str, find: FindTarget) -> Callable[..., Any]:
         """A handler of `predict`, `classify` or `regress`."""
@@ -134,8 +136,14 @@ class _Front:
         return handler
 
     async def metrics(self) -> Response:
-        """Everything for Prometheus."""
-        return Response(self._answering.metrics_text(), media_type=CONTENT_TYPE)
+        """Everything for Prometheus; those who ask at the same moment share an answer."""
+        if self._metrics is None:
+            self._metrics = asyncio.ensure_future(self._metrics_text())
+        return Response(await asyncio.shield(self._metrics), media_type=CONTENT_TYPE)
+
+    async def _metrics_text(self) -> bytes:
+        self._metrics = None  # who asks from now on is told of what happens from now on
+        return self._answering.metrics_text()
 
     def _post(self, verb: str, target: Target, body: bytes) -> bytes:
         if verb == "predict":

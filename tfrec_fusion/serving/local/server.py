@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +17,8 @@ from tfrec_fusion.errors import SystemRefusal
 from tfrec_fusion.serving.local.answering import Answering
 from tfrec_fusion.serving.local.connection import connection_class
 from tfrec_fusion.serving.local.grpc_thread import GrpcThread
+from tfrec_fusion.serving.local.guard import Guard
+from tfrec_fusion.serving.local.hosts import Hosts
 from tfrec_fusion.serving.local.limits import Limits
 from tfrec_fusion.serving.local.rest import rest_app
 from tfrec_fusion.serving.local.watcher import Models
@@ -37,10 +40,13 @@ class LocalServer:
         grpc_port: gRPC; 0 takes a free one, None serves REST alone.
         limits: What is taken at once.
         poll_seconds: How often the folder is looked at.
+        allow_hosts: Names, other than `host` and those of the loopback interface, that REST
+            requests may have in `Host` and pages in `Origin`, such as `models.example.com` or
+            `*.example.com`. Notebooks that show a port under a name of theirs need it.
 
     Raises:
         FileNotFoundError: When `folder` is no folder.
-        ValueError: When `folder` is a version's.
+        ValueError: When `folder` is a version's, or a name in `allow_hosts` is none.
 
     Example:
     >>> with LocalServer("savedmodels") as server:  # doctest: +SKIP
@@ -57,7 +63,9 @@ class LocalServer:
         grpc_port: int | None = 8500,
         limits: Limits | None = None,
         poll_seconds: float = 1.0,
+        allow_hosts: Sequence[str] = (),
     ) -> None:
+        self._hosts = Hosts(host, allow_hosts)
         self.models = Models(Path(folder))
         self.host = host
         self.port = port
@@ -98,8 +106,8 @@ class LocalServer:
         self.models.refresh()
         self.models.watch(self._poll_seconds)
         config = uvicorn.Config(
-            rest_app(self._answering),
-            http=connection_class(self.limits),
+            Guard(rest_app(self._answering), self._hosts),
+            http=connection_class(self.limits, self._answering.buffers),
             ws="none",
             lifespan="off",
             log_config=None,
