@@ -177,8 +177,15 @@ class _Front:
                 raise ServingError("CANCELLED", "The client has gone.")
             return answering.result()
         finally:
+            answering.add_done_callback(_forget)
             answering.cancel()
             gone.cancel()
+
+
+def _forget(answering: asyncio.Future[bytes]) -> None:
+    """Takes note of how a request ended that nobody waits for any more."""
+    if not answering.cancelled():
+        answering.exception()
 
 
 async def _gone(request: Request) -> None:
