@@ -92,7 +92,7 @@ class Abuse:
         length = len(body)
         if body and self.draw.random() < 0.05:
             body = body[: self.draw.randrange(len(body))]  # and the connection ends
-        head = f"{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n"
         head += f"content-length: {length}\r\n\r\n"
         self.exchange(head.encode("utf-8") + body, ends=len(body) < length, method=method)
 
@@ -115,7 +115,7 @@ class Abuse:
 
     def socket_bytes(self) -> None:
         """Bytes that are hardly HTTP."""
-        start = b"POST /v1/models/films:predict HTTP/1.1\r\nhost: x\r\n"
+        start = b"POST /v1/models/films:predict HTTP/1.1\r\nhost: 127.0.0.1\r\n"
         self.exchange(
             self.draw.choice(
                 [

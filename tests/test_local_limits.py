@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -14,8 +15,9 @@ from tensorflow_serving.apis import predict_pb2
 from waiting import wait_for, wait_for_requests
 
 from tfrec_fusion.serving.client import Client, ServerUnavailable
+from tfrec_fusion.serving.local.desk import Desk
 from tfrec_fusion.serving.local.failures import ServingError, graph_message
-from tfrec_fusion.serving.local.limits import Desk, Limits
+from tfrec_fusion.serving.local.limits import Limits
 from tfrec_fusion.serving.local.server import LocalServer
 
 STEPS = 300_000  # a second of counting, or several
@@ -59,7 +61,7 @@ def raw(server, *parts):
     return int(head.split()[1]), json.loads(body)["error"]
 
 
-HEAD = b"POST /v1/models/films:predict HTTP/1.1\r\nhost: x\r\n"
+HEAD = b"POST /v1/models/films:predict HTTP/1.1\r\nhost: 127.0.0.1\r\n"
 
 
 def test_large_bodies_and_batches_are_refused(strict):
@@ -121,20 +123,126 @@ def test_what_is_no_http_is_refused(strict, nonsense):
     assert raw(strict, nonsense) == (400, "Invalid HTTP request received.")
 
 
-def test_too_many_connections_are_refused(strict):
-    idle = [socket.create_connection(("127.0.0.1", strict.port), timeout=5) for _ in range(6)]
-    status, error = raw(strict)  # accepted after the others, which came before it
-    for one in idle:
-        one.close()
-    assert (status, error) == (503, "The server has too many connections. Try again later.")
+def connect(server, data=b""):
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    connection.sendall(data)
+    return connection
 
-    def answers():
-        try:
-            return post(strict, {"signature_name": "echo", "inputs": ["x"]})[0] == 200
-        except ConnectionError:  # refused before it was read
-            return False
 
-    wait_for(answers, "an answer once the idle connections are closed", seconds=10)
+def received(connection):
+    with connection:
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def test_the_slowest_of_too_many_connections_makes_room(served_folder):
+    limits = Limits(max_connections=2, client_seconds=60)
+    with LocalServer(served_folder, port=0, grpc_port=None, limits=limits) as server:
+        first, second = connect(server), connect(server, HEAD)
+        echo = {"signature_name": "echo", "inputs": ["x"]}
+        assert post(server, echo)[0] == 200
+        full = b"The server has too many connections. Try again later."
+        assert full in received(first)
+        assert post(server, echo)[0] == 200  # the last one has closed
+        third, fourth = connect(server), connect(server)
+        assert full in received(second)
+        third.close()
+        fourth.close()
+
+
+def test_a_connection_that_answers_keeps_its_place(served_folder):
+    limits = Limits(max_connections=1)
+    with LocalServer(served_folder, port=0, grpc_port=None, limits=limits) as server:
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(post(server, SLOW)))
+        asking.start()
+        wait_for(lambda: server._answering.desk.taken == 1, "the slow request")
+        assert raw(server) == (503, "The server has too many connections. Try again later.")
+        asking.join()
+        assert answers == [(200, {"outputs": [STEPS]})]
+
+
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n", 200),
+        (b"HEAD / HTTP/1.1\r\n", 405),
+        (b"GET /monitoring/prometheus/metrics HTTP/1.1\r\n", 200),
+        (b"GET /v1/models/films HTTP/1.1\r\n", 200),
+        (b"GET /none HTTP/1.1\r\n", 404),
+        (b"PUT /v1/models/films:predict HTTP/1.1\r\n", 400),
+        (b"OPTIONS / HTTP/1.1\r\n", 405),
+    ],
+)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"content-length: 1000\r\n\r\nx",
+        b"transfer-encoding: chunked\r\n\r\n5\r\nx",
+        b"expect: 100-continue\r\ncontent-length: 1000\r\n\r\n",
+    ],
+)
+def test_a_body_that_nobody_reads_has_its_time(strict, start, status, body):
+    answer = received(connect(strict, start + b"host: 127.0.0.1\r\n" + body))
+    assert int(answer.split()[1]) in (status, 404)
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_dripping_a_body_that_nobody_reads_keeps_no_connection(strict):
+    start = b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000\r\n\r\n"
+    with connect(strict, start) as connection:
+        connection.settimeout(0.05)
+        for _ in range(200):  # 10 s, were it not closed
+            try:
+                connection.sendall(b"x")
+                if not connection.recv(65536):
+                    return
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                return
+    raise AssertionError("still open after 200 drops")
+
+
+def test_an_answer_that_is_not_read_has_its_time(served_folder):
+    limits = Limits(client_seconds=0.4)
+    with LocalServer(served_folder, port=0, grpc_port=None, limits=limits) as server:
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        text = "x" * 2**20
+        body = json.dumps({"signature_name": "echo", "inputs": [text] * 8}).encode()
+        connection.sendall(
+            b"POST /v1/models/wishes:predict HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+            b"content-length: %d\r\n\r\n" % len(body) + body
+        )
+        connections = server._uvicorn.server_state.connections
+        wait_for(lambda: connections, "the connection")
+        wait_for(lambda: not connections, "the end of the connection")
+        assert server._answering.buffers.total == 0
+        answer = received(connection)
+        length = int(re.search(rb"content-length: (\d+)", answer).group(1))
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert len(answer) < length
+
+
+def test_a_request_whose_client_has_gone_is_not_computed(strict):
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(post(strict, SLOW)))
+    asking.start()
+    desk = strict._answering.desk
+    wait_for(lambda: desk.taken == 1, "the first request")
+    body = json.dumps(SLOW).encode()
+    head = HEAD.replace(b"films", b"wishes") + b"content-length: %d\r\n\r\n" % len(body)
+    gone = connect(strict, head + body)
+    wait_for(lambda: desk.taken == 2, "the second request")
+    gone.close()
+    wait_for(lambda: desk.taken == 1, "the second request to leave the queue")
+    assert not answers  # the first still runs
+    asking.join()
+    assert answers == [(200, {"outputs": [STEPS]})]
 
 
 def test_a_busy_server_says_so_and_recovers(strict):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 
 import command_line
+import httpx2
 import pytest
 from waiting import wait_for, wait_for_requests
 
@@ -34,6 +36,10 @@ def test_what_cannot_be_served_is_one_line(tmp_path, served_folder, local_server
     assert refusal(served_folder, *free, "--max-batch", 0) == (
         "`max_batch` must be positive. Received: 0."
     )
+    assert refusal(served_folder, *free, "--allow-host", "http://a.example").endswith(
+        "must be a name without scheme and port, such as models.example.com or *.example.com. "
+        "Received: 'http://a.example'."
+    )
     (tmp_path / "broken" / "1").mkdir(parents=True)
     (tmp_path / "broken" / "1" / "saved_model.pb").write_bytes(b"no SavedModel")
     broken = refusal(tmp_path, *free)
@@ -43,10 +49,19 @@ def test_what_cannot_be_served_is_one_line(tmp_path, served_folder, local_server
 
 def test_it_says_where_it_listens_and_ends_when_asked(served_folder):
     command = [sys.executable, "-m", "zoo", "serve", str(served_folder), "--port", "0", "--json"]
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     process = subprocess.Popen(
-        [*command, "--grpc-port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--grpc-port", "0", "--allow-host", "models.example.com"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, most_files)),
     )
     told = json.loads(process.stdout.readline())
+    assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (most_files, most_files)
+    for name, status in (("models.example.com", 200), ("example.com", 403)):
+        found = httpx2.get(f"{told['rest']}/v1/models/films", headers={"host": name})
+        assert found.status_code == status
     assert told["models"] == {"films": [1], "wishes": [1]}
     answers = []
 

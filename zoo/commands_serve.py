@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import signal
@@ -14,6 +15,11 @@ import click
 
 from tfrec_fusion.errors import InvalidInput
 
+try:
+    import resource
+except ModuleNotFoundError:  # Windows counts otherwise
+    resource = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from tfrec_fusion.serving.local.server import LocalServer
 
@@ -21,6 +27,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="NAME",
+    help="Another name that clients reach it by, such as models.example.com or *.example.com; "
+    "may be repeated.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -49,6 +62,7 @@ if TYPE_CHECKING:
 def serve(
     folder: Path,
     host: str,
+    allow_host: tuple[str, ...],
     port: int,
     grpc_port: int,
     no_grpc: bool,
@@ -89,6 +103,7 @@ def serve(
         grpc_port=None if no_grpc else grpc_port,
         limits=limits,
         poll_seconds=poll_seconds,
+        allow_hosts=allow_host,
         allow_unsafe_ops=allow_unsafe_ops,
     )
     stop = threading.Event()
@@ -96,6 +111,7 @@ def serve(
         one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGINT, signal.SIGTERM)
     }
     _keep_answers_quick()
+    _allow_many_files()
     try:
         server.start()
         _check_models(server, folder, wait)
@@ -118,6 +134,14 @@ def _keep_answers_quick() -> None:
     sys.setswitchinterval(0.0005)
     gc.collect()
     gc.freeze()
+
+
+def _allow_many_files() -> None:
+    """Lets the process open as many files as it may: a connection is one, or three over gRPC."""
+    if resource is not None:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(OSError, ValueError):  # no limit, where the system has one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _check_models(server: LocalServer, folder: Path, wait: bool) -> None:

@@ -12,9 +12,11 @@ import numpy as np
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from tfrec_fusion.serving.local import json_bodies
+from tfrec_fusion.serving.local.buffers import Buffers
+from tfrec_fusion.serving.local.desk import Desk
 from tfrec_fusion.serving.local.drift import drift_counts, told_by
 from tfrec_fusion.serving.local.failures import ServingError, invalid
-from tfrec_fusion.serving.local.limits import Desk, Limits
+from tfrec_fusion.serving.local.limits import Limits
 from tfrec_fusion.serving.local.metrics import NO_MODEL, Metrics
 from tfrec_fusion.serving.local.model import VersionStatus
 from tfrec_fusion.serving.local.protos import arrays_from_request
@@ -53,6 +55,7 @@ class Answering:
         self.models = models
         self.limits = limits
         self.desk = Desk(limits.workers, limits.max_waiting)
+        self.buffers = Buffers(limits.max_buffered_bytes)
         self.metrics = Metrics(lambda: self.desk.taken)
 
     @contextmanager

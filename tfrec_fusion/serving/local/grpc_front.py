@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -23,30 +22,22 @@ from tfrec_fusion.serving.local.protos import proto_of
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
-_LOG = logging.getLogger(__name__)
 
 Handler = Callable[[Any], Message]
 
 
-def grpc_server(answering: Answering) -> grpc.Server:
-    """The server, without a port yet.
+def method_handlers(
+    answering: Answering, call: Callable[[Callable[[bytes], bytes]], Any]
+) -> tuple[grpc.GenericRpcHandler, ...]:
+    """The methods of both services.
 
-    It runs in the threads of `answering.desk`. Requests come as bytes and are parsed here, so
-    that bytes that are no request are the client's mistake and not the server's.
+    Requests come as bytes and are parsed here, so that bytes that are no request are the
+    client's mistake and not the server's.
 
     Args:
         answering: Answers what was received.
+        call: Makes a method of a stream of one message from what answers the message.
     """
-    limits = answering.limits
-    server = grpc.server(
-        answering.desk.threads,
-        maximum_concurrent_rpcs=answering.desk.places,
-        options=[
-            ("grpc.max_receive_message_length", limits.max_body_bytes),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),  # else a second server would share a busy port
-        ],
-    )
     front = _Front(answering)
     services: dict[str, dict[str, tuple[type[Message], str, Handler]]] = {
         PREDICTION_SERVICE: {
@@ -68,13 +59,16 @@ def grpc_server(answering: Answering) -> grpc.Server:
             "GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, "status", front.status)
         },
     }
-    for service, methods in services.items():
-        handlers = {
-            name: grpc.unary_unary_rpc_method_handler(front.answer(*method))
-            for name, method in methods.items()
-        }
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    return server
+    return tuple(
+        grpc.method_handlers_generic_handler(
+            service,
+            {
+                name: grpc.stream_unary_rpc_method_handler(call(front.answer(*method)))
+                for name, method in methods.items()
+            },
+        )
+        for service, methods in services.items()
+    )
 
 
 class _Front:
@@ -85,24 +79,14 @@ class _Front:
 
     def answer(
         self, request_type: type[Message], api: str, handler: Handler
-    ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        """Bytes to bytes: parses, counts, and turns errors into gRPC's."""
+    ) -> Callable[[bytes], bytes]:
+        """Bytes to bytes: parses and counts."""
 
-        def answered(body: bytes, context: grpc.ServicerContext) -> bytes:
-            if not context.is_active():  # nobody waits any more
-                return b""
-            try:
-                request = _parse(request_type, body)
-                model = request.model_spec.name if hasattr(request, "model_spec") else ""
-                with self._answering.counted(model, api, "GRPC"):
-                    return handler(request).SerializeToString()
-            except ServingError as error:
-                context.abort(getattr(grpc.StatusCode, error.code), error.message)
-            except Exception as error:
-                _LOG.exception("%s failed.", api)
-                fault = f"The server has a fault ({type(error).__name__}): see its log."
-                context.abort(grpc.StatusCode.INTERNAL, fault)
-            raise AssertionError("context.abort raises")
+        def answered(body: bytes) -> bytes:
+            request = _parse(request_type, body)
+            model = request.model_spec.name if hasattr(request, "model_spec") else ""
+            with self._answering.counted(model, api, "GRPC"):
+                return handler(request).SerializeToString()
 
         return answered
 

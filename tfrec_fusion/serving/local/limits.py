@@ -1,21 +1,16 @@
-"""How much the server takes at once, and the threads that TensorFlow is called in."""
+"""How much the server takes at once."""
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
 
 import numpy as np
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.serving.local.failures import ServingError, invalid
+from tfrec_fusion.serving.local.failures import invalid
 from tfrec_fusion.serving.local.signatures import Signature
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -25,12 +20,15 @@ class Limits:
     Attributes:
         max_batch: Rows of one request.
         max_body_bytes: Bytes of one request.
-        max_buffered_bytes: Bytes of all REST bodies being received together.
+        max_buffered_bytes: Bytes of all requests that are received or wait, and of all answers
+            that clients have not read, over both fronts together.
         max_waiting: Requests that wait for a thread.
-        max_connections: Open REST connections.
+        max_connections: Open connections of each front, and gRPC calls that are being received.
+            When there are more, the one that has waited longest for its client is closed.
         workers: Threads that answer requests.
-        client_seconds: How long a client may take to send its headers, and then its body.
-        answer_seconds: How long a REST request may wait and run, as in the stock server.
+        client_seconds: How long a client may take to send its headers, then its body or message,
+            and then to read its answer.
+        answer_seconds: How long a request may wait and run, as in the stock server.
         drain_seconds: How long requests in flight may take when the server stops.
     """
 
@@ -59,48 +57,3 @@ class Limits:
                     f"`{name}` must have at most {self.max_batch:,} rows in one request. "
                     f"Received: {len(array):,}. Send several requests."
                 )
-
-
-class Desk:
-    """A bounded number of threads with a bounded queue before them.
-
-    Args:
-        workers: Threads.
-        max_waiting: Requests that may wait.
-    """
-
-    def __init__(self, workers: int, max_waiting: int) -> None:
-        self.threads = ThreadPoolExecutor(workers, thread_name_prefix="answer")
-        self.places = workers + max_waiting
-        self._taken = 0
-        self._lock = threading.Lock()
-
-    @property
-    def taken(self) -> int:
-        """Requests that wait or run."""
-        return self._taken
-
-    def submit(self, work: Callable[[], Answer]) -> Future[Answer]:
-        """Queues work.
-
-        Raises:
-            ServingError: RESOURCE_EXHAUSTED when the queue is full.
-        """
-        with self._lock:
-            if self._taken >= self.places:
-                raise ServingError(
-                    "RESOURCE_EXHAUSTED",
-                    f"The server is busy: {self._taken} requests wait or run. Try again later.",
-                )
-            self._taken += 1
-        future = self.threads.submit(work)
-        future.add_done_callback(self._leave)
-        return future
-
-    def _leave(self, _: Future[Any]) -> None:
-        with self._lock:
-            self._taken -= 1
-
-    def close(self) -> None:
-        """Ends the threads when their work is done; what waits is dropped."""
-        self.threads.shutdown(wait=True, cancel_futures=True)

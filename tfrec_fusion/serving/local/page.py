@@ -20,13 +20,10 @@ def add_playground(app: FastAPI, models: Models) -> None:
     html = (
         files("tfrec_fusion.serving.local").joinpath("playground", "index.html").read_text("utf-8")
     )
-    headers = {
-        "content-security-policy": _policy(html),
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-    }
+    policy = _policy(html)
 
     async def page() -> Response:
+        headers = {"content-security-policy": policy}
         return Response(html, headers=headers, media_type="text/html")
 
     async def listed() -> list[dict[str, Any]]:
@@ -46,7 +43,8 @@ def _policy(html: str) -> str:
 
     return (
         f"default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; "
-        f"form-action 'none'; script-src {hashes('script')}; style-src {hashes('style')}"
+        f"form-action 'none'; frame-ancestors 'none'; "
+        f"script-src {hashes('script')}; style-src {hashes('style')}"
     )
 
 

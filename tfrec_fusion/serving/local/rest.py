@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
@@ -44,6 +45,7 @@ def rest_app(answering: Answering) -> FastAPI:
         description="TensorFlow Serving's REST interface.",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat the client's Host
     )
     front = _Front(answering)
     targets: list[tuple[str, str, FindTarget]] = [
@@ -106,7 +108,8 @@ class _Front:
 
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
-        self._bodies = Bodies(answering.limits)
+        self._bodies = Bodies(answering.limits, answering.buffers)
+        self._metrics: asyncio.Future[bytes] | None = None
 
     def post(self, verb: str, find: FindTarget) -> Callable[..., Any]:
         """A handler of `predict`, `classify` or `regress`."""
@@ -114,8 +117,9 @@ class _Front:
 
         async def handler(request: Request, target: Target = found) -> Response:
             with self._answering.counted(target.model, verb, "REST"):
-                body = await self._bodies.read(request)
-                answer = await self._in_thread(lambda: self._post(verb, target, body))
+                async with self._bodies.receive(request) as body:
+                    work = functools.partial(self._post, verb, target, body)
+                    answer = await self._answered(request, work, len(body))
             return _json(answer)
 
         return handler
@@ -132,8 +136,14 @@ class _Front:
         return handler
 
     async def metrics(self) -> Response:
-        """Everything for Prometheus."""
-        return Response(self._answering.metrics_text(), media_type=CONTENT_TYPE)
+        """Everything for Prometheus; those who ask at the same moment share an answer."""
+        if self._metrics is None:
+            self._metrics = asyncio.ensure_future(self._metrics_text())
+        return Response(await asyncio.shield(self._metrics), media_type=CONTENT_TYPE)
+
+    async def _metrics_text(self) -> bytes:
+        self._metrics = None  # who asks from now on is told of what happens from now on
+        return self._answering.metrics_text()
 
     def _post(self, verb: str, target: Target, body: bytes) -> bytes:
         if verb == "predict":
@@ -156,15 +166,32 @@ class _Front:
             }
         )
 
-    async def _in_thread(self, work: Callable[[], bytes]) -> bytes:
+    async def _answered(self, request: Request, work: Callable[[], bytes], size: int) -> bytes:
+        """The answer; not waited for, nor computed if it still can be helped, when nobody does."""
         seconds = self._answering.limits.answer_seconds
-        future = asyncio.wrap_future(self._answering.desk.submit(work))
+        answering = asyncio.ensure_future(self._answering.desk.answer(work, size, seconds))
+        gone = asyncio.ensure_future(_gone(request))
         try:
-            return await asyncio.wait_for(future, seconds)
-        except TimeoutError as error:
-            raise ServingError(
-                "DEADLINE_EXCEEDED", f"The request was not answered within {seconds:g} s."
-            ) from error
+            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                raise ServingError("CANCELLED", "The client has gone.")
+            return answering.result()
+        finally:
+            answering.add_done_callback(_forget)
+            answering.cancel()
+            gone.cancel()
+
+
+def _forget(answering: asyncio.Future[bytes]) -> None:
+    """Takes note of how a request ended that nobody waits for any more."""
+    if not answering.cancelled():
+        answering.exception()
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _plain(message: Any) -> dict[str, Any]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-import grpc
 import uvicorn
 
 from tfrec_fusion.errors import SystemRefusal
 from tfrec_fusion.serving.local.answering import Answering
 from tfrec_fusion.serving.local.connection import connection_class
-from tfrec_fusion.serving.local.grpc_front import grpc_server
+from tfrec_fusion.serving.local.grpc_thread import GrpcThread
+from tfrec_fusion.serving.local.guard import Guard
+from tfrec_fusion.serving.local.hosts import Hosts
 from tfrec_fusion.serving.local.limits import Limits
 from tfrec_fusion.serving.local.model import Model
 from tfrec_fusion.serving.local.rest import rest_app
@@ -42,12 +43,15 @@ class LocalServer:
         grpc_port: gRPC; 0 takes a free one, None serves REST alone.
         limits: What is taken at once.
         poll_seconds: How often the folder is looked at.
+        allow_hosts: Names, other than `host` and those of the loopback interface, that REST
+            requests may have in `Host` and pages in `Origin`, such as `models.example.com` or
+            `*.example.com`. Notebooks that show a port under a name of theirs need it.
         allow_unsafe_ops: Also serves models that may read, write or send files, see
             `serving.effects`; by default they are refused.
 
     Raises:
         FileNotFoundError: When `folder` is no folder.
-        ValueError: When `folder` is a version's.
+        ValueError: When `folder` is a version's, or a name in `allow_hosts` is none.
 
     Example:
     >>> with LocalServer("savedmodels") as server:  # doctest: +SKIP
@@ -64,8 +68,10 @@ class LocalServer:
         grpc_port: int | None = 8500,
         limits: Limits | None = None,
         poll_seconds: float = 1.0,
+        allow_hosts: Sequence[str] = (),
         allow_unsafe_ops: bool = False,
     ) -> None:
+        self._hosts = Hosts(host, allow_hosts)
         load = partial(Servable, allow_unsafe_ops=allow_unsafe_ops)
         self.models = Models(Path(folder), partial(Model, load=load))
         self.host = host
@@ -74,7 +80,7 @@ class LocalServer:
         self.limits = limits or Limits()
         self._poll_seconds = poll_seconds
         self._answering = Answering(self.models, self.limits)
-        self._grpc: grpc.Server | None = None
+        self._grpc: GrpcThread | None = None
         self._uvicorn: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -94,17 +100,21 @@ class LocalServer:
         Raises:
             OSError: When a port is taken or the address is not this machine's.
         """
-        listener = self._listen()
-        try:
-            self._start_grpc()
-        except OSError:
-            listener.close()
-            raise
+        listener = self._listen("port", self.port)
+        self.port = listener.getsockname()[1]
+        if self.grpc_port is not None:
+            try:
+                grpc_listener = self._listen("grpc_port", self.grpc_port)
+            except OSError:
+                listener.close()
+                raise
+            self.grpc_port = grpc_listener.getsockname()[1]
+            self._grpc = GrpcThread(self._answering, grpc_listener)
         self.models.refresh()
         self.models.watch(self._poll_seconds)
         config = uvicorn.Config(
-            rest_app(self._answering),
-            http=connection_class(self.limits),
+            Guard(rest_app(self._answering), self._hosts),
+            http=connection_class(self.limits, self._answering.buffers),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -131,19 +141,20 @@ class LocalServer:
 
     def stop(self) -> None:
         """Refuses new requests, waits for those in flight, and frees the models."""
-        ended = self._grpc.stop(self.limits.drain_seconds) if self._grpc is not None else None
+        if self._grpc is not None:
+            self._grpc.stop()
         if self._uvicorn is not None and self._thread is not None:
             self._uvicorn.should_exit = True
             self._thread.join()
-        if ended is not None:
-            ended.wait()
+        if self._grpc is not None:
+            self._grpc.join()
         self._answering.desk.close()
         self.models.close()
 
-    def _listen(self) -> socket.socket:
+    def _listen(self, name: str, port: int) -> socket.socket:
         listener = None
         try:
-            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            found = socket.getaddrinfo(self.host, port, type=socket.SOCK_STREAM)
             family, kind, protocol, _, address = found[0]
             # The protocol by name: asyncio sends answers at once only on sockets that have it.
             listener = socket.socket(family, kind, protocol)
@@ -153,22 +164,8 @@ class LocalServer:
         except OSError as error:
             if listener is not None:
                 listener.close()
-            raise SystemRefusal(_refusal("port", self.host, self.port, error)) from error
-        self.port = listener.getsockname()[1]
+            raise SystemRefusal(_refusal(name, self.host, port, error)) from error
         return listener
-
-    def _start_grpc(self) -> None:
-        if self.grpc_port is None:
-            return
-        server = grpc_server(self._answering)
-        port = 0
-        with contextlib.suppress(RuntimeError):
-            port = server.add_insecure_port(f"{_bracketed(self.host)}:{self.grpc_port}")
-        if port == 0:
-            taken = OSError("the address is in use or not this machine's")
-            raise SystemRefusal(_refusal("grpc_port", self.host, self.grpc_port, taken))
-        self.grpc_port = port
-        self._grpc = server
 
     def __enter__(self) -> LocalServer:
         return self.start()
