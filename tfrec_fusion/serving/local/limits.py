@@ -13,7 +13,7 @@ import numpy as np
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.local.failures import ServingError, invalid
-from tfrec_fusion.serving.local.signatures import Signature
+from tfrec_fusion.serving.local.signatures import MAX_VALUES, Signature
 
 Answer = TypeVar("Answer")
 
@@ -23,7 +23,8 @@ class Limits:
     """What the server takes; more is refused with an error that says the limit.
 
     Attributes:
-        max_batch: Rows of one request.
+        max_batch: Rows of one request. Two requests of so many keep two cores busy for a second.
+        max_values: Values of one request, those that one value stands for included.
         max_body_bytes: Bytes of one request.
         max_buffered_bytes: Bytes of all REST bodies being received together.
         max_waiting: Requests that wait for a thread.
@@ -34,7 +35,8 @@ class Limits:
         drain_seconds: How long requests in flight may take when the server stops.
     """
 
-    max_batch: int = 1024
+    max_batch: int = 256
+    max_values: int = MAX_VALUES
     max_body_bytes: int = 16 * 2**20
     max_buffered_bytes: int = 256 * 2**20
     max_waiting: int = 256

@@ -17,6 +17,7 @@ from tfrec_fusion.serving.local.failures import invalid
 
 DEFAULT_SIGNATURE = "serving_default"
 SERVE_TAG = "serve"
+MAX_VALUES = 2**20  # of all inputs of a request together, unless a server is told otherwise
 
 
 @dataclass(frozen=True)
