@@ -165,6 +165,33 @@ def twins():
     TWINS["twin"] = byte_pair_twin(tokenizer)
 
 
+def tokens_alike(texts):
+    """The tokens in the graph, when they are those of the twin."""
+    found = TWINS["graph"](tf.constant(texts))
+    ids, counts, _ = twin_tokens(TWINS["twin"], texts, 12)
+    assert found["num_tokens"].numpy().tolist() == counts.tolist()
+    assert found["token_ids"].numpy().tolist() == ids[:, : counts.max()].tolist()
+    return ids
+
+
+def test_what_is_longer_than_a_word_is_read_as_several():
+    long = "!?" * 300 + " film " + "é" * 128 + " robot"
+    (ids,) = tokens_alike([long])
+    whole = twin_tokens(TWINS["twin"], [f"{long[:128]} {long[128:]}"], 12)[0]
+    np.testing.assert_array_equal(ids, whole[0])
+    assert tokens_alike(["x" * 128, "x" * 129, "x" * 127 + " y", "x" * 128 + " y"]).any()
+
+
+def test_seen_words_are_remembered_up_to_a_limit(monkeypatch):
+    monkeypatch.setattr("tfrec_fusion.text.seen_words.MAX_WORDS", 40)
+    tokenizer = gpt2_tokenizer()
+    monkeypatch.setitem(TWINS, "graph", tf.function(TextTokens(tokenizer, 12, False)))
+    for start in range(0, 200, 8):
+        tokens_alike([f"robot word{number} film love" for number in range(start, start + 8)])
+        tokens_alike(["robot", f"word{start + 1} word{start}"])
+    assert 40 <= int(tokenizer.cache.cache.id2value.size()) < 80
+
+
 def test_only_byte_pair_tokenizers_have_a_twin():
     assert byte_pair_twin(bert_tokenizer()) is None
     assert byte_pair_twin(gpt2_tokenizer()).encode("love").ids == list(gpt2_tokenizer()("love"))

@@ -177,7 +177,7 @@ DEEP = "[" * 100_000
         (
             "films",
             {"inputs": {"user_id": ["a"] * 2000}},
-            "at most 1,024 rows in one request. Received: 2,000",
+            "at most 256 rows in one request. Received: 2,000",
         ),
         (
             "films",

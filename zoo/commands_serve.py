@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     help="gRPC; 0: a free one.",
 )
 @click.option("--no-grpc", is_flag=True, help="REST alone.")
-@click.option("--max-batch", default=1024, show_default=True, help="Rows of a request.")
+@click.option("--max-batch", default=256, show_default=True, help="Rows of a request.")
+@click.option("--max-values", default=2**20, show_default=True, help="Values of a request.")
 @click.option("--max-body-mib", default=16.0, show_default=True, help="MiB of a request.")
 @click.option("--max-waiting", default=256, show_default=True, help="Requests that may wait.")
 @click.option("--workers", type=click.IntRange(1), help="Threads; one a core by default.")
@@ -67,6 +68,7 @@ def serve(
     grpc_port: int,
     no_grpc: bool,
     max_batch: int,
+    max_values: int,
     max_body_mib: float,
     max_waiting: int,
     workers: int | None,
@@ -90,6 +92,7 @@ def serve(
         ) from error
     limits = Limits(
         max_batch=max_batch,
+        max_values=max_values,
         max_body_bytes=int(max_body_mib * 2**20),
         max_waiting=max_waiting,
         answer_seconds=answer_seconds,

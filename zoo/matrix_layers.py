@@ -15,6 +15,8 @@ import scipy.sparse as sp
 import tensorflow as tf
 from keras import ops
 
+_CELLS_AT_ONCE = 2**18  # of a sparse matrix that are read
+
 
 @keras.saving.register_keras_serializable("zoo")
 class DenseMatrix(keras.layers.Layer):
@@ -71,8 +73,8 @@ class SparseMatrix(keras.layers.Layer):
     A cell takes 4 to 8 bytes: columns and values have 16 bits where that loses nothing.
 
     Inputs are row numbers `(batch,)` of an integer type, or floats `(batch, num_rows)`, whose
-    zeros cost nothing: only the rows under non-zero inputs are read, one input vector at a time,
-    so that memory does not grow with cells times batch. Outputs are `(batch, num_columns)` float32.
+    zeros cost nothing: only the cells in rows under non-zero inputs are read, some at a time, so
+    that memory does not grow with cells times batch. Outputs are `(batch, num_columns)` float32.
 
     Args:
         num_rows: Rows of the matrix.
@@ -131,15 +133,48 @@ class SparseMatrix(keras.layers.Layer):
             columns, cells, row = self._rows(inputs)
             place = tf.stack([tf.cast(row, tf.int32), columns], axis=1)  # (num_read, 2)
             return tf.scatter_nd(place, cells, (batch, self.num_columns))
-        outputs = tf.map_fn(self._product, inputs, fn_output_signature=tf.float32)
-        return tf.reshape(outputs, (batch, self.num_columns))
+        return self._product(tf.ensure_shape(inputs, (None, self.num_rows)))
 
-    def _product(self, vector: tf.Tensor) -> tf.Tensor:
-        """`(num_rows,)` → `(num_columns,)`."""
-        used = tf.where(tf.not_equal(vector, 0.0))[:, 0]
-        columns, cells, row = self._rows(used)
-        cells *= tf.gather(tf.gather(vector, used), row)
-        return tf.math.unsorted_segment_sum(cells, columns, self.num_columns)
+    def _product(self, vectors: tf.Tensor) -> tf.Tensor:
+        """`(batch, num_rows)` → `(batch, num_columns)`."""
+        used = tf.where(tf.not_equal(vectors, 0.0))  # (num_used, 2): number of a vector, row
+        splits = tf.convert_to_tensor(self.row_splits)
+        lengths = tf.gather(splits, used[:, 1] + 1) - tf.gather(splits, used[:, 1])
+        return tf.cond(
+            tf.reduce_sum(lengths) > self.num_cells,
+            lambda: self._product_of_all(vectors, splits),
+            lambda: self._product_of_used(vectors, used, lengths),
+        )
+
+    def _product_of_used(
+        self, vectors: tf.Tensor, used: tf.Tensor, lengths: tf.Tensor
+    ) -> tf.Tensor:
+        """By the rows under the non-zero cells `used` of each vector."""
+        factors = tf.gather_nd(vectors, used)
+        batch = tf.shape(vectors)[0]
+
+        def part(first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+            columns, cells, row = self._rows(used[first:end, 1])
+            cells *= tf.gather(factors[first:end], row)
+            start = tf.cast(used[first:end, 0], tf.int32) * self.num_columns
+            places = tf.gather(start, row) + columns
+            return tf.math.unsorted_segment_sum(cells, places, batch * self.num_columns)
+
+        sums = _sum_of_parts(part, lengths, [batch * self.num_columns])
+        return tf.reshape(sums, (-1, self.num_columns))
+
+    def _product_of_all(self, vectors: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+        """By every row once, for all vectors: where they would be read more often than that."""
+        transposed = tf.transpose(vectors)  # (num_rows, batch)
+
+        def part(first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+            columns, cells, row = self._rows(tf.range(tf.cast(first, tf.int64), end))
+            indices = tf.stack([row, tf.cast(columns, tf.int64)], axis=1)
+            matrix = tf.SparseTensor(indices, cells, (end - first, self.num_columns))
+            return tf.sparse.sparse_dense_matmul(matrix, transposed[first:end], adjoint_a=True)
+
+        shape = [self.num_columns, tf.shape(vectors)[0]]
+        return tf.transpose(_sum_of_parts(part, splits[1:] - splits[:-1], shape))
 
     def _rows(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The columns, cells and position in `rows` of every cell of `rows`, `(num_read,)` each."""
@@ -199,6 +234,32 @@ class PastItems(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """The two arguments."""
         return {**_config(self, num_items=self.num_items), "half_life": self.half_life}
+
+
+def _sum_of_parts(part: Any, lengths: tf.Tensor, shape: Any) -> tf.Tensor:
+    """Sums `part(first, end)` over ranges of rows of about `_CELLS_AT_ONCE` cells together.
+
+    Args:
+        part: Takes two int64 numbers of rows; gives a tensor of `shape`.
+        lengths: `(number,)` int64, the cells of each row.
+        shape: Of the sum.
+    """
+    block = tf.cumsum(lengths) // _CELLS_AT_ONCE  # ascending
+    last = tf.reduce_max(tf.pad(block, [[0, 1]]))
+    limits = tf.searchsorted(block, tf.range(last + 2), out_type=tf.int64)
+
+    def add(number: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return number + 1, sums + part(limits[number], limits[number + 1])
+
+    start = tf.zeros(shape)
+    _, sums = tf.while_loop(
+        lambda number, _: number < tf.size(limits) - 1,
+        add,
+        (tf.constant(0), start),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None] * start.shape.rank)),
+        parallel_iterations=1,
+    )
+    return sums
 
 
 def _names_rows(inputs: Any) -> bool:

@@ -87,7 +87,8 @@ def export(
       `embed_items`: `text` to `embedding` `(batch, dim)`, for items that are in no catalog.
 
     Those that answer pages exist once a page size, such as `recommend_10`; the plain name has the
-    first one. Inputs with different numbers of rows are refused, as by a server that batches. A
+    first one. Inputs with different numbers of rows are refused, as by a server that batches, and
+    requests of more than 1,024 rows (64 with texts), 10,000 item ids a row or 640,000 altogether. A
     cell without an answer has an empty id, title and source, and the score 0. Signatures that take
     lists of item ids answer those that the model does not know as `unknown_item_ids`.
 

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_fusion.serving.catalogue import LOWEST, UNSEEN, Catalogue
-from tfrec_fusion.serving.equal_rows import with_equal_rows
 from tfrec_fusion.serving.ranking import masked, output_of
+from tfrec_fusion.serving.row_blocks import bounded
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.serving.sources import MODEL, NEW_USER, NO_ANSWER, POPULARITY, TEXT
 
@@ -26,7 +26,8 @@ class AnswerGraph:
     """Wraps Keras models into functions from strings to strings, one a signature.
 
     Every input and output has the batch first and none is scalar, as batching servers need; inputs
-    with different numbers of rows are refused. Ids are looked up, known items masked and titles
+    with different numbers of rows and requests that are too large are refused, and rows are
+    answered some at a time (`row_blocks`). Ids are looked up, known items masked and titles
     attached inside the graph. A cell that has no answer (fewer than `k` items are left, or the
     item is unknown) holds an empty id, title and source, and the score 0. Item ids that the model
     does not know are returned as `unknown_item_ids`: an error would fail the requests of others
@@ -66,9 +67,9 @@ class AnswerGraph:
         if self.models.score is not None:
             found["score"] = _once(self.score, ONE, ONE)
         if self.models.score_of_text is not None:
-            found["score_text"] = _once(self.score_text, ONE, ONE)
+            found["score_text"] = _once(self.score_text, ONE, ONE, texts=True)
         if self.models.item_of_text is not None:
-            found["embed_items"] = _once(self.embed_items, ONE)
+            found["embed_items"] = _once(self.embed_items, ONE, texts=True)
         return found
 
     def _pages(self, k: int) -> dict[str, Signature]:
@@ -84,7 +85,7 @@ class AnswerGraph:
                 ),
                 *(ONE, MANY, MANY),
             )
-            pages["recommend"] = _once(
+            pages["recommend"] = _plain(
                 lambda user_id: _without_ids(_unfiltered(of_users, user_id)), ONE
             )
             pages[f"recommend{FILTERED}"] = of_users
@@ -95,7 +96,7 @@ class AnswerGraph:
                 ),
                 *(MANY, MANY, MANY),
             )
-            pages["recommend_from_history"] = _once(
+            pages["recommend_from_history"] = _plain(
                 lambda item_ids: _unfiltered(of_histories, item_ids), MANY
             )
             pages[f"recommend_from_history{FILTERED}"] = of_histories
@@ -107,8 +108,11 @@ class AnswerGraph:
                     query, exclude_item_ids, allow_item_ids, k
                 ),
                 *(ONE, MANY, MANY),
+                texts=True,
             )
-            pages["search"] = _once(lambda query: _without_ids(_unfiltered(of_queries, query)), ONE)
+            pages["search"] = _plain(
+                lambda query: _without_ids(_unfiltered(of_queries, query)), ONE
+            )
             pages[f"search{FILTERED}"] = of_queries
         return pages
 
@@ -131,9 +135,6 @@ class AnswerGraph:
             comes from; and `unknown_item_ids` `(batch, num_excluded + num_allowed)`, the ids in
             the lists that the model does not know, "" in the other places.
         """
-        user_id, exclude_item_ids, allow_item_ids = with_equal_rows(
-            user_id=user_id, exclude_item_ids=exclude_item_ids, allow_item_ids=allow_item_ids
-        )
         users = self.user_table.lookup(user_id)  # (batch,)
         known = tf.RaggedTensor.from_row_splits(
             tf.convert_to_tensor(self.known_items),
@@ -160,9 +161,6 @@ class AnswerGraph:
         Returns:
             As `recommend`, without the history; its unknown ids are in front.
         """
-        item_ids, exclude_item_ids, allow_item_ids = with_equal_rows(
-            item_ids=item_ids, exclude_item_ids=exclude_item_ids, allow_item_ids=allow_item_ids
-        )
         items, not_read = self._items(item_ids)  # (batch, steps)
         items = tf.pad(items, [[0, 0], [1, 0]])  # models are spared a history of no steps
         order = tf.argsort(tf.cast(items > 0, tf.int32), axis=1, stable=True)
@@ -184,7 +182,6 @@ class AnswerGraph:
         Returns:
             `score` `(batch,)` float32 and `source` `(batch,)` strings.
         """
-        user_id, item_id = with_equal_rows(user_id=user_id, item_id=item_id)
         users, items = self.user_table.lookup(user_id), self.item_table.lookup(item_id)
         scores = self.ranker.score({"user_id": users}, users == 0, items)  # (batch,)
         return _numbers(scores, _source(users == 0), (items != 0) & (scores > LOWEST))
@@ -219,9 +216,6 @@ class AnswerGraph:
         Returns:
             As `recommend`; scores are cosines.
         """
-        query, exclude_item_ids, allow_item_ids = with_equal_rows(
-            query=query, exclude_item_ids=exclude_item_ids, allow_item_ids=allow_item_ids
-        )
         vectors, silent = self._vectors(query)
         scores = output_of(self.models.search, {"text": vectors}, "scores", self.num_items)
         nothing = tf.zeros_like(scores[:, :1], tf.int32)
@@ -241,7 +235,6 @@ class AnswerGraph:
         Returns:
             `score` `(batch,)` float32, comparable with those of `score`, and `source` `(batch,)`.
         """
-        user_id, text = with_equal_rows(user_id=user_id, text=text)
         vectors, silent = self._vectors(text)
         users = self.user_table.lookup(user_id)
         inputs = {"user_id": users, "text": vectors}
@@ -293,7 +286,14 @@ class AnswerGraph:
         }
 
 
-def _once(function: Callable[..., Tensors], *specs: tf.TensorSpec) -> Signature:
+def _once(
+    function: Callable[..., Tensors], *specs: tf.TensorSpec, texts: bool = False
+) -> Signature:
+    """As `_plain`, of any number of rows that a request may have; see `bounded`."""
+    return _plain(bounded(function, specs, texts), *specs)
+
+
+def _plain(function: Callable[..., Tensors], *specs: tf.TensorSpec) -> Signature:
     """A function whose graph is written once, however many functions call it, and its inputs."""
     return tf.function(function, input_signature=specs, autograph=False), list(specs)
 

@@ -147,7 +147,7 @@ class NearestRanker:
         only = tf.reduce_any(allowed != 0, axis=1, keepdims=True)
 
         def with_allowed() -> tuple[Any, Any]:
-            chosen = tf.where(_first_ones(allowed), tf.maximum(allowed, 0), 0)
+            chosen = _each_once(tf.maximum(allowed, 0))
             own = self._scores_of(query, unknown, chosen)
             own = tf.where((chosen > 0) & only, own, LOWEST)
             both = tf.concat([tf.where(only, LOWEST, scores), own], axis=1)
@@ -183,8 +183,9 @@ class NearestRanker:
 
 def _best_but(scores: Any, items: Any, hidden: Any, k: int) -> Any:
     """The best `k` of `items` and their `scores`, best first, that are not `hidden`."""
-    known = tf.reduce_any(items[:, :, None] == hidden[:, None, :], axis=2)
-    scores = tf.pad(tf.where(known, LOWEST, scores), [[0, 0], [0, k]], constant_values=LOWEST)
+    scores = tf.pad(
+        tf.where(_among(items, hidden), LOWEST, scores), [[0, 0], [0, k]], constant_values=LOWEST
+    )
     scores, places = tf.math.top_k(scores, k)
     return scores, tf.gather(tf.pad(items, [[0, 0], [0, k]]), places, batch_dims=1)
 
@@ -221,12 +222,21 @@ def masked(scores: Any, hidden: Any, allowed: Any) -> Any:
     return tf.cond(tf.reduce_any(only), only_allowed, lambda: scores)
 
 
-def _first_ones(items: Any) -> Any:
-    """`(batch, any)`: whether an item stands for the first time in its row."""
-    same = items[:, :, None] == items[:, None, :]
-    return ~tf.reduce_any(
-        tf.linalg.band_part(same, -1, 0) & ~tf.eye(tf.shape(items)[1], dtype=tf.bool), axis=2
-    )
+def _among(items: Any, others: Any) -> Any:
+    """`(batch, any)`: which of `items` `(batch, any)` are among `others` `(batch, any)` of the row.
+
+    By a binary search: comparing each with each would take memory for all pairs.
+    """
+    ordered = tf.sort(tf.pad(others, [[0, 0], [1, 0]], constant_values=-1), axis=1)
+    places = tf.searchsorted(ordered, items, side="right") - 1
+    return tf.gather(ordered, places, batch_dims=1) == items
+
+
+def _each_once(items: Any) -> Any:
+    """`items` `(batch, any)` in order, with 0 in the place of each that comes again."""
+    ordered = tf.sort(items, axis=1)
+    before = tf.pad(ordered[:, :-1], [[0, 0], [1, 0]])[:, : tf.shape(items)[1]]
+    return tf.where(ordered == before, 0, ordered)
 
 
 def _cells(items: Any) -> Any:

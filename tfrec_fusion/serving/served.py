@@ -20,7 +20,9 @@ class ServedModels:
         score: `{"user_id": (batch,) int32}` → `{"scores": (batch, num_items)}`, or with an `index`
             `{"query": (batch, dim)}`: `recommend` and `score`. None where users are left out.
         history: `{"history": (batch, steps) int32}`, item indices, oldest first, 0 in front where
-            there is none → the same: `recommend_from_history`.
+            there is none → the same: `recommend_from_history`. A request may have thousands of
+            steps: a model whose work grows with their square reads the last ones alone
+            (`layers.history.most_recent`).
         index: Of vectors `(num_items, dim + 1)`, the last number of which is added to the product
             of the others with the query: only items that it finds are recommended.
         similarity: `{"item_id": (batch,) int32}` → `{"scores": (batch, num_items)}`:

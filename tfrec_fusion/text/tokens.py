@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.text.seen_words import SeenWords
 
 if TYPE_CHECKING:
     import tokenizers
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 # characters on average, so what is cut off was not among the first `max_length` tokens; only a
 # text of words without a single space or sign, dozens of characters long each, could tell.
 CHARACTERS_PER_TOKEN = 64
+
+# Byte-pair tokenizers join the parts of a word in as many steps as it has parts, and each step
+# reads those of all words. What is longer than any word is read as several.
+_LONG_WORD = "([^ ]{128})([^ ])"
+_AS_TWO = r"\1 \2"
 
 # How GPT-2 writes the bytes from 128 on.
 _BYTES_BEYOND_ASCII = [*map(chr, [*range(0xA1, 0xAD), *range(0xAE, 0x100), *range(290, 324)])]
@@ -76,7 +83,7 @@ class TextTokens(keras.layers.Layer):
         self.tokenizer.built = True  # what it needs it has; the export asks
         # Outside graphs KerasHub takes other ways, which give other ids.
         self._in_graph = tf.function(
-            tokenizer.tokenize, input_signature=[tf.TensorSpec((None,), tf.string)]
+            self._tokenize, input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False
         )
         special = 2 if add_special_tokens else 0
         if max_length <= special:
@@ -101,6 +108,14 @@ class TextTokens(keras.layers.Layer):
             "num_tokens": tf.cast(found.row_lengths(), tf.int32),
             "is_truncated": is_truncated,
         }
+
+    def _tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        if not _is_byte_pair(self.tokenizer):
+            return self.tokenizer.tokenize(texts)
+        self.tokenizer._maybe_initialized_tf()  # makes the cache
+        if not isinstance(self.tokenizer.cache, SeenWords):
+            self.tokenizer.cache = SeenWords(self.tokenizer.cache)
+        return self.tokenizer.tokenize(tf.strings.regex_replace(texts, _LONG_WORD, _AS_TWO))
 
     def _framed(self, found: tf.RaggedTensor) -> tf.RaggedTensor:
         if not self.add_special_tokens:
@@ -143,6 +158,12 @@ class TextTokens(keras.layers.Layer):
         """Builds it again, the tokenizer included."""
         tokenizer = keras.saving.deserialize_keras_object(config["tokenizer"])
         return cls(**{**config, "tokenizer": tokenizer})
+
+
+def _is_byte_pair(tokenizer: keras.layers.Layer) -> bool:
+    import keras_hub
+
+    return isinstance(tokenizer, keras_hub.tokenizers.BytePairTokenizer)
 
 
 def byte_pair_twin(tokenizer: keras.layers.Layer) -> tokenizers.Tokenizer | None:
@@ -194,7 +215,7 @@ def unknown_ids(tokenizer: keras.layers.Layer) -> np.ndarray:
     """
     import keras_hub
 
-    if isinstance(tokenizer, keras_hub.tokenizers.BytePairTokenizer):
+    if _is_byte_pair(tokenizer):
         known = tokenizer.vocabulary
         return np.array([known[byte] for byte in _BYTES_BEYOND_ASCII if byte in known], np.int32)
     if isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
@@ -228,7 +249,8 @@ def twin_tokens(
     """
     whole = [" ".join(text.split()) for text in texts]
     cut = [text[: max_length * CHARACTERS_PER_TOKEN] for text in whole]
-    found = [one.ids for one in twin.encode_batch(cut)]
+    read = [re.sub(_LONG_WORD, _AS_TWO, text) for text in cut]
+    found = [one.ids for one in twin.encode_batch(read)]
     token_ids = np.zeros((len(texts), max_length), np.int32)
     for row, ids in zip(token_ids, found, strict=True):
         row[: len(ids)] = ids[:max_length]

@@ -81,7 +81,7 @@ class Answering:
         Raises:
             ServingError: When the request cannot be answered.
         """
-        document = json_bodies.read_object(body)
+        document = json_bodies.read_object(body, self.limits.max_values)
         with self.servable(target) as servable:
             signature = json_bodies.find_signature(document, servable.signature)
             form, arrays = json_bodies.read_arrays(document, signature)
@@ -105,7 +105,8 @@ class Answering:
         """
         with self.servable(target) as servable:
             signature = servable.signature(request.model_spec.signature_name)
-            arrays = arrays_from_request(request.inputs, signature)
+            most = (self.limits.max_values, self.limits.max_body_bytes)
+            arrays = arrays_from_request(request.inputs, signature, *most)
             self.limits.check_batch(arrays, signature)
             wanted = list(request.output_filter)
             _, counted = told_by(signature)

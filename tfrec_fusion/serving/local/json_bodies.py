@@ -11,21 +11,32 @@ import numpy as np
 
 from tfrec_fusion.serving.local.failures import ServingError, invalid, shown
 from tfrec_fusion.serving.local.json_values import BASE64_KEY, array_from_json, is_base64
-from tfrec_fusion.serving.local.signatures import DEFAULT_SIGNATURE, Signature
+from tfrec_fusion.serving.local.signatures import DEFAULT_SIGNATURE, MAX_VALUES, Signature
 
 ROWS, COLUMNS = "instances", "inputs"
 _ANSWER_KEY = {ROWS: "predictions", COLUMNS: "outputs"}
 
 
-def read_object(body: bytes) -> dict[str, Any]:
+def read_object(body: bytes, max_values: int = MAX_VALUES) -> dict[str, Any]:
     """The JSON object of a body.
+
+    Args:
+        body: The body.
+        max_values: Most values in it, empty lists and objects included.
 
     Raises:
         ServingError: INVALID_ARGUMENT when it is not UTF-8, not JSON, nested too deeply, or no
-            object.
+            object; before it is read, when it has too many values: 3 bytes of `[],` become some
+            60 of memory. Commas and brackets of texts count, too.
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
+    values = sum(body.count(sign) for sign in (b",", b"[", b"{"))
+    if values > max_values:
+        raise invalid(
+            f"A request must have at most {max_values:,} values. Received: {values:,} commas and "
+            "opening brackets. Send several requests."
+        )
     try:
         document = json.loads(body.decode("utf-8"))
     except UnicodeDecodeError as error:

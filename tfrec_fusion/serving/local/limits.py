@@ -10,7 +10,7 @@ import numpy as np
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.local.failures import invalid
-from tfrec_fusion.serving.local.signatures import Signature
+from tfrec_fusion.serving.local.signatures import MAX_VALUES, Signature
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Limits:
     """What the server takes; more is refused with an error that says the limit.
 
     Attributes:
-        max_batch: Rows of one request.
+        max_batch: Rows of one request. Two requests of so many keep two cores busy for a second.
+        max_values: Values of one request, those that one value stands for included.
         max_body_bytes: Bytes of one request.
         max_buffered_bytes: Bytes of all requests that are received or wait, and of all answers
             that clients have not read, over both fronts together.
@@ -32,7 +33,8 @@ class Limits:
         drain_seconds: How long requests in flight may take when the server stops.
     """
 
-    max_batch: int = 1024
+    max_batch: int = 256
+    max_values: int = MAX_VALUES
     max_body_bytes: int = 16 * 2**20
     max_buffered_bytes: int = 256 * 2**20
     max_waiting: int = 256

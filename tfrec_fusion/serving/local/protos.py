@@ -11,10 +11,11 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
 
 from tfrec_fusion.serving.local.failures import invalid
-from tfrec_fusion.serving.local.signatures import Signature, TensorSpec
+from tfrec_fusion.serving.local.signatures import MAX_VALUES, Signature, TensorSpec
 
 # A proto may claim any shape and carry one value, which stands for all: what is claimed is memory.
-MAX_ELEMENTS = 4 * 2**20
+MAX_STRING_BYTES = 16 * 2**20
+_MAX_RANK = 8
 _FIELDS = {
     tf.string: "string_val",
     tf.float32: "float_val",
@@ -25,16 +26,24 @@ _FIELDS = {
 }
 
 
-def arrays_from_request(inputs: Mapping[str, Any], signature: Signature) -> dict[str, np.ndarray]:
+def arrays_from_request(
+    inputs: Mapping[str, Any],
+    signature: Signature,
+    max_values: int = MAX_VALUES,
+    max_string_bytes: int = MAX_STRING_BYTES,
+) -> dict[str, np.ndarray]:
     """The arrays of a Predict request; inputs left out are filled with the signature's defaults.
 
     Args:
         inputs: `TensorProto`s by input name.
         signature: The signature asked.
+        max_values: Most values of all inputs together, those that one value stands for included.
+        max_string_bytes: Most bytes of all strings together, likewise.
 
     Raises:
         ServingError: INVALID_ARGUMENT, in the stock server's words, when inputs are missing,
-            unknown, of another type than the signature's, or cannot be read.
+            unknown, of another type than the signature's, or cannot be read; when they are more
+            than the limits. Nothing of the claimed size is allocated before that is known.
     """
     sent, known = set(inputs), set(signature.inputs)
     if len(sent) > len(known) or (len(sent) < len(known) and not signature.defaults):
@@ -55,10 +64,38 @@ def arrays_from_request(inputs: Mapping[str, Any], signature: Signature) -> dict
             f"provided. Inputs expected to be in the request {{{_set(sent)}}}, or default input "
             f"alias set: {_set(set(signature.defaults))}"
         )
+    sizes = {name: _sizes(inputs[name], signature.inputs[name]) for name in sorted(sent)}
+    _check_values(sizes, max_values)
+    strings = sum(_string_bytes(inputs[name], math.prod(sizes[name])) for name in sizes)
+    if strings > max_string_bytes:
+        raise invalid(
+            f"The strings of a request must have at most {max_string_bytes:,} bytes, repeated ones "
+            f"counted each time. Received: {strings:,}. Send several requests."
+        )
     return {
         name: array_of(inputs[name], spec) if name in sent else signature.defaults[name]
         for name, spec in signature.inputs.items()
     }
+
+
+def _check_values(sizes: Mapping[str, list[int]], max_values: int) -> None:
+    """Refuses shapes of too many values, and dimensions that are too long of empty ones."""
+    total = sum(math.prod(shape) for shape in sizes.values())
+    longest = max((size for shape in sizes.values() for size in shape), default=0)
+    if max(total, longest) > max_values:
+        shapes = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
+        raise invalid(
+            f"A request must have at most {max_values:,} values, repeated ones counted each time. "
+            f"Received: {shapes}. Send several requests."
+        )
+
+
+def _string_bytes(proto: Any, number: int) -> int:
+    """Bytes of the strings of a tensor with `number` values: the last one given fills the rest."""
+    given = proto.string_val
+    if not given or not number:
+        return 0
+    return sum(map(len, given)) + max(0, number - len(given)) * len(given[-1])
 
 
 def _set(names: set[str]) -> str:
@@ -69,22 +106,10 @@ def array_of(proto: Any, spec: TensorSpec) -> np.ndarray:
     """The array of a `TensorProto`.
 
     Raises:
-        ServingError: INVALID_ARGUMENT when it is of another type than `spec`, claims more than
-            `MAX_ELEMENTS` values, or its values do not make its shape.
+        ServingError: INVALID_ARGUMENT when it is of another type than `spec`, or its values do not
+            make its shape.
     """
-    if proto.dtype != spec.dtype.as_datatype_enum:
-        raise invalid(
-            f"`{spec.name}` must be of type {spec.dtype.name}. Received: {_type_name(proto.dtype)}."
-        )
-    if proto.tensor_shape.unknown_rank:
-        raise invalid(f"tensor parsing error: {spec.name}: its shape has no known rank.")
-    sizes = [dim.size for dim in proto.tensor_shape.dim]
-    if len(sizes) > 8 or any(size < 0 for size in sizes):
-        raise invalid(f"tensor parsing error: {spec.name}: it cannot have the shape {sizes[:9]}.")
-    if math.prod(sizes) > MAX_ELEMENTS:
-        raise invalid(
-            f"`{spec.name}` must have at most {MAX_ELEMENTS:,} values. Received: the shape {sizes}."
-        )
+    sizes = _sizes(proto, spec)
     try:
         if math.prod(sizes) == 0:
             return np.zeros(sizes, spec.dtype.as_numpy_dtype)
@@ -94,6 +119,21 @@ def array_of(proto: Any, spec: TensorSpec) -> np.ndarray:
     if array.shape != tuple(sizes):
         raise invalid(f"tensor parsing error: {spec.name}: {array.size} values for {sizes}.")
     return array
+
+
+def _sizes(proto: Any, spec: TensorSpec) -> list[int]:
+    """The shape that a `TensorProto` claims, once its type is the input's and the shape is one."""
+    if proto.dtype != spec.dtype.as_datatype_enum:
+        raise invalid(
+            f"`{spec.name}` must be of type {spec.dtype.name}. Received: {_type_name(proto.dtype)}."
+        )
+    if proto.tensor_shape.unknown_rank:
+        raise invalid(f"tensor parsing error: {spec.name}: its shape has no known rank.")
+    dims = proto.tensor_shape.dim
+    sizes = [dim.size for dim in dims[: _MAX_RANK + 1]]
+    if len(dims) > _MAX_RANK or any(size < 0 for size in sizes):
+        raise invalid(f"tensor parsing error: {spec.name}: it cannot have the shape {sizes}.")
+    return sizes
 
 
 def proto_of(array: np.ndarray) -> Any:

@@ -18,6 +18,7 @@ from tfrec_fusion.serving.saved_graph import FILE, read_saved_model
 
 DEFAULT_SIGNATURE = "serving_default"
 SERVE_TAG = "serve"
+MAX_VALUES = 2**20  # of all inputs of a request together, unless a server is told otherwise
 
 
 @dataclass(frozen=True)
