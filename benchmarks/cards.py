@@ -11,7 +11,7 @@ from __future__ import annotations
 import click
 
 from tfrec_fusion.text.presets import TINY_GPT2, write_packaged_checksums
-from zoo.publishing import name_files_again
+from zoo.card_updates import name_files_again
 
 
 @click.command()

@@ -31,6 +31,7 @@ from quality import RESULTS
 import zoo
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.suspicious import WEEK, suspicious_items
+from tfrec_fusion.files.whole import write_text
 
 ATTACKS = ("bandwagon", "segment", "popularity", "random")
 SHARES = (0.002, 0.005, 0.01, 0.05)
@@ -47,7 +48,7 @@ def main(given: tuple[tuple[str, ...], ...], repeats: int, ranks: int) -> None:
     rows = [row for one in given for row in rows_of(one[0], read(*one[1:]), repeats, ranks)]
     RESULTS.mkdir(exist_ok=True)
     table = pd.DataFrame(rows)
-    table.to_csv(RESULTS / "fake_profiles.csv", index=False)
+    write_text(RESULTS / "fake_profiles.csv", table.to_csv(index=False))
     click.echo(table.to_string(index=False))
 
 

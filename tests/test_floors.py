@@ -59,7 +59,7 @@ ZOO_ROOMS = {
         "files",
     },
     r"seeds": {"evaluation"},
-    r"publishing|package_files|query_texts": {"evaluation", "files", "text"},
+    r"publishing|card_updates|package_files|query_texts": {"evaluation", "files", "text"},
     r"reproducing": {"data", "evaluation"},
     r"fine_tuning|data_options|near_misses|item_titles": {"data"},
     r"train_options": {"data", "layers"},
@@ -86,8 +86,8 @@ ZOO_ROOMS = {
 DOOR = r"__main__|commands\w*"
 COMMAND_LINE = (
     DOOR + r"|train|ensembling|explanation|network_trainer|comparison|ranking|demo|model_options"
-    r"|measuring|pair_metrics|score_weighing|exporting|indexing|publishing|reproducing|seeds|fine_tuning"
-    r"|terminal|data_options"
+    r"|measuring|pair_metrics|score_weighing|exporting|indexing|publishing|card_updates|reproducing"
+    r"|seeds|fine_tuning|terminal|data_options"
 )
 
 # Answers for people who have only a name: explanations and all, like the command line.

@@ -19,8 +19,8 @@ from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.folders import write_pooling
 from tfrec_fusion.text.presets import packaged_folder
 from zoo.card import Card, cards
+from zoo.card_updates import read_texts_again
 from zoo.prebuilt import BrokenPackage, load
-from zoo.publishing import read_texts_again
 from zoo.reproducing import reproduce
 from zoo.run import load_run, save_info
 from zoo.train import train
@@ -46,9 +46,9 @@ def runs(tmp_path_factory):
 
 def use(folder, patch):
     """Prebuilt models are those of a folder, instead of the package's."""
-    for name in ("card", "publishing"):
+    for name in ("card", "card_updates", "publishing"):
         patch.setattr(f"zoo.{name}.CARDS", folder / "cards")
-    for name in ("prebuilt", "publishing"):
+    for name in ("prebuilt", "card_updates", "publishing"):
         patch.setattr(f"zoo.{name}.WEIGHTS", folder / "weights")
 
 

@@ -16,7 +16,7 @@ import zoo
 from tfrec_fusion.data.indexed import index_data, merge
 from tfrec_fusion.data.synthetic import generate
 from tfrec_fusion.evaluation.report import ReportRow
-from zoo import publishing
+from zoo import card_updates, publishing
 from zoo.__main__ import cli
 from zoo.card import Card, cards
 from zoo.ensemble import Ensemble
@@ -51,9 +51,9 @@ def runs(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def package(tmp_path, monkeypatch):
     """Publishes into a folder of its own, and reads no texts."""
-    for name in ("card", "publishing"):
+    for name in ("card", "card_updates", "publishing"):
         monkeypatch.setattr(f"zoo.{name}.CARDS", tmp_path / "cards")
-    for name in ("prebuilt", "publishing"):
+    for name in ("prebuilt", "card_updates", "publishing"):
         monkeypatch.setattr(f"zoo.{name}.WEIGHTS", tmp_path / "weights")
     monkeypatch.setattr(
         "zoo.query_texts._save_vectors", lambda run, path: path.write_bytes(b"texts")
@@ -288,14 +288,14 @@ def test_cards_follow_texts_that_are_read_anew(runs, monkeypatch):
     published(runs)
     published(runs, "popularity.toy", ["popularity-0"], ())
     before = cards()["ease.toy"].files
-    assert publishing.read_texts_again() == []  # nothing has changed
+    assert card_updates.read_texts_again() == []  # nothing has changed
     anew = hashlib.sha256(b"anew").hexdigest()
     monkeypatch.setattr(
         "zoo.query_texts._save_vectors", lambda run, path: path.write_bytes(b"anew")
     )
     monkeypatch.setattr("zoo.query_texts.READER_LENGTH", 3)
     path = publishing.WEIGHTS / "toy" / f"texts-{anew[:12]}.safetensors"
-    assert publishing.read_texts_again() == [path]
+    assert card_updates.read_texts_again() == [path]
     for name in ("ease.toy", "popularity.toy"):
         card = cards()[name]
         assert card.reader["texts"] == f"toy/{path.name}" and card.reader["max_length"] == 3

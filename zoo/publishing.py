@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,16 @@ import numpy as np
 import zoo
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.report import ReportRow
-from tfrec_fusion.files.checksums import checksum_of, checksums
+from tfrec_fusion.files.checksums import checksum_of
 from tfrec_fusion.files.lock import only_writer
 from tfrec_fusion.text.presets import load_language_model
-from tfrec_fusion.text.revisions import preset_files
 from zoo.card import CARDS, Card, cards
 from zoo.differences import differences
 from zoo.ensemble import Ensemble
 from zoo.half_precision import load_half, save_half
 from zoo.package_files import check_shared, keep_own, keep_shared, remove_unnamed
 from zoo.packed_people import check_agreed
-from zoo.prebuilt import WEIGHTS, card_of, load, run_of
+from zoo.prebuilt import WEIGHTS, card_of, load
 from zoo.query_texts import catalog_vectors, query_reader
 from zoo.ranking import ranking_of
 from zoo.run import PUBLISHED, Run, load_run, reads_text
@@ -38,7 +37,7 @@ from zoo.seeds import summary
 from zoo.train_options import TrainOptions
 
 METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10", "auc", "rmse")
-_WAIT_SECONDS = 600.0  # for another publication
+WAIT_SECONDS = 600.0  # for another publication
 TOLERANCE = 1e-3  # of NDCG@10, between the model that was measured and the file that is kept
 INTENDED_USE = (
     "To try the library, to teach, and to start from on one's own data. Whether it helps people of "
@@ -79,8 +78,8 @@ def publish(
 
     Raises:
         ValueError: When runs do not fit together, or not with models published in the folder,
-            nobody agreed to pack events, or
-            the weights lose more than a thousandth of NDCG@10 in half precision.
+            nobody agreed to pack events, or the weights lose more than a thousandth of NDCG@10 in
+            half precision.
     """
     if not re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", name):
         raise InvalidInput(
@@ -100,8 +99,8 @@ def publish(
                 f"{run.folder} has no NDCG@10, without which a card says nothing. "
                 f"{' '.join(run.info.get('notes', ())) or 'Measure it: train it again.'}"
             )
-    check_agreed(loaded[0], include_events, ask)
-    with only_writer(WEIGHTS, _WAIT_SECONDS, say):
+    check_agreed(first, include_events, ask)
+    with only_writer(WEIGHTS, WAIT_SECONDS, say):
         card = _publish(name, loaded, classics, text, limits, folder or name.split(".", 1)[1], say)
         card.save(CARDS / f"{name}.json")
         remove_unnamed(WEIGHTS / card.folder, WEIGHTS)
@@ -160,52 +159,6 @@ def _publish(
         reader=reader | {"texts": _name(texts)},
         language_models=first.info.get("language_models", {}),
     )
-
-
-def read_texts_again() -> list[Path]:
-    """Reads every catalogue anew, for text queries, and says so in the cards.
-
-    To be called when the package's language model has changed; gives the files that it wrote. At
-    any moment each card names files that are there.
-    """
-    written: dict[Path, None] = {}
-    with only_writer(WEIGHTS, _WAIT_SECONDS):
-        reader = query_reader()
-        for card in cards().values():
-            texts = catalog_vectors(run_of(card), WEIGHTS / card.folder, reader, WEIGHTS)
-            before = card.reader["texts"]
-            if (changed := reader | {"texts": _name(texts)}) == card.reader:
-                continue
-            written[texts] = None
-            files = {one: digest for one, digest in card.files.items() if one != before}
-            files[_name(texts)] = checksum_of(texts)
-            replace(card, files=files, reader=changed).save(CARDS / f"{card.name}.json")
-        for card in cards().values():
-            remove_unnamed(WEIGHTS / card.folder, WEIGHTS)
-    return list(written)
-
-
-def name_files_again() -> list[Card]:
-    """Writes the checksums of all that models are read from, as it is now, into their cards.
-
-    To be called when a file of the package was changed on purpose; gives the cards that changed.
-    """
-    changed = []
-    with only_writer(WEIGHTS, _WAIT_SECONDS):
-        for card in cards().values():
-            there = (f"{card.folder}/{name}" for name in PUBLISHED)
-            shared = [name for name in there if (WEIGHTS / name).exists()]
-            presets = [*card.language_models, *(card.language_model or ())[:1]]
-            new = replace(
-                card,
-                files=checksums(WEIGHTS, [*card.weights.values(), *shared, card.reader["texts"]]),
-                reader={**card.reader, "files": preset_files(card.reader["preset"])},
-                language_models={preset: preset_files(preset) for preset in presets},
-            )
-            if new != card:
-                new.save(CARDS / f"{card.name}.json")
-                changed.append(new)
-    return changed
 
 
 def _check_alike(first: Run, run: Run, keys: Sequence[str]) -> None:
