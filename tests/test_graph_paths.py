@@ -11,7 +11,7 @@ import pytest
 from command_line import answer, run
 from flipped import flipped
 from older_run import without_checksums
-from test_prebuilt import use
+from test_prebuilt import publish, use
 
 import zoo
 from tfrec_fusion.data.indexed import index_data
@@ -24,7 +24,6 @@ from zoo.graph_paths import on_a_line
 from zoo.new_items import offer_new_items
 from zoo.pair_scores import scores_without
 from zoo.prebuilt import load
-from zoo.publishing import publish
 from zoo.recommender import Recommender
 from zoo.run import BrokenRun, load_run, save_run
 from zoo.user_words import user_words
