@@ -145,8 +145,8 @@ def save_run(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
     if isinstance(model, keras.Model):
-        with whole_path(folder / "model.keras", ".keras") as part:
-            model.save(part)
+        with whole_path(folder / "model.keras", ".keras") as unfinished:
+            model.save(unfinished)
     else:
         _write_arrays(folder / "model.npz", model.arrays())
     data.users.save(folder / "users.json")
