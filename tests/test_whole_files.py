@@ -13,7 +13,7 @@ from killer import Killer
 
 from tfrec_fusion.errors import AlreadyExists, InvalidInput, SystemRefusal
 from tfrec_fusion.files.lock import Busy, only_writer
-from tfrec_fusion.files.refusals import refused
+from tfrec_fusion.files.refusals import refusal, refused
 from tfrec_fusion.files.whole import (
     copy_whole,
     remove_leftovers,
@@ -295,6 +295,14 @@ def test_a_refusal_names_the_file_and_the_remedy(number, words, tmp_path):
         raise OSError(number, os.strerror(number))
     assert caught.value.errno == number and str(caught.value).endswith("what was finished is kept.")
     assert path.read_text() == "old" and names(tmp_path) == ["x"]
+
+
+def test_troubleshooting_quotes_what_is_said(tmp_path):
+    page = (ROOT / "zoo" / "pages" / "troubleshooting.md").read_text("utf-8")
+    assert str(refusal("runs/mine/model.keras", errno.ENOSPC)) in page
+    with pytest.raises(Busy) as told, only_writer(tmp_path), only_writer(tmp_path, wait=0):
+        pass
+    assert str(told.value).replace(str(tmp_path), "runs/mine") in page
 
 
 def test_errors_of_other_files_and_other_kinds_pass(tmp_path):
