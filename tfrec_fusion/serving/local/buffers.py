@@ -32,7 +32,7 @@ class Buffers:
         """Bytes that are kept now."""
         return self._total
 
-    def hold(self, drop: Callable[[], None] | None = None) -> Held:
+    def hold(self, drop: Callable[[], object] | None = None) -> Held:
         """An account with no bytes yet.
 
         Args:
@@ -96,7 +96,7 @@ class Held:
         drop: Gives them up.
     """
 
-    def __init__(self, buffers: Buffers, drop: Callable[[], None] | None) -> None:
+    def __init__(self, buffers: Buffers, drop: Callable[[], object] | None) -> None:
         self._buffers = buffers
         self.drop = drop
         self.size = 0

@@ -36,12 +36,12 @@ def connection_class(limits: Limits, buffers: Buffers) -> type[H11Protocol]:
         limits: What is taken.
         buffers: Counts the bytes of answers that clients have not read.
     """
+    waiting: dict[H11Protocol, None] = {}  # for their clients, the longest first
 
     class Connection(H11Protocol):
         """A client that keeps the server waiting is let go; the slowest one when it is full."""
 
         phase = Phase.HEADERS
-        since = 0.0
         _key: tuple[Phase, Any] | None = None
         _timer: asyncio.TimerHandle | None = None
         _unread: Held | None = None
@@ -51,7 +51,9 @@ def connection_class(limits: Limits, buffers: Buffers) -> type[H11Protocol]:
             transport.set_write_buffer_limits(high=0)  # so that what is not sent is known
             self._advance()
             if len(self.connections) > limits.max_connections:
-                self._make_room()
+                slowest = next(iter(waiting))
+                assert isinstance(slowest, Connection)
+                slowest.leave()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
@@ -76,6 +78,7 @@ def connection_class(limits: Limits, buffers: Buffers) -> type[H11Protocol]:
             self._advance()
 
         def connection_lost(self, exc: Exception | None) -> None:
+            waiting.pop(self, None)
             self._stop_timer()
             self._release()
             super().connection_lost(exc)
@@ -89,8 +92,11 @@ def connection_class(limits: Limits, buffers: Buffers) -> type[H11Protocol]:
             key = phase, self.cycle
             if key == self._key:
                 return
-            self._key, self.phase, self.since = key, phase, self.loop.time()
+            self._key, self.phase = key, phase
             self._stop_timer()
+            waiting.pop(self, None)
+            if phase is not Phase.ANSWER:
+                waiting[self] = None
             if phase not in (Phase.ANSWER, Phase.CLOSING):
                 self._timer = self.loop.call_later(limits.client_seconds, self._too_slow)
 
@@ -119,12 +125,6 @@ def connection_class(limits: Limits, buffers: Buffers) -> type[H11Protocol]:
             else:
                 self._timer = self.loop.call_later(limits.client_seconds, self._too_slow)
 
-        def _make_room(self) -> None:
-            """Closes the connection that has waited longest for its client, or this one."""
-            waiting = [one for one in self.connections if one.phase is not Phase.ANSWER]
-            slowest = min(waiting, key=lambda one: one.since, default=self)
-            slowest.leave()
-
         def leave(self) -> None:
             """Gives its place to another connection."""
             if self.phase in (Phase.READER, Phase.CLOSING):
@@ -133,6 +133,7 @@ def connection_class(limits: Limits, buffers: Buffers) -> type[H11Protocol]:
                 self.transport.close()
             else:
                 self._refuse(503, "The server has too many connections. Try again later.")
+            waiting.pop(self, None)
             self.connections.discard(self)
 
         def _is_idle(self) -> bool:

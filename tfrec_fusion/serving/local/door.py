@@ -30,7 +30,7 @@ class Door:
         self.buffers = buffers
         self.port = port
         self.loop = asyncio.get_running_loop()
-        self._passages: set[Passage] = set()
+        self._passages: dict[Passage, None] = {}  # the one that was used last is the last
         self._by_peer: dict[str, Passage] = {}
 
     def passage(self) -> Passage:
@@ -43,17 +43,23 @@ class Door:
 
     def admit(self, passage: Passage) -> None:
         """Counts a connection, and closes another one when there are too many."""
-        self._passages.add(passage)
+        self._passages[passage] = None
         if len(self._passages) > self.limits.max_connections:
-            min(self._passages, key=_worth).end()
+            waiting = (one for one in self._passages if not one.awaited)
+            next(waiting, passage).end()
 
     def name(self, passage: Passage, port: int) -> None:
         """Notes the name by which gRPC knows a connection."""
         self._by_peer[f"ipv4:{INSIDE}:{port}"] = passage
 
+    def used(self, passage: Passage) -> None:
+        """Notes that a whole message has come by a connection."""
+        if passage in self._passages:
+            self._passages[passage] = self._passages.pop(passage)
+
     def leave(self, passage: Passage, port: int | None) -> None:
         """Forgets a connection."""
-        self._passages.discard(passage)
+        self._passages.pop(passage, None)
         if port is not None:
             self._by_peer.pop(f"ipv4:{INSIDE}:{port}", None)
 
@@ -63,15 +69,10 @@ class Door:
             passage.end()
 
 
-def _worth(passage: Passage) -> tuple[bool, float]:
-    return passage.awaited > 0, passage.used
-
-
 class Passage(asyncio.Protocol):
     """A client's connection and the one to gRPC's server that its bytes go to.
 
     Attributes:
-        used: When the client's last whole message came, or when it connected.
         calls: Its calls that are open.
         awaited: Its calls whose messages have come and that are being answered.
         held: Counts its bytes that no call has taken yet.
@@ -86,7 +87,6 @@ class Passage(asyncio.Protocol):
         self._ended = False
         self._stalled: asyncio.TimerHandle | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self.used = door.loop.time()
         self.calls = self.awaited = 0
         self.held = door.buffers.hold(lambda: door.loop.call_soon_threadsafe(self.end))
 
@@ -138,7 +138,7 @@ class Passage(asyncio.Protocol):
 
     def took(self, number: int) -> None:
         """A call has taken a whole message of so many bytes."""
-        self.used = self._door.loop.time()
+        self._door.used(self)
         self.held.add(-min(number, self.held.size))
 
     def pause_writing(self) -> None:

@@ -18,6 +18,9 @@ from tfrec_fusion.serving.local.grpc_front import method_handlers
 from tfrec_fusion.serving.local.limits import Limits
 
 START_SECONDS = 30.0
+# Connections that the system holds, and that a turn of a loop takes: few enough that each is read
+# before those after it could take its place.
+BACKLOG, ACCEPTED = 4096, 256
 KEEPALIVE_SECONDS, IDLE_SECONDS = 60.0, 600.0
 PENDING = 300  # calls that came and are not looked at yet: more are refused, as is a flood
 STREAMS = 100  # calls of a connection at once: its client lets more wait
@@ -71,7 +74,10 @@ class GrpcThread:
         calls = Calls(self._answering, door)
         server.add_generic_rpc_handlers(method_handlers(self._answering, calls.handler))
         await server.start()
-        outside = await self._loop.create_server(door.passage, sock=self._listener, backlog=2048)
+        outside = await self._loop.create_server(
+            door.passage, sock=self._listener, backlog=ACCEPTED
+        )
+        self._listener.listen(BACKLOG)
         self._started.set()
         await self._stopping.wait()
         outside.close()

@@ -17,7 +17,7 @@ import uvicorn
 from tfrec_fusion.errors import SystemRefusal
 from tfrec_fusion.serving.local.answering import Answering
 from tfrec_fusion.serving.local.connection import connection_class
-from tfrec_fusion.serving.local.grpc_thread import GrpcThread
+from tfrec_fusion.serving.local.grpc_thread import ACCEPTED, BACKLOG, GrpcThread
 from tfrec_fusion.serving.local.guard import Guard
 from tfrec_fusion.serving.local.hosts import Hosts
 from tfrec_fusion.serving.local.limits import Limits
@@ -121,6 +121,7 @@ class LocalServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            backlog=ACCEPTED,
             timeout_graceful_shutdown=max(1, round(self.limits.drain_seconds)),
         )
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
@@ -135,6 +136,7 @@ class LocalServer:
                 self.stop()
                 raise SystemRefusal(f"The server on {self.url} did not start: see its log.")
             time.sleep(0.01)
+        listener.listen(BACKLOG)
         if self._grpc is not None:
             self._grpc.start()
         return self
@@ -160,7 +162,7 @@ class LocalServer:
             listener = socket.socket(family, kind, protocol)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            listener.listen(2048)
+            listener.listen(BACKLOG)
         except OSError as error:
             if listener is not None:
                 listener.close()
