@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras import ops
 
 _CELLS_AT_ONCE = 2**18  # of a sparse matrix that are read
+_READINGS = 8  # of every cell, that cost as much as one product of the whole matrix and a batch
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -141,7 +142,7 @@ class SparseMatrix(keras.layers.Layer):
         splits = tf.convert_to_tensor(self.row_splits)
         lengths = tf.gather(splits, used[:, 1] + 1) - tf.gather(splits, used[:, 1])
         return tf.cond(
-            tf.reduce_sum(lengths) > self.num_cells,
+            tf.reduce_sum(lengths) > _READINGS * self.num_cells,
             lambda: self._product_of_all(vectors, splits),
             lambda: self._product_of_used(vectors, used, lengths),
         )
@@ -164,7 +165,7 @@ class SparseMatrix(keras.layers.Layer):
         return tf.reshape(sums, (-1, self.num_columns))
 
     def _product_of_all(self, vectors: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
-        """By every row once, for all vectors: where they would be read more often than that."""
+        """By every row once, for all vectors: where they would be read many times."""
         transposed = tf.transpose(vectors)  # (num_rows, batch)
 
         def part(first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
