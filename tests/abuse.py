@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import random
 import socket
+import threading
 
 import grpc
 import tensorflow as tf
@@ -50,7 +52,17 @@ RAW_VALUES += [
     '"x"',
     "[null]",
 ]
+RAW_VALUES += [json.dumps([["b", "?"] * 6_000]), json.dumps([["a"]] * 300), f'["{"é" * 50_000}"]']
 RAW_VALUES += [json.dumps(["x"] * 3000), json.dumps([[["x"]] * 50] * 50), '[{"user_id": "ann"}]']
+HOSTS = ["127.0.0.1", "localhost:1", "[::1]", "evil.example", "127.0.0.1.evil.example", "", "a b"]
+HOSTS += ["127.0.0.1\r\nhost: evil.example", "user@127.0.0.1", "127.0.0.1:99999", "é", "x" * 3000]
+ORIGINS = ["", "null", "http://evil.example", "http://127.0.0.1", "file://", "http://a@b", "é"]
+TARGETS = ["/", "//evil.example/", "http://evil.example/v1/models/films", "*", "/\\evil.example"]
+TARGETS += ["/v1/models/films/", "/../../etc/passwd", "/playground/models", "/%0d%0alocation:%20x"]
+BODIES = [b"", b"content-length: 9\r\n\r\n{", b"content-length: 2\r\n\r\n{}"]
+BODIES += [b"transfer-encoding: chunked\r\n\r\n5\r\nab", b"expect: 100-continue\r\n\r\n"]
+# Shapes that one value stands for; what they hold is more than anybody may ask.
+SHAPES = [(1024, 4096), (2**31,), (64, 10_000), (1, 20_000), (2**20, 0), (300,), (1, 1, 1)]
 GRPC_CODES = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED"}
 OVERLOAD = {"RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED"}
 
@@ -75,7 +87,8 @@ class Abuse:
 
     def send(self, number: int) -> None:
         """Sends so many requests."""
-        kinds = [self.described] * 6 + [self.rpc] * 3 + [self.socket_bytes]
+        kinds = [self.described] * 5 + [self.rpc] * 3 + [self.socket_bytes, self.foreign]
+        kinds += [self.expanded, self.half_open]
         for _ in range(number):
             self.draw.choice(kinds)()
 
@@ -133,13 +146,52 @@ class Abuse:
             ends=True,
         )
 
+    def foreign(self) -> None:
+        """A request that a foreign page may make, with a body that may be half of one."""
+        method = self.draw.choice(["GET", "POST", "HEAD", "PUT"])
+        head = f"{method} {self.draw.choice(TARGETS)} HTTP/1.1\r\n"
+        head += f"host: {self.draw.choice(HOSTS)}\r\nconnection: close\r\n"
+        if origin := self.draw.choice(ORIGINS):
+            head += f"origin: {origin}\r\n"
+        body = self.draw.choice(BODIES) or b"\r\n"
+        self.exchange(head.encode("utf-8") + body, ends=True, method=method)
+
+    def expanded(self) -> None:
+        """A Predict in which one value stands for many."""
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = self.draw.choice(["films", "wishes"])
+        request.model_spec.signature_name = self.draw.choice(SIGNATURES)
+        for name in self.draw.sample(INPUTS[:5], self.draw.randrange(1, 4)):
+            value = tf.make_tensor_proto(["a"], shape=(1,))
+            del value.tensor_shape.dim[:]
+            for size in self.draw.choice(SHAPES):
+                value.tensor_shape.dim.add(size=size)
+            request.inputs[name].CopyFrom(value)
+        self.call("Predict", request.SerializeToString())
+
+    def half_open(self) -> None:
+        """A call whose message is not sent; its client leaves."""
+        ended = threading.Event()
+
+        def nothing():
+            ended.wait()
+            return
+            yield
+
+        call = self.channel.stream_unary("/tensorflow.serving.PredictionService/Predict")
+        waiting = call.future(nothing(), timeout=60)
+        waiting.cancel()
+        ended.set()
+        self.count("left", b"")
+
     def exchange(self, request: bytes, ends: bool = False, method: str = "POST") -> None:
         """Sends bytes, reads the answer, and notes one that may not be."""
         with socket.create_connection(("127.0.0.1", self.rest_port), timeout=60) as connection:
             try:
                 connection.sendall(request)
                 if ends:
-                    connection.shutdown(socket.SHUT_WR)
+                    with contextlib.suppress(OSError):  # the server was faster
+                        connection.shutdown(socket.SHUT_WR)
                 response = http.client.HTTPResponse(connection, method=method)
                 response.begin()
                 body = response.read()
@@ -148,7 +200,7 @@ class Abuse:
                 self.count("closed" if ends or len(request) > 50_000 else "unanswered", request)
                 return
         status = response.status
-        fine = status in (200, 400, 404, 408, 413, 503, 504)
+        fine = status in (200, 400, 403, 404, 408, 413, 503, 504)
         if status != 200 and method != "HEAD":
             try:
                 fine &= bool(json.loads(body)["error"].strip())
@@ -188,15 +240,19 @@ class Abuse:
             body[self.draw.randrange(len(body))] = self.draw.randrange(256)
         if self.draw.random() < 0.1:
             body = body[: self.draw.randrange(len(body) + 1)]
-        service = "/tensorflow.serving.PredictionService/"
         method = self.draw.choice(["Predict"] * 8 + ["Classify", "GetModelMetadata", "Nothing"])
+        self.call(method, bytes(body))
+
+    def call(self, method: str, body: bytes) -> None:
+        """Calls a method with bytes, and notes an answer that may not be."""
+        service = "/tensorflow.serving.PredictionService/"
         try:
-            self.channel.unary_unary(service + method)(bytes(body), timeout=60)
+            self.channel.unary_unary(service + method)(body, timeout=60)
             code, details = "OK", "-"
         except grpc.RpcError as error:
             code, details = error.code().name, error.details()
         fine = code in GRPC_CODES | OVERLOAD and details
-        self.count(code if fine else f"wrong {code} {details!r:.80}", bytes(body))
+        self.count(code if fine else f"wrong {code} {details!r:.80}", body)
 
     def count(self, answer: str, request: bytes) -> None:
         """Notes an answer."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tfrec_fusion.serving.kit import write_kit
+from tfrec_fusion.serving.kit import Example, write_kit
 from tfrec_fusion.serving.warm_up import AnsweredCall, write_warm_up
 
 TEXTS = tf.TensorSpec((None,), tf.string)
@@ -133,7 +133,7 @@ def save(folder: Path, effect: Effect | None, secret: Path, stolen: Path, at_loa
     answer = "a" if effect is None else "done"
     calls = [AnsweredCall(one, {"user_id": ["ann"]}, {"item_id": [[answer]]}) for one in signatures]
     write_warm_up(version, folder.name, calls)
-    write_kit(folder, "ann")
+    write_kit(folder, Example("recommend", "user_id", ["ann"]))
     return version
 
 

@@ -22,7 +22,7 @@ from tfrec_fusion.files.regular import open_regular, read_regular
 from tfrec_fusion.text.folders import check_folder, read_config
 from tfrec_fusion.training.checkpoint import best_weights
 from zoo.card import CARDS, Card
-from zoo.train import _claimed
+from zoo.plan import claimed
 
 MIB = 2**20
 BOMB = 64  # MiB
@@ -149,7 +149,7 @@ def test_a_plan_that_cannot_be_read_is_told(text, tmp_path):
     (tmp_path / "plan.json").write_text(text)
     with (
         pytest.raises(AlreadyExists, match=r"plan\.json says what the folder is for, and cannot"),
-        _claimed(tmp_path, {"model": "ease"}),
+        claimed(tmp_path, {"model": "ease"}),
     ):
         pass
     assert (tmp_path / "plan.json").read_text() == text

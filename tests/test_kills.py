@@ -263,7 +263,8 @@ def stopped(*given, **named):
 zoo.train.save_run = stopped
 """
 AT_ONCE = (
-    "import tfrec_fusion.files.lock as lock\nlock.only_writer.__wrapped__.__defaults__ = (0,)\n"
+    "from tfrec_fusion.files.lock import only_writer\nchanged = only_writer.__wrapped__\n"
+    "changed.__defaults__ = (0, *changed.__defaults__[1:])\n"
 )
 
 

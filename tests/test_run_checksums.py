@@ -41,7 +41,7 @@ FILES = {
     "ease": OF_EASE,
     "two_tower": {*OF_EASE, "model.keras", CHECKPOINT} - {"model.npz"},
     "ensemble": {*OF_EASE, "members/ease/model.npz", "members/two_tower/model.keras"}
-    - {"model.npz", "plan.json"},
+    - {"model.npz"},
 }
 
 

@@ -32,7 +32,7 @@ def test_some_hundred_abusive_requests(local_server):
     abuse = abused(local_server.url, local_server.grpc_address, 400)
     assert not abuse.wrong
     assert sum(abuse.answers.values()) == 400
-    assert {"200", "400", "404", "OK", "INVALID_ARGUMENT", "NOT_FOUND"} <= set(abuse.answers)
+    assert {"200", "400", "403", "404", "OK", "INVALID_ARGUMENT", "NOT_FOUND"} <= set(abuse.answers)
 
 
 @pytest.mark.slow

@@ -152,9 +152,9 @@ def export(
             if question.rows
         ]
         write_warm_up(written, name, calls)
-        size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
         check_version(written)
         write_checksums(written)
+        size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
         with only_writer(parent, _WAIT_SECONDS):
             number = _free_version(parent, version)  # another export may have taken the first
             settle(written, parent / str(number))

@@ -33,7 +33,7 @@ def with_bounded_size(max_rows: int = MAX_ROWS, **inputs: tf.Tensor) -> list[tf.
     Example:
 
     >>> [lists] = with_bounded_size(item_ids=tf.fill([64, 10_000], "a"))
-    >>> with_bounded_size(item_ids=tf.fill([1, 10_001], "a"))
+    >>> with_bounded_size(item_ids=tf.fill([1, 10_001], "a"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     tensorflow.python.framework.errors_impl.InvalidArgumentError: ...
     """
