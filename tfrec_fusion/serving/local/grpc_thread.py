@@ -23,7 +23,7 @@ START_SECONDS = 30.0
 BACKLOG, ACCEPTED = 4096, 256
 KEEPALIVE_SECONDS, IDLE_SECONDS = 60.0, 600.0
 PENDING = 300  # calls that came and are not looked at yet: more are refused, as is a flood
-STREAMS = 100  # calls of a connection at once: its client lets more wait
+STREAMS = 8  # calls of a connection at once, enough for the threads: its client lets more wait
 
 
 class GrpcThread:

@@ -43,6 +43,7 @@ def rest_app(answering: Answering) -> FastAPI:
     app = FastAPI(
         title="tfrec-fusion local server",
         description="TensorFlow Serving's REST interface.",
+        openapi_url=None,  # FastAPI's own would write the description anew for every request
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the client's Host
@@ -80,6 +81,12 @@ def rest_app(answering: Answering) -> FastAPI:
     app.add_api_route(
         METRICS_PATH, front.metrics, methods=["GET"], response_model=None, include_in_schema=False
     )
+    description = json.dumps(app.openapi()).encode("utf-8")
+
+    async def openapi() -> Response:
+        return _json(description)
+
+    app.add_api_route("/openapi.json", openapi, response_model=None, include_in_schema=False)
     add_playground(app, answering.models)
     app.add_exception_handler(ServingError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
