@@ -12,6 +12,7 @@ import pytest
 from killer import Killer
 
 from tfrec_fusion.errors import AlreadyExists, InvalidInput, SystemRefusal
+from tfrec_fusion.files import whole
 from tfrec_fusion.files.lock import Busy, only_writer
 from tfrec_fusion.files.refusals import refusal, refused
 from tfrec_fusion.files.whole import (
@@ -337,3 +338,17 @@ def test_a_write_that_fails_in_the_middle_leaves_the_old_file(killer, tmp_path):
     ended = killer.run(REWRITE, [tmp_path / "x"], folder=tmp_path, limit=4096)
     assert f"{tmp_path / 'x'} cannot be written: File too large" in ended.errors
     assert (tmp_path / "x").read_text() == "old" and names(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("open_one", [whole_path, whole_folder])
+def test_a_beginning_that_another_takes_for_a_leftover_is_begun_again(
+    open_one, tmp_path, monkeypatch
+):
+    locks, lock = iter([False]), whole.try_lock
+    monkeypatch.setattr(whole, "try_lock", lambda open_file: next(locks, True) and lock(open_file))
+    with open_one(tmp_path / "target") as part:
+        if open_one is whole_folder:
+            part.mkdir()
+        else:
+            part.write_text("whole")
+    assert [one.name for one in tmp_path.iterdir()] == ["target"]

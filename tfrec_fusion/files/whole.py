@@ -195,13 +195,15 @@ def _part_of(target: Path, suffix: str = "") -> Path:
 
 
 def _created(part: Path, is_folder: bool = False) -> int:
-    """Makes a file or folder that did not exist; its descriptor, locked."""
+    """Makes a file or folder under a name that nobody else takes; its descriptor, locked."""
     while True:
-        if is_folder:
-            part.mkdir()
-        else:
-            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        # Until it is locked, somebody who clears away may take it for a leftover.
+        # Until it is locked, somebody who clears away may take it for a leftover, lock it and
+        # remove it; in between it is still there.
+        with contextlib.suppress(FileExistsError):
+            if is_folder:
+                part.mkdir()
+            else:
+                os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         with contextlib.suppress(FileNotFoundError):
             descriptor = os.open(part, os.O_RDONLY)
             if try_lock(descriptor) and is_at(descriptor, part):
