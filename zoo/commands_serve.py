@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import json
 import signal
@@ -115,6 +116,7 @@ def serve(
     }
     _keep_answers_quick()
     _allow_many_files()
+    _give_memory_back()
     try:
         server.start()
         _check_models(server, folder, wait)
@@ -145,6 +147,17 @@ def _allow_many_files() -> None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         with contextlib.suppress(OSError, ValueError):  # no limit, where the system has one
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _give_memory_back() -> None:
+    """Lets what large requests took go back to the system at once, where glibc would keep it.
+
+    glibc raises its threshold to the largest block that was freed, and keeps the blocks below.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another system's library
+        mallopt = ctypes.CDLL(None).mallopt
+        for threshold in (-3, -1):  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD
+            mallopt(threshold, 2**20)
 
 
 def _check_models(server: LocalServer, folder: Path, wait: bool) -> None:
