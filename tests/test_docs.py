@@ -4,6 +4,7 @@ import ast
 import html.parser
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -181,6 +182,11 @@ def site(tmp_path_factory):
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     return folder
+
+
+def test_written_pages_link_to_what_is_on_the_site():
+    made = runpy.run_path(str(ROOT / "zoo" / "pages" / "build_site.py"))
+    assert len(list(made["_written_pages"]())) == len(made["PAGES"])
 
 
 @pytest.mark.slow

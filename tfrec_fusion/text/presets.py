@@ -34,7 +34,15 @@ from tfrec_fusion.text.hubs import (
 if TYPE_CHECKING:
     import keras_hub
 
-__all__ = ["LanguageModel", "PresetUnavailable", "load_language_model", "packaged_folder"]
+__all__ = [
+    "LanguageModel",
+    "PresetUnavailable",
+    "check_packaged",
+    "is_packaged",
+    "load_language_model",
+    "packaged_folder",
+    "write_packaged_checksums",
+]
 
 MINILM, TINY_GPT2 = "minilm", "tiny_gpt2"
 TINY_GPT2_LICENCE = (

@@ -35,6 +35,7 @@ INDEX = "index"
 PAGES = {  # by file, the name of the module that it becomes
     ROOT / "README.md": INDEX,
     ROOT / "CHANGELOG.md": "changelog",
+    ROOT / "SECURITY.md": "security",
     HERE / "README.md": "pages",
     ROOT / "benchmarks" / "README.md": "pages.measurements",
     ROOT / "savedmodels" / "README.md": "pages.exported_models",
