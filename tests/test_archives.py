@@ -6,12 +6,12 @@ import bz2
 import gzip
 import json
 import os
-import tracemalloc
 import zipfile
 
 import h5py
 import numpy as np
 import pytest
+from memory import MIB, peak_mib
 
 from tfrec_fusion.data.layouts import Layout, Tables, read_zip
 from tfrec_fusion.data.text_tables import read_text_table
@@ -24,17 +24,7 @@ from tfrec_fusion.training.checkpoint import best_weights
 from zoo.card import CARDS, Card
 from zoo.plan import claimed
 
-MIB = 2**20
 BOMB = 64  # MiB
-
-
-def peak_mib(call):
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1] / MIB
-    finally:
-        tracemalloc.stop()
 
 
 def packed(path):

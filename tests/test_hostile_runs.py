@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tracemalloc
 import zipfile
 
 import h5py
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from memory import MIB, peak_mib
 from older_run import without_checksums
 from test_run import DATA, INTERESTS
 
@@ -26,7 +26,6 @@ from zoo.comparison import notes
 from zoo.publishing import _command, _limits
 from zoo.run import BrokenRun, is_measured, load_run, save_ensemble, save_run
 
-MIB = 2**20
 NUMBERS = {"ndcg@10": 0.25, "hr@10": 0.5}
 INTERVALS = {"ndcg@10": [0.2, 0.3]}
 ROW = {"model": "popularity (classic)", "metrics": NUMBERS, "intervals": INTERVALS}
@@ -417,15 +416,6 @@ def test_an_archive_that_is_no_sound_one_is_refused(members, message, tmp_path):
             archive.writestr(name, content)
     with pytest.raises(UserError, match=message):
         read_arrays(tmp_path / "a.npz")
-
-
-def peak_mib(call):
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1] / MIB
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.fixture(scope="module")
