@@ -17,7 +17,8 @@ from tfrec_fusion.data.layouts import Layout, Tables, read_zip
 from tfrec_fusion.data.text_tables import read_text_table
 from tfrec_fusion.errors import AlreadyExists, InvalidInput, UserError
 from tfrec_fusion.files import archives
-from tfrec_fusion.files.download import Unreachable, sha256
+from tfrec_fusion.files.checksums import sha256
+from tfrec_fusion.files.download import Unreachable
 from tfrec_fusion.files.regular import open_regular, read_regular
 from tfrec_fusion.text.folders import check_folder, read_config
 from tfrec_fusion.training.checkpoint import best_weights

@@ -13,7 +13,8 @@ from tfrec_fusion.data.clothing import load_womens_clothing
 from tfrec_fusion.data.sources import DataUnavailable
 from tfrec_fusion.data.split import cold_item
 from tfrec_fusion.data.tables import checksum
-from tfrec_fusion.files.download import Unreachable, Wheel, sha256
+from tfrec_fusion.files.checksums import sha256
+from tfrec_fusion.files.download import Unreachable, Wheel
 
 REVIEWS = pd.DataFrame(
     {

@@ -13,8 +13,7 @@ from command_line import answer, run
 import zoo
 import zoo.publishing
 from tfrec_fusion.data.synthetic import generate
-from tfrec_fusion.files.checksums import checksums
-from tfrec_fusion.files.download import sha256
+from tfrec_fusion.files.checksums import checksums, sha256
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.folders import write_pooling
 from tfrec_fusion.text.presets import packaged_folder

@@ -23,7 +23,8 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from tfrec_fusion.errors import SystemRefusal
-from tfrec_fusion.files.download import Wheel, sha256
+from tfrec_fusion.files.checksums import sha256
+from tfrec_fusion.files.download import Wheel
 from tfrec_fusion.text import hubs, presets
 from tfrec_fusion.text.encoder import TextEncoder
 from tfrec_fusion.text.folders import pooling_of, write_pooling

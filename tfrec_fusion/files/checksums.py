@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from tfrec_fusion.errors import UserError
-from tfrec_fusion.files.download import sha256
+from tfrec_fusion.errors import InvalidInput, UserError
+from tfrec_fusion.files.regular import open_regular
 
 # A file may change once more without another time in its state while this is not over.
 _SETTLED_NS = 2 * 10**9
 _SHOWN = 12
+_DIGEST = re.compile("[0-9a-f]{64}")
 _known: dict[tuple[int, ...], str] = {}
 
 
 class BrokenPackage(UserError, RuntimeError):
     """A file of the package, or of a prebuilt model, is missing or is not what it was."""
+
+
+def sha256(path: Path) -> str:
+    """Returns a file's sha256 in hexadecimal, read from the disk."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def checksum_of(path: Path) -> str:
@@ -76,6 +86,33 @@ def fault_of(path: Path, digest: str) -> str:
     if found == digest:
         return ""
     return f"was changed: its sha256 is {found[:_SHOWN]}…, not {digest[:_SHOWN]}…"
+
+
+def checked_checksums(said: object) -> dict[str, str]:
+    """Returns what a file says are the checksums of a folder's files.
+
+    Args:
+        said: Of the file, which may have been written by anybody.
+
+    Raises:
+        InvalidInput: When it is not sha256 by names, none of which leads out of the folder.
+
+    Example:
+
+    >>> checked_checksums({"../secret": 64 * "0"})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    tfrec_fusion.errors.InvalidInput: Checksums must be sha256 by names of files in the folder. ...
+    """
+    known: dict[str, Any] = said if isinstance(said, dict) else {"": said}
+    for name, digest in known.items():
+        path = PurePosixPath(name)
+        inside = path.parts and not path.is_absolute() and ".." not in path.parts
+        if not inside or not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise InvalidInput(
+                "Checksums must be sha256 by names of files in the folder. Received: "
+                f"{name!r:.60}: {digest!r:.80}."
+            )
+    return known
 
 
 def first_fault(folder: Path, expected: Mapping[str, str]) -> tuple[Path, str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import subprocess
@@ -13,9 +12,9 @@ from pathlib import Path
 
 from tfrec_fusion.errors import SystemRefusal, UserError
 from tfrec_fusion.files.cache import CACHE_VARIABLE
+from tfrec_fusion.files.checksums import sha256
 from tfrec_fusion.files.lock import Busy, only_writer
 from tfrec_fusion.files.refusals import refusal, refused
-from tfrec_fusion.files.regular import open_regular
 from tfrec_fusion.files.whole import settle, staging, whole_path
 
 logger = logging.getLogger(__name__)
@@ -183,12 +182,6 @@ def fetched(archive: Archive | Wheel, cache: Path) -> Path:
         raise found from error
     except OSError as error:
         raise Unreachable(f"cannot write to {cache}: {_one_line(error)}") from error
-
-
-def sha256(path: Path) -> str:
-    """The file's sha256 in hexadecimal."""
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_sum(path: Path, expected: str) -> None:

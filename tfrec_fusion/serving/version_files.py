@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tfrec_fusion.files.checksums import checksums, first_fault
+from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.files.checksums import checked_checksums, checksums, first_fault
+from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.serving.verification import ExportMismatch
 
@@ -33,9 +35,8 @@ def check_checksums(version_dir: Path) -> None:
     if not path.exists():
         return
     try:
-        expected = json.loads(path.read_text("utf-8"))
-        found = first_fault(version_dir, expected)
-    except (ValueError, AttributeError, TypeError) as error:
+        found = first_fault(version_dir, checked_checksums(read_json(path)))
+    except (InvalidInput, OSError) as error:
         raise ExportMismatch(f"{path} cannot be read: {error} {_CURE}") from error
     if found:
         raise ExportMismatch("{} {}. {}".format(*found, _CURE))

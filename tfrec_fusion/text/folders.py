@@ -228,7 +228,7 @@ def _named_pooling(folder: Path) -> str | None:
     if not _has(folder, MODULES_FILE):
         return None
     try:
-        modules = json.loads((folder / MODULES_FILE).read_text(encoding="utf-8"))
+        modules = json.loads(read_regular(folder / MODULES_FILE, MOST_CONFIG_BYTES))
         named = [one["path"] for one in modules if one["type"].endswith(".Pooling")]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InvalidInput(

@@ -19,7 +19,13 @@ import numpy as np
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.cache import cache_folder
-from tfrec_fusion.files.checksums import BrokenPackage, checksums, first_fault
+from tfrec_fusion.files.checksums import (
+    BrokenPackage,
+    checked_checksums,
+    checksums,
+    first_fault,
+)
+from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.folders import check_folder, licence_of, one_line, pooling_of, read_config
 from tfrec_fusion.text.hubs import (
@@ -151,8 +157,8 @@ def check_packaged(preset: str) -> None:
     """
     folder, listed = packaged_folder(preset), _list_of_checksums(preset)
     try:
-        expected = json.loads(listed.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        expected = checked_checksums(read_json(listed))
+    except (OSError, InvalidInput) as error:
         raise BrokenPackage(f"{listed} cannot be read: {one_line(error)}. {REINSTALL}") from error
     if found := first_fault(folder, expected):
         raise BrokenPackage("{} {}. {}".format(*found, REINSTALL))

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.files.download import sha256
+from tfrec_fusion.files.checksums import sha256
 from tfrec_fusion.files.whole import whole_file
 
 logger = logging.getLogger(__name__)

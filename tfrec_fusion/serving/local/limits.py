@@ -18,7 +18,7 @@ class Limits:
     """What the server takes; more is refused with an error that says the limit.
 
     Attributes:
-        max_batch: Rows of one request. Two requests of so many keep two cores busy for a second.
+        max_batch: Rows of one request.
         max_values: Values of one request, those that one value stands for included.
         max_body_bytes: Bytes of one request.
         max_buffered_bytes: Bytes of all requests that are received or wait, and of all answers
