@@ -66,7 +66,7 @@ def measured(name: str, before: Path, turns: int) -> list[ReportRow]:
             timed = [[seconds(ask, CALLS[batch]) for ask in asks] for _ in range(turns)]
             metrics[f"ms, batch {batch}"] = 1000 * statistics.median(own for _, own in timed)
             metrics[f"ratio, batch {batch}"] = statistics.median(own / old for old, own in timed)
-        rows.append(ReportRow(f"{name.partition('.')[0]} {signature}", metrics, {}))
+        rows.append(ReportRow(f"{name} {signature}", metrics, {}))
     return rows
 
 
