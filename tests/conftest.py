@@ -1,6 +1,7 @@
 """What every test relies on: quiet TensorFlow, one thread a worker, reproducible properties."""
 
 import os
+import shutil
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -37,3 +38,19 @@ def local_server(served_folder):
 
     with LocalServer(served_folder, port=0, grpc_port=0) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def saved_runs(tmp_path_factory):
+    """A folder of three runs, `ease`, `gmf` and their `ensemble`: see saved_runs.py."""
+    from saved_runs import write_runs
+
+    folder = tmp_path_factory.mktemp("runs")
+    write_runs(folder)
+    return folder
+
+
+@pytest.fixture
+def copied_run(saved_runs, tmp_path):
+    """Copies one of these runs, by its name."""
+    return lambda name: shutil.copytree(saved_runs / name, tmp_path / name)
