@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -139,3 +140,25 @@ def test_notes_of_many_items_are_counted():
     assert len(audit_lines(found)) == 3
     assert audit_lines(found, most=2)[-1] == "And 1 more, see run.json."
     assert audit_note({}) == "" and audit_lines({}) == []
+
+
+def test_the_guide_says_what_was_measured():
+    root = Path(__file__).resolve().parent.parent
+    guide = (root / "zoo/pages/from_raw_data_to_serving.md").read_text("utf-8")
+    table = pd.read_csv(root / "benchmarks/results/fake_profiles.csv")
+    said = " ".join(guide.split())
+    (row,) = table.query("data == 'movielens-latest-small' and attack == 'bandwagon'").to_dict(
+        "records"
+    )
+    assert f"from rank {row['rank before']:,.0f} to {row['rank after']:,.0f} in item-kNN's" in said
+    assert table["data"].nunique() == 4 and "in any of four data sets" in said
+    assert (table["false alarms"] == 0).all()  # "no clean item was named"
+    for attack, shares, numbers in (
+        ("bandwagon", ("0.5%", "1.0%", "5.0%"), {5, 6}),  # "nearly every item"
+        ("segment", ("0.5%", "1.0%", "5.0%"), {5, 6}),
+        ("popularity", ("0.2%", "0.5%", "1.0%", "5.0%"), {0}),  # "none"
+        ("random", ("0.2%", "0.5%", "1.0%", "5.0%"), {0}),
+    ):
+        cells = table.loc[table["attack"] == attack, [f"found, {share}" for share in shares]]
+        found = {int(cell.removesuffix(" of 6")) for cell in cells.to_numpy().ravel()}
+        assert found <= numbers, attack
