@@ -1,8 +1,10 @@
 """Made-up profiles that push a rare item: how far it moves, whether the data audit reports it.
 
     python benchmarks/fake_profiles.py \
-        --table movielens-latest-small ratings.csv userId movieId timestamp \
-        --table ifdb interactions.parquet user_id item_id timestamp
+        --table movielens-latest-small ml-latest-small/ratings.csv userId movieId timestamp \
+        --table ifdb ifdb/interactions.parquet user_id item_id timestamp \
+        --table musical-instruments reviews.csv.gz user_id item_id timestamp \
+        --table online-retail online-retail/orders.parquet customer_id stock_code invoice_date
 
 Each attack adds a share of the users as profiles that start within a week, half of the time in the
 middle of the data and half at their end. A profile holds the target, which has one to five users,
