@@ -16,7 +16,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .PHONY: demo test test-all mutants docs lint format lock clean
 
 demo: $(READY)
-	@$(BIN)/python -m zoo demo
+	@$(BIN)/tfrec-zoo demo
 
 test: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 --cov --cov-fail-under=90
@@ -25,7 +25,7 @@ test-all: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 --cov --cov-fail-under=90 -m ""
 
 docs: $(READY)
-	@$(BIN)/python zoo/pages/build_site.py build/docs
+	@$(BIN)/python docs/build_site.py build/docs
 	@echo "build/docs/index.html"
 
 lint: $(READY)

@@ -2,16 +2,16 @@
 
     python -m benchmarks.cards
 
-To be run when a file of the package was changed on purpose, such as `zoo/weights` or the packaged
-language model: until then `zoo.load` refuses what the cards do not name.
+To be run when a file of the package was changed on purpose, such as `zoo/prebuilt/weights` or the
+packaged language model: until then `zoo.load` refuses what the cards do not name.
 """
 
 from __future__ import annotations
 
 import click
 
-from tfrec_fusion.text.presets import TINY_GPT2, write_packaged_checksums
-from zoo.card_updates import name_files_again
+from tfrec_fusion.text.language_models.presets import TINY_GPT2, write_packaged_checksums
+from tfrec_fusion.zoo.prebuilt.card_updates import name_files_again
 
 
 @click.command()

@@ -9,8 +9,8 @@ whole catalogue, and the held-out items alone. Once a seed, which also draws the
 `benchmarks/results/cold_items_<data>.csv`: mean and 95% interval over seeds.
 
 The hybrid places new items by their texts and offers them by their share of the catalogue
-(`zoo.new_items`), rules that look at no held-out event. Popularity knows nothing of new items:
-among them its ties are broken by catalogue order, which in MovieLens is itself close to
+(`zoo.models.new_items`), rules that look at no held-out event. Popularity knows nothing of new
+items: among them its ties are broken by catalogue order, which in MovieLens is itself close to
 popularity; `random` draws scores.
 """
 
@@ -31,10 +31,10 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.evaluation.top_items import Score
-from zoo.recommender import compiled_scores
-from zoo.run import Run
-from zoo.seeds import over_seeds
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.runs.run import Run
+from tfrec_fusion.zoo.runs.seeds import over_seeds
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 MODELS: dict[str, tuple[str, dict[str, str], bool]] = {
     "popularity": ("popularity", {}, False),

@@ -33,13 +33,13 @@ import options
 import pandas as pd
 import tensorflow as tf
 
-from tfrec_fusion.data.clothing import load_womens_clothing
-from tfrec_fusion.data.item_texts import joined_texts
-from tfrec_fusion.data.reading import read_tables
+from tfrec_fusion.data.sources.clothing import load_womens_clothing
+from tfrec_fusion.data.sources.reading import read_tables
+from tfrec_fusion.data.tables.item_texts import joined_texts
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.files.whole import write_text
-from tfrec_fusion.text.encoder import TextEncoder
-from tfrec_fusion.text.hubs import minilm_folder
+from tfrec_fusion.text.encoding.encoder import TextEncoder
+from tfrec_fusion.text.language_models.hubs import minilm_folder
 
 RESULTS = Path(__file__).parent / "results"
 TURNS_SCRIPT = Path(__file__).parent / "sentence_transformers_turns.py"

@@ -22,12 +22,12 @@ import options
 from quality import METRICS, RESULTS, trained
 from review_tables import benchmark_tables
 
-import zoo
+from tfrec_fusion import zoo
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from zoo.ensembling import train_ensemble
-from zoo.run import load_run
-from zoo.seeds import summary
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.ensembling import train_ensemble
+from tfrec_fusion.zoo.runs.run import load_run
+from tfrec_fusion.zoo.runs.seeds import summary
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 MEMBERS = ("ease", "item_knn", "gpt2_hybrid")
 WEIGHT = "mean weight"

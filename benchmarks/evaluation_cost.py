@@ -27,13 +27,13 @@ import click
 import numpy as np
 import pandas as pd
 
-import zoo
+from tfrec_fusion import zoo
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.synthetic import generate
+from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.files.whole import write_text
-from zoo.measuring import measured
-from zoo.ranking import ranking_of
+from tfrec_fusion.zoo.runs.full_ranking import ranking_of
+from tfrec_fusion.zoo.runs.measurement import measured
 
 RESULTS = Path(__file__).parent / "results"
 DIM = 64

@@ -35,10 +35,10 @@ LARGE_USERS, LARGE_ITEMS, DIM = 10_000, 100_000, 64
 
 def zoo_models(data: str, data_dir: Path | None) -> list[dict[str, object]]:
     """Seconds for every test user of a public data set, by model."""
-    import zoo
+    from tfrec_fusion import zoo
     from tfrec_fusion.data.indexed import index_data
-    from tfrec_fusion.data.reading import read_tables
-    from zoo.ranking import ranking_of
+    from tfrec_fusion.data.sources.reading import read_tables
+    from tfrec_fusion.zoo.runs.full_ranking import ranking_of
 
     indexed = index_data(read_tables(data, data_dir))
     sizes = {"num_users": len(indexed.users), "num_items": len(indexed.items)}

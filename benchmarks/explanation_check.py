@@ -4,11 +4,11 @@
     python benchmarks/explanation_check.py --data movielens-100k --model knowledge_hybrid
 
 takes the hybrid's trained run of each seed (made where it is missing, in --runs), draws
-recommendations from users' top ten and removes from each the evidence that `zoo.explanation`
-names first, and as much drawn at random from the rest: a tenth of the past items from the history,
-or three tenths of the words from the text or of the entities that the item reads in the graph, at
-least one. Words are named by what leaving each out does, and once more by integrated gradients.
-Writes `benchmarks/results/explanation_check_<data>.csv`, or with a graph
+recommendations from users' top ten and removes from each the evidence that
+`zoo.answers.explanation` names first, and as much drawn at random from the rest: a tenth of the
+past items from the history, or three tenths of the words from the text or of the entities that the
+item reads in the graph, at least one. Words are named by what leaving each out does, and once more
+by integrated gradients. Writes `benchmarks/results/explanation_check_<data>.csv`, or with a graph
 `explanation_check_knowledge_hybrid_<data>.csv`: in which share of the recommendations the score
 falls more without the named evidence, by how much it falls on average, and how many recommendations
 had enough evidence to choose from; mean and 95% interval over seeds.
@@ -28,13 +28,13 @@ from quality import RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
-from tfrec_fusion.text.encoder import TextEncoder
-from zoo.explanation import Explainer
-from zoo.pair_scores import scores_of_texts, scores_without
-from zoo.run import Run
-from zoo.seeds import over_seeds
-from zoo.text_vectors import item_encoder
-from zoo.train_options import TrainOptions
+from tfrec_fusion.text.encoding.encoder import TextEncoder
+from tfrec_fusion.text.encoding.item_vectors import item_encoder
+from tfrec_fusion.zoo.answers.explanation import Explainer
+from tfrec_fusion.zoo.models.text_hybrid.pair_scores import scores_of_texts, scores_without
+from tfrec_fusion.zoo.runs.run import Run
+from tfrec_fusion.zoo.runs.seeds import over_seeds
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 TOP = 10
 # Of a history, of a text, of what an item reads in the graph; at least one.

@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 from quality import RESULTS
 
-import zoo
+from tfrec_fusion import zoo
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.suspicious import WEEK, suspicious_items
 from tfrec_fusion.files.whole import write_text

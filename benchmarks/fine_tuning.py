@@ -3,11 +3,12 @@
     python benchmarks/fine_tuning.py --data movielens-latest-small --epochs 8
 
 A fifth of the users and a tenth of the items, drawn anew with each seed, are new: the base model
-is trained without them, then goes on with everything (`zoo.fine_tuning`). Both split each user's
-events by time. Old users are measured before and after on the events that are in both models' test
-parts, old items being the candidates, and a seed's value is set beside its base's; new users on
-their test part beside popularity, and new items by the recall of their test events among all items.
-Writes `benchmarks/results/fine_tuning_<data>.csv`: mean and 95% interval over seeds.
+is trained without them, then goes on with everything (`zoo.runs.fine_tuning`). Both split each
+user's events by time. Old users are measured before and after on the events that are in both
+models' test parts, old items being the candidates, and a seed's value is set beside its base's;
+new users on their test part beside popularity, and new items by the recall of their test events
+among all items. Writes `benchmarks/results/fine_tuning_<data>.csv`: mean and 95% interval over
+seeds.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from quality import RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.data.events import Events
-from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.evaluation.top_items import Score
-from zoo.fine_tuning import fine_tune
-from zoo.recommender import compiled_scores
-from zoo.run import Run, load_run
-from zoo.seeds import over_seeds
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
+from tfrec_fusion.zoo.runs.run import Run, load_run
+from tfrec_fusion.zoo.runs.seeds import over_seeds
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 NEW_USERS, NEW_ITEMS = 0.2, 0.1
 METRIC = "ndcg@10"

@@ -26,9 +26,9 @@ import click
 import numpy as np
 from quality import RESULTS
 
-import zoo
+from tfrec_fusion import zoo
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
-from zoo.card import cards
+from tfrec_fusion.zoo.prebuilt.card import cards
 
 ROOT = Path(__file__).resolve().parent.parent
 ASK = """
@@ -45,7 +45,7 @@ def lap(step):
     seconds[step] = time.perf_counter() - began
     began = time.perf_counter()
 
-import zoo
+from tfrec_fusion import zoo
 zoo.load
 lap("imports")
 model = zoo.load(sys.argv[1])
@@ -79,7 +79,9 @@ def expected(name: str) -> dict[str, tuple[dict[str, Any], list[str]]]:
 def environment(folder: Path) -> Path:
     """A new virtual environment with the wheel; gives its Python."""
     source, wheels = folder / "source", folder / "wheels"  # building leaves files behind
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info"))
+    shutil.copytree(
+        ROOT, source, symlinks=True, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info")
+    )
     build = ["-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", str(wheels), str(source)]
     subprocess.run([sys.executable, *build], check=True)
     (wheel,) = wheels.glob("*.whl")

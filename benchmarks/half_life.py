@@ -22,8 +22,8 @@ from review_tables import benchmark_tables
 
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
-from zoo.ease import EASE
-from zoo.ranking import ranking_of
+from tfrec_fusion.zoo.baselines.ease import EASE
+from tfrec_fusion.zoo.runs.full_ranking import ranking_of
 
 HALF_LIVES = (0, 3, 5, 7, 10, 20)
 KEPT = (25, 50, 100, 200)

@@ -22,8 +22,8 @@ from quality import METRICS, RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from zoo.seeds import summary
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.seeds import summary
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 CLASSICS = ("popularity", "tfidf", "item_knn", "ease")
 VARIANTS: dict[str, dict[str, str]] = {

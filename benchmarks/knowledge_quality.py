@@ -29,10 +29,10 @@ from quality import METRICS, RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from zoo.recommender import compiled_scores
-from zoo.run import Run
-from zoo.seeds import over_seeds, summary
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.runs.run import Run
+from tfrec_fusion.zoo.runs.seeds import over_seeds, summary
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 RARE = 5  # events from which on an item is no longer rare
 OF_RARE = (f"recall@{K} of rare items", f"recall@{K} among rare items")

@@ -23,9 +23,9 @@ from quality import METRICS, RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from zoo.run import Run
-from zoo.seeds import summary
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.run import Run
+from tfrec_fusion.zoo.runs.seeds import summary
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 VARIANTS: dict[str, dict[str, object]] = {
     "frozen": {},

@@ -28,13 +28,13 @@ from quality import RESULTS, trained, with_auc
 from review_tables import benchmark_tables
 
 from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.evaluation.rating import evaluate_rating
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.layers.multitask import BALANCES
 from tfrec_fusion.layers.rating import RatingBiases
-from zoo.seeds import summary
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.seeds import summary
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 METRICS: tuple[str, ...] = (
     *("ndcg@10", "recall@20", "auc"),

@@ -31,16 +31,16 @@ import tensorflow as tf
 from quality import RESULTS
 from review_tables import MUSICAL_INSTRUMENTS, benchmark_tables
 
-import zoo
+from tfrec_fusion import zoo
+from tfrec_fusion.data.batches.pairs import prefetched
 from tfrec_fusion.data.indexed import IndexedData, index_data
-from tfrec_fusion.data.pipeline import prefetched
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.layers.multitask import BALANCES
 from tfrec_fusion.training.balancing import BalancedModel
 from tfrec_fusion.training.compilation import compile_model
-from zoo.recipes import recipe_for
-from zoo.review_reader import review_arguments
-from zoo.text_vectors import text_arguments
+from tfrec_fusion.zoo.models.multi_task.review_reader import review_arguments
+from tfrec_fusion.zoo.models.text_hybrid.text_inputs import text_arguments
+from tfrec_fusion.zoo.runs.recipes import recipe_for
 
 ALONE, FROZEN, FIXED = "recommender alone", "frozen text branch", "GPT-2, fixed"
 WAYS: dict[str, tuple[str, dict[str, Any], str]] = {  # model, hyperparameters, balance

@@ -2,10 +2,10 @@
 
     python benchmarks/pretrain_perplexity.py --data-dir FOLDER
 
-trains `tfrec_fusion.text.pretrain` on the reviews of FOLDER/reviews.csv.gz (column --column), once
-a seed, briefly: sizes and epochs are for a CPU. The seed draws validation (which tunes
-the n-gram models and says which epoch is best) and test, 10% each of the different reviews, and
-everything in the training. All models share one byte-pair tokenizer, learned from the training
+trains `tfrec_fusion.text.pretraining.pretrain` on the reviews of FOLDER/reviews.csv.gz (column
+--column), once a seed, briefly: sizes and epochs are for a CPU. The seed draws validation (which
+tunes the n-gram models and says which epoch is best) and test, 10% each of the different reviews,
+and everything in the training. All models share one byte-pair tokenizer, learned from the training
 texts, and predict the same test tokens. Writes `benchmarks/results/pretrain_perplexity.csv`: the
 mean perplexity and its 95% interval over seeds (Student's t). A seed's result is kept in --runs as
 it finishes, with the preset, so an interrupted measurement goes on.
@@ -28,9 +28,9 @@ import tensorflow as tf
 from quality import RESULTS
 
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
-from tfrec_fusion.text.causal import GPT2Size, Schedule
-from tfrec_fusion.text.pretrain import RESULT_FILE, pretrain, split_texts
-from zoo.seeds import over_seeds
+from tfrec_fusion.text.language_models.causal import GPT2Size, Schedule
+from tfrec_fusion.text.pretraining.pretrain import RESULT_FILE, pretrain, split_texts
+from tfrec_fusion.zoo.runs.seeds import over_seeds
 
 # Few passes over the texts: there is nothing to learn by heart, so nothing is dropped.
 # A thousand tokens: a megabyte or two of reviews shows each of them often enough.

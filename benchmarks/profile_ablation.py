@@ -23,11 +23,11 @@ import options
 from quality import RESULTS, trained, with_auc
 from review_tables import benchmark_tables
 
-import zoo
+from tfrec_fusion import zoo
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from zoo.profile_semantics_behaviour_config import TASKS
-from zoo.seeds import summary
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.models.profile_fusion.config import TASKS
+from tfrec_fusion.zoo.runs.seeds import summary
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 METRICS = ("auc", "ndcg@10", "recall@20")
 NAME = "profile_semantics_behaviour"

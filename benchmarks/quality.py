@@ -21,15 +21,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import options
 
-import zoo
-from tfrec_fusion.data.reading import read_tables
-from tfrec_fusion.data.tables import RecData
+from tfrec_fusion import zoo
+from tfrec_fusion.data.sources.reading import read_tables
+from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from zoo.measuring import measured
-from zoo.run import Run, is_measured, load_run
-from zoo.seeds import summary
-from zoo.train import train
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.measurement import measured
+from tfrec_fusion.zoo.runs.run import Run, is_measured, load_run
+from tfrec_fusion.zoo.runs.seeds import summary
+from tfrec_fusion.zoo.runs.train import train
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 MODELS = (
     *("popularity", "tfidf", "user_knn", "item_knn", "ease"),

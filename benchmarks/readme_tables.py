@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from tfrec_fusion.files.whole import write_text
-from zoo.card import cards
+from tfrec_fusion.zoo.prebuilt.card import cards
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -27,7 +27,7 @@ PAGES = (
     ROOT / "README.md",
     ROOT / "benchmarks" / "README.md",
     ROOT / "savedmodels" / "README.md",
-    *sorted((ROOT / "zoo" / "pages").glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
 )
 MARKED = re.compile(
     r"(?P<mark><!-- table (?P<name>[\w-]+)(: (?P<rows>.+?))? -->\n).*?(?P<end><!-- end -->)",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfrec_fusion.data.reading import read_tables
-from tfrec_fusion.data.tables import RecData, from_frames
-from tfrec_fusion.data.text_tables import read_text_table
+from tfrec_fusion.data.sources.reading import read_tables
+from tfrec_fusion.data.tables.rec_data import RecData, from_frames
+from tfrec_fusion.data.tables.text_tables import read_text_table
 
 MUSICAL_INSTRUMENTS = "musical-instruments"
 

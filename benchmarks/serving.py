@@ -6,10 +6,10 @@ makes two-towers of 1,000, 100,000 and 1,000,000 items with vectors of 64 number
 three ways, each in a process of its own, loads the SavedModels into one more and asks
 `recommend_10` of one user in turns. Beside them stands the least that an exact answer takes,
 `matmul` and `top_k` of the same vectors as a SavedModel. Indices look as far as recall@10 of 0.95
-asks for (`zoo.indexing`); recall is then counted over 200 users' served answers. Ratios are those
-of the medians of one turn, and the table gives their median over turns; requests a second are those
-of one client that asks again when it is answered; memory is what the process grew by, from before
-loading to after answering. Writes `benchmarks/results/serving.csv`.
+asks for (`zoo.exports.item_index`); recall is then counted over 200 users' served answers. Ratios
+are those of the medians of one turn, and the table gives their median over turns; requests a
+second are those of one client that asks again when it is answered; memory is what the process grew
+by, from before loading to after answering. Writes `benchmarks/results/serving.csv`.
 
 The vectors are drawn around 2,000 centres, as items around tastes, and a query is an item with
 noise. Without such groups no index finds near items faster.
@@ -38,16 +38,16 @@ import tensorflow as tf
 from quality import RESULTS
 from serving_load import resident_mib
 
-import zoo
+from tfrec_fusion import zoo
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.files.whole import whole_folder
-from tfrec_fusion.serving.recommenders_index import PROCESS
-from tfrec_fusion.serving.reload import load_server_ops
-from zoo.exporting import export_recommender
-from zoo.indexing import item_index
-from zoo.recommender import Recommender
+from tfrec_fusion.serving.export.reload import load_server_ops
+from tfrec_fusion.serving.index.recommenders_index import PROCESS
+from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.exports.export_run import export_recommender
+from tfrec_fusion.zoo.exports.item_index import item_index
 
 USERS, DIM, CENTRES, K = 1000, 64, 2000, 10
 KNOWN_ITEMS = 50

@@ -35,7 +35,7 @@ from quality import RESULTS
 
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.serving.client import Client, Retries
-from tfrec_fusion.serving.kit import promote
+from tfrec_fusion.serving.export.bundle import promote
 
 USERS, ITEMS = 1000, 2000
 ONCE = Retries(attempts=1)  # a request that fails counts as failed
@@ -46,7 +46,7 @@ EXPORT = """
 import sys
 import keras, numpy as np, scipy.sparse as sp
 from tfrec_fusion.serving.export import export
-from tfrec_fusion.serving.served import ServedModels
+from tfrec_fusion.serving.export.served import ServedModels
 folder, users, items, *versions = sys.argv[1], *map(int, sys.argv[2:])
 index = keras.Input((), dtype="int32", name="user_id")
 scores = keras.layers.Dense(items + 1)(keras.layers.Embedding(users + 1, 32)(index))
@@ -95,7 +95,7 @@ def export_versions(folder: Path, *versions: int) -> None:
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[dict[str, str], int]]:
     """`zoo serve` in a process of its own: its addresses, and the process's id."""
-    command = [sys.executable, "-m", "zoo", "serve", str(folder), "--json"]
+    command = [sys.executable, "-m", "tfrec_fusion.zoo", "serve", str(folder), "--json"]
     process = subprocess.Popen(
         [*command, "--port", "0", "--grpc-port", "0"], stdout=subprocess.PIPE, text=True
     )

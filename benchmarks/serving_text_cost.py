@@ -26,12 +26,12 @@ import tensorflow as tf
 from quality import RESULTS
 from review_tables import benchmark_tables
 
-import zoo
+from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
-from zoo.exporting import export_recommender
-from zoo.recommender import Recommender
-from zoo.text_vectors import text_vectors
+from tfrec_fusion.text.encoding.item_vectors import text_vectors
+from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.exports.export_run import export_recommender
 
 MODELS = ("two_tower, ids only", "gpt2_hybrid")
 BATCHES = (1, 64)

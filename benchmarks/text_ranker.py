@@ -33,19 +33,19 @@ import tensorflow as tf
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from tfrec_fusion.data.clothing import load_womens_clothing
-from tfrec_fusion.data.item_texts import joined_texts
+from tfrec_fusion.data.sources.clothing import load_womens_clothing
 from tfrec_fusion.data.split import cold_item
-from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.data.tables.item_texts import joined_texts
+from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.evaluation.rating import evaluate_clicks
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.files.whole import write_text
-from tfrec_fusion.text.encoder import TextEncoder
-from tfrec_fusion.text.presets import load_language_model
-from tfrec_fusion.text.store import TextStore
+from tfrec_fusion.text.encoding.encoder import TextEncoder
+from tfrec_fusion.text.encoding.store import TextStore
+from tfrec_fusion.text.language_models.presets import load_language_model
 from tfrec_fusion.training.fit import fit
-from zoo.seeds import over_seeds
-from zoo.text_ranker import TextRanker, text_ranker
+from tfrec_fusion.zoo.models.text_ranker import TextRanker, text_ranker
+from tfrec_fusion.zoo.runs.seeds import over_seeds
 
 RESULTS = Path(__file__).parent / "results"
 METRICS = ("auc", "accuracy", "precision", "recall", "f1")

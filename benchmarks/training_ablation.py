@@ -27,8 +27,8 @@ from quality import RESULTS, trained
 from review_tables import MUSICAL_INSTRUMENTS, benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from zoo.seeds import summary
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.seeds import summary
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 METRICS = ("ndcg@10", "recall@20", "mrr@10", "coverage@10", "rmse", "sentiment_auc", "perplexity")
 JUDGING = {"tasks": ("rating", "sentiment")}

@@ -27,13 +27,13 @@ import options
 import pandas as pd
 import tensorflow as tf
 
-import zoo
+from tfrec_fusion import zoo
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.reading import read_tables
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.training.compilation import compile_model
-from zoo.recipes import CLICK_NEGATIVES, recipe_for
+from tfrec_fusion.zoo.runs.recipes import CLICK_NEGATIVES, recipe_for
 
 RESULTS = Path(__file__).parent / "results"
 

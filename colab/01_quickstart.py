@@ -25,7 +25,7 @@
 # %% tags=["install"]
 import sys
 
-# !{sys.executable} -c "import zoo" || pip install -q git+https://github.com/tfrec-fusion/tfrec-fusion
+# !{sys.executable} -c "from tfrec_fusion import zoo" || pip install -q git+https://github.com/tfrec-fusion/tfrec-fusion
 import tensorflow as tf
 
 print("Devices:", ", ".join(device.name for device in tf.config.list_logical_devices()))
@@ -43,7 +43,7 @@ MAPPED = 900  # films on the map, the best known ones
 # NDCG@10 and recall@20 are measured on the test part of a temporal split, every film ranked.
 
 # %%
-import zoo
+from tfrec_fusion import zoo
 
 zoo.list_models(pretrained=True)
 

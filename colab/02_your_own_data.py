@@ -25,7 +25,7 @@
 # %% tags=["install"]
 import sys
 
-# !{sys.executable} -c "import zoo" || pip install -q git+https://github.com/tfrec-fusion/tfrec-fusion
+# !{sys.executable} -c "from tfrec_fusion import zoo" || pip install -q git+https://github.com/tfrec-fusion/tfrec-fusion
 import tensorflow as tf
 
 print("Devices:", ", ".join(device.name for device in tf.config.list_logical_devices()))
@@ -45,7 +45,7 @@ HISTORY = 100  # how many of a user's latest items are read
 # read your own tables, `ratings = pd.read_csv("ratings.csv")`.
 
 # %%
-from tfrec_fusion.data.reading import read_tables
+from tfrec_fusion.data.sources.reading import read_tables
 
 source = read_tables(DATA)
 ratings = source.interactions.rename(columns={"user_id": "userId", "item_id": "movieId"})
@@ -58,7 +58,7 @@ ratings.head()
 # ids, no ratings that are not numbers, no events with items nobody has heard of.
 
 # %%
-from tfrec_fusion.data.tables import from_frames
+from tfrec_fusion.data.tables.rec_data import from_frames
 
 names = {"user_id": "userId", "item_id": "movieId"}
 tables = from_frames(ratings, movies, **names, name="my films", citation=source.citation)
@@ -99,7 +99,7 @@ pd.DataFrame({"events": {name: len(part) for name, part in parts.items()}})
 # %%
 import keras
 
-import zoo
+from tfrec_fusion import zoo
 
 keras.utils.set_random_seed(0)
 model = zoo.build(
@@ -122,8 +122,8 @@ model.summary()
 # epoch are kept. (`tfrec_fusion.training.fit` does this too, and goes on after an interruption.)
 
 # %%
-from tfrec_fusion.data.sequences import sequences
-from zoo.ranking import ranking_of
+from tfrec_fusion.data.batches.sequences import sequences
+from tfrec_fusion.zoo.runs.full_ranking import ranking_of
 
 batches = sequences(
     data.train, history_length=HISTORY, jitter=4, batch_size=16, user_ids=False
@@ -155,7 +155,7 @@ display(SVG(learning_curves({"two_tower": history})))
 # %%
 from tfrec_fusion.evaluation.plots import metric_bars
 from tfrec_fusion.evaluation.report import ReportRow
-from zoo.comparison import yardsticks
+from tfrec_fusion.zoo.runs.comparison import yardsticks
 
 result = ranking_of(model, data.train_and_validation, data.test)()
 rows = [*yardsticks(data), ReportRow("two_tower", result.metrics, result.intervals)]
@@ -168,7 +168,7 @@ display(SVG(metric_bars(rows, ["ndcg@10", "recall@10", "coverage@10"])))
 # %%
 from pathlib import Path
 
-from zoo.comparison import write_report
+from tfrec_fusion.zoo.runs.comparison import write_report
 
 write_report(
     Path(OUT),
@@ -187,8 +187,8 @@ print(*sorted(path.name for path in Path(OUT).glob("*.*")), sep="\n")
 # here does.
 
 # %%
-from zoo.exporting import export_recommender
-from zoo.recommender import Recommender
+from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.exports.export_run import export_recommender
 
 tf.get_logger().setLevel("ERROR")  # it would name the folder before that is in place
 titles = data.titles
@@ -199,10 +199,10 @@ recommender.recommend(USER)
 
 # %% [markdown]
 # Copied to another machine, `verify_folder` says whether it still answers as it did (on the command
-# line, `python -m zoo verify FOLDER`).
+# line, `tfrec-zoo verify FOLDER`).
 
 # %%
-from tfrec_fusion.serving.folder_check import verify_folder
+from tfrec_fusion.serving.export.folder_check import verify_folder
 
 pd.DataFrame(verify_folder(exported.path.parent))
 
@@ -211,7 +211,7 @@ pd.DataFrame(verify_folder(exported.path.parent))
 # Somebody it has never seen is offered what most people took.
 
 # %%
-from tfrec_fusion.serving.reload import recommend_in_clean_process
+from tfrec_fusion.serving.export.reload import recommend_in_clean_process
 
 answers = recommend_in_clean_process(exported.path, [USER, "somebody never seen"])
 lists = {one["user_id"]: [item["title"] for item in one["items"][:5]] for one in answers}

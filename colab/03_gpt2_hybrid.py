@@ -25,7 +25,7 @@
 # %% tags=["install"]
 import sys
 
-# !{sys.executable} -c "import zoo" || pip install -q git+https://github.com/tfrec-fusion/tfrec-fusion
+# !{sys.executable} -c "from tfrec_fusion import zoo" || pip install -q git+https://github.com/tfrec-fusion/tfrec-fusion
 import tensorflow as tf
 
 print("Devices:", ", ".join(device.name for device in tf.config.list_logical_devices()))
@@ -49,9 +49,9 @@ NEW_TEXT = "Robots in Love. Animation, Romance, Sci-Fi."  # of a film that does 
 
 # %%
 from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.reading import read_tables
-from tfrec_fusion.text.encoder import TextEncoder
-from zoo.semantic_search import SemanticSearch
+from tfrec_fusion.data.sources.reading import read_tables
+from tfrec_fusion.text.encoding.encoder import TextEncoder
+from tfrec_fusion.zoo.answers.semantic_search import SemanticSearch
 
 tables = read_tables(DATA)
 data = index_data(tables)
@@ -73,8 +73,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from zoo.train import train
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.train import train
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 options = TrainOptions(
     epochs=EPOCHS,
@@ -101,7 +101,7 @@ for name in MODELS:
 # %% [markdown]
 # The same from the command line, for the last one:
 #
-#     python -m zoo train gpt2_hybrid --data movielens-100k --out runs/lora --text-mode lora
+#     tfrec-zoo train gpt2_hybrid --data movielens-100k --out runs/lora --text-mode lora
 #
 # How the trainings went: how well the validation part was ranked, and the loss. LoRA goes on from a
 # hybrid with a frozen language model, so it begins where another ends. Its steps are larger, which
@@ -111,7 +111,7 @@ for name in MODELS:
 from IPython.display import SVG, display
 
 from tfrec_fusion.evaluation.plots import learning_curves
-from zoo.comparison import plotted_curves
+from tfrec_fusion.zoo.runs.comparison import plotted_curves
 
 curves = {name: plotted_curves(run.info["training"]["history"]) for name, run in runs.items()}
 display(SVG(learning_curves(curves)))
@@ -144,8 +144,8 @@ display(SVG(metric_bars(rows, ["ndcg@10", "recall@20", "coverage@10"])))
 import numpy as np
 import pandas as pd
 
-from zoo.text_models import score_of_text_model
-from zoo.text_vectors import text_vectors
+from tfrec_fusion.text.encoding.item_vectors import text_vectors
+from tfrec_fusion.zoo.models.text_hybrid.text_queries import score_of_text_model
 
 recommender = run.recommender
 users = np.arange(1, len(run.users))
@@ -168,7 +168,7 @@ places.nsmallest(8, "place")
 # language model reads the text again with the word left out.
 
 # %%
-from zoo.explanation import explainer_of
+from tfrec_fusion.zoo.runs.explainer import explainer_of
 
 best = recommender.recommend(USER, 5)
 why = explainer_of(run).explain(USER, best["item_id"].iloc[0])

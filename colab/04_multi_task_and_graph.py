@@ -25,7 +25,7 @@
 # %% tags=["install"]
 import sys
 
-# !{sys.executable} -c "import zoo" || pip install -q git+https://github.com/tfrec-fusion/tfrec-fusion
+# !{sys.executable} -c "from tfrec_fusion import zoo" || pip install -q git+https://github.com/tfrec-fusion/tfrec-fusion
 import tensorflow as tf
 
 print("Devices:", ", ".join(device.name for device in tf.config.list_logical_devices()))
@@ -47,7 +47,7 @@ USER = "196"
 # What a task teaches flows into the same vectors of users and items.
 
 # %%
-from tfrec_fusion.data.reading import read_tables
+from tfrec_fusion.data.sources.reading import read_tables
 
 tables = read_tables(DATA)
 tasks = ("rating", "sentiment", "next_token") if "text" in tables.interactions else ("rating",)
@@ -65,8 +65,8 @@ tables.interactions.head()
 import tempfile
 from pathlib import Path
 
-from zoo.train import train
-from zoo.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.train import train
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 how = {"epochs": EPOCHS, "text_preset": PRESET, "text_length": TEXT_LENGTH, "refit": False}
 out = Path(tempfile.mkdtemp())
@@ -87,7 +87,7 @@ several = train(
 from IPython.display import SVG, display
 
 from tfrec_fusion.evaluation.plots import learning_curves
-from zoo.comparison import plotted_curves
+from tfrec_fusion.zoo.runs.comparison import plotted_curves
 
 curves = plotted_curves(several.info["training"]["history"])
 display(SVG(learning_curves({"multi_task": curves})))
@@ -176,7 +176,7 @@ display(SVG(metric_bars(rows, ["ndcg@10", "recall@20", "coverage@10"])))
 # own graph the ids that you gave are shown.
 
 # %%
-from zoo.explanation import explainer_of
+from tfrec_fusion.zoo.runs.explainer import explainer_of
 
 first = graph.recommender.recommend(USER, 1)["item_id"].iloc[0]
 why = explainer_of(graph).explain(USER, first)

@@ -24,7 +24,7 @@
 # %% tags=["install"]
 import sys
 
-# !{sys.executable} -c "import zoo, fastapi" || pip install -q "tfrec-fusion[serving] @ git+https://github.com/tfrec-fusion/tfrec-fusion"
+# !{sys.executable} -c "from tfrec_fusion import zoo, fastapi" || pip install -q "tfrec-fusion[serving] @ git+https://github.com/tfrec-fusion/tfrec-fusion"
 import tensorflow as tf
 
 print("Devices:", ", ".join(device.name for device in tf.config.list_logical_devices()))
@@ -43,8 +43,8 @@ THREADS = [1, 2, 4, 8]  # that ask at the same time
 # TensorFlow, compared with the Keras model, and only then put in place.
 
 # %%
-import zoo
-from zoo.exporting import export_run
+from tfrec_fusion import zoo
+from tfrec_fusion.zoo.exports.export_run import export_run
 
 model = zoo.load(MODEL)
 report = export_run(model.run, FOLDER, with_texts=False)
@@ -66,7 +66,7 @@ for path in sorted(Path(FOLDER).rglob("*")):
 # files. It is the command to run wherever the folder was copied to.
 
 # %%
-# !{sys.executable} -m zoo verify {FOLDER}
+# !{sys.executable} -m tfrec_fusion.zoo verify {FOLDER}
 
 # %% [markdown]
 # ## Serve
@@ -151,7 +151,7 @@ table
 
 # %%
 export_run(model.run, FOLDER, with_texts=False)
-# !{sys.executable} -m zoo promote {FOLDER}
+# !{sys.executable} -m tfrec_fusion.zoo promote {FOLDER}
 deadline = time.monotonic() + 60
 while fast.status()[0].version == 1 and time.monotonic() < deadline:
     time.sleep(1)

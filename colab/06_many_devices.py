@@ -24,7 +24,7 @@
 # %% tags=["install"]
 import sys
 
-# !{sys.executable} -c "import zoo" || pip install -q git+https://github.com/tfrec-fusion/tfrec-fusion
+# !{sys.executable} -c "from tfrec_fusion import zoo" || pip install -q git+https://github.com/tfrec-fusion/tfrec-fusion
 import tensorflow as tf
 
 print("Devices:", ", ".join(device.name for device in tf.config.list_physical_devices()))
@@ -52,7 +52,7 @@ tf.config.list_logical_devices()
 
 # %%
 from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.synthetic import generate
+from tfrec_fusion.data.sources.synthetic import generate
 
 data = index_data(generate(NUM_USERS, NUM_ITEMS, NUM_EVENTS, seed=1))
 data
@@ -65,8 +65,8 @@ data
 # %%
 import keras
 
-import zoo
-from tfrec_fusion.data.pipeline import pointwise
+from tfrec_fusion import zoo
+from tfrec_fusion.data.batches.pairs import pointwise
 from tfrec_fusion.training.distribution import distribution_strategy
 from tfrec_fusion.training.fit import fit
 
@@ -118,10 +118,10 @@ from tfrec_fusion.training.distribution import distribution_strategy
 
 strategy = distribution_strategy("multi_worker")  # before anything else uses TensorFlow
 
-import zoo
+from tfrec_fusion import zoo
+from tfrec_fusion.data.batches.pairs import pointwise
 from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.pipeline import pointwise
-from tfrec_fusion.data.synthetic import generate
+from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.training.fit import fit
 
 data = index_data(generate(300, 200, 6000, seed=1))

@@ -1,7 +1,7 @@
-"""The architecture, as tables that are checked: who may lean on whom, and what nobody does.
+"""The architecture: which folder may import which, and what no file does.
 
-Data flows one way: tables, models of layers, training and evaluation, export. Only the command
-line puts them together. Every rule is shown, below, to catch a file that breaks it.
+Data flows one way: tables, models of layers, training and evaluation, run folders, exports. Every
+rule is shown, below, to catch a file that breaks it.
 """
 
 import ast
@@ -11,93 +11,55 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIBRARY = "tfrec_fusion"
+PACKAGE = "tfrec_fusion"
 
-# Any file may import these.
-EVERYONES = {"answer_warnings", "errors", "ids", "progress", "questions"}
+# Any file may import these modules of the package.
+EVERYWHERE = {"answer_warnings", "argument_types", "errors", "ids", "progress", "questions"}
 
-# What a floor of the library may import from the others. Its own files it may always import.
-LIBRARY_FLOORS = {
-    "answer_warnings": set(),
-    "questions": set(),
-    "errors": set(),
-    "ids": set(),
-    "progress": set(),
+# The folders, and those that each may import from; its own files it may always import. A folder
+# that is not named is a part of the one around it.
+FOLDERS: dict[str, set[str]] = {
+    "": {"saved_classes", "startup", *EVERYWHERE},  # modules of the package itself
     "files": set(),
-    "data": {"files"},
+    "data/tables": {"files"},
+    "data": {"files", "data/tables"},
+    "data/sources": {"files", "data/tables"},
+    "data/batches": {"data"},
     "layers": set(),
-    "losses": {"layers"},
-    "text": {"files", "layers", "losses"},
+    "losses": set(),
+    "text/language_models": {"files"},
+    "text/encoding": {"files", "text/language_models"},
+    "text/interests": {"files", "text/encoding"},
+    "text/pretraining": {"files", "text/encoding", "text/language_models"},
+    "text": {"text/encoding", "text/language_models"},
     "training": {"files", "layers"},
     "evaluation": {"files"},
-    "serving": {"files"},
-    "saved_classes": set(),
-    "startup": {"saved_classes"},
-    "": {"startup"},  # tfrec_fusion/__init__.py
+    "serving/export": {"files"},
+    "serving/index": {"serving/export"},
+    "serving/local": {"serving/export"},
+    "serving/client": {"serving/export"},
 }
-
-# What a room of the zoo may import from the library; the first pattern matching its name counts.
-# The classics are computed from a user-item matrix, so they read data; networks are only described.
-ZOO_ROOMS = {
-    r"__main__|commands\w*": {
-        "data",
-        "files",
-        "layers",
-        "losses",
-        "text",
-        "training",
-        "evaluation",
-        "serving",
-    },
-    r"terminal": {"files", "startup"},
-    r"plan|pages": {"files"},
-    r"network_trainer": {"data", "text", "training"},
-    r"ensembling": {"data", "evaluation", "layers", "training"},
-    r"train|comparison|measuring|ranking|pair_metrics|score_weighing": {
-        "data",
-        "evaluation",
-        "files",
-    },
-    r"seeds": {"evaluation"},
-    r"publishing|card_updates|package_files|query_texts": {"evaluation", "files", "text"},
-    r"reproducing": {"data", "evaluation"},
-    r"fine_tuning|data_options|near_misses|item_titles": {"data"},
-    r"train_options": {"data", "layers"},
-    r"demo": {"data", "evaluation", "serving"},
-    r"exporting": {"serving", "text"},
-    r"indexing": {"data", "evaluation", "serving"},
-    r"explanation": {"evaluation", "text"},
-    r"graph_paths": {"data"},
-    r"baselines|ease|matrix_\w+|neighbours|popularity": {"data"},
-    r"tfidf": {"data", "text"},
-    r"run_checksums": {"files"},
-    r"__init__|recommender|recipes|registry|run|run_\w+|card|item_rows|half_precision|prebuilt": {
-        "data",
-        "files",
-        "layers",
-        "losses",
-        "text",
-    },
-    r"\w+": {"layers", "losses", "text"},
+LIBRARY = set(FOLDERS)
+TEXT = {one for one in LIBRARY if one.startswith("text")}
+DATA = {one for one in LIBRARY if one.startswith("data")}
+FOLDERS |= {
+    "zoo/capabilities": set(),
+    "zoo/models": {"layers", "losses", *TEXT},
+    "zoo/baselines": {"layers", "data", *TEXT},
+    "zoo/registry": {"zoo/models", "zoo/baselines"},
+    "zoo/answers": {"data", "data/tables", "evaluation", "zoo/capabilities", "zoo/models", *TEXT},
 }
-
-# The command line and the rooms that only it is made of. Nobody else imports them, so that no model
-# reaches training, evaluation or serving through a neighbour; and the door itself nobody imports.
-DOOR = r"__main__|commands\w*"
-COMMAND_LINE = (
-    DOOR + r"|train|ensembling|explanation|network_trainer|comparison|ranking|demo|model_options"
-    r"|measuring|pair_metrics|score_weighing|exporting|indexing|publishing|card_updates|reproducing"
-    r"|seeds|fine_tuning|terminal|data_options"
-)
-
-# Answers for people who have only a name: explanations and all, like the command line.
-FACADE = r"prebuilt"
+FOLDERS["zoo/runs"] = {*LIBRARY, *FOLDERS} - {"serving/export", "serving/index", "serving/local"}
+FOLDERS["zoo/exports"] = {*FOLDERS} - {"training"}
+FOLDERS["zoo/prebuilt"] = {*FOLDERS} - {"training"}
+FOLDERS["zoo/cli"] = set(FOLDERS)
+FOLDERS["zoo"] = set(FOLDERS)
 
 # Names that say nothing about what is inside.
 SEDIMENT = {"utils", "util", "common", "helpers", "misc", "base", "core"}
 MAX_LINES = 350
 
-SOURCES = sorted(path for top in (LIBRARY, "zoo") for path in (ROOT / top).rglob("*.py"))
+SOURCES = sorted(path for top in (PACKAGE, "zoo") for path in (ROOT / top).rglob("*.py"))
 
 
 def imports(tree: ast.AST) -> set[str]:
@@ -121,44 +83,52 @@ def attributes(tree: ast.AST) -> set[str]:
     return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
-def floors_imported(tree: ast.AST, package: str) -> set[str]:
-    """The floors below `package` that a file imports, without those that are everyone's."""
-    names = (name.split(".") for name in imports(tree))
-    return {parts[1] for parts in names if parts[0] == package and len(parts) > 1} - EVERYONES
+def folder_of(path: Path) -> str:
+    """The innermost folder of the table around a file, such as `data/batches`."""
+    parts = path.with_suffix("").parts
+    inside = parts[1:] if parts[0] == PACKAGE else parts
+    while inside and "/".join(inside) not in FOLDERS:
+        inside = inside[:-1]
+    return "/".join(inside)
 
 
-def library_leans_upward(path: Path, tree: ast.AST) -> list[str]:
-    if path.parts[0] != LIBRARY:
-        return []
-    own = path.with_suffix("").parts[1].replace("__init__", "")
-    above = floors_imported(tree, LIBRARY) - LIBRARY_FLOORS.get(own, set()) - {own, "__version__"}
-    names = [f"{own or LIBRARY} imports {LIBRARY}.{floor}" for floor in sorted(above)]
-    return names + [f"imports {name}" for name in imports(tree) if name.split(".")[0] == "zoo"]
+def target(name: str) -> Path | None:
+    """The file of the package that a dotted name means, or is in."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE:
+        return None
+    for end in range(len(parts), 0, -1):
+        path = Path(*parts[:end])
+        if (ROOT / path / "__init__.py").exists():
+            return path / "__init__.py"
+        if (ROOT / path).with_suffix(".py").exists():
+            return path.with_suffix(".py")
+    return None
 
 
-def floor_is_not_in_the_table(path: Path, tree: ast.AST) -> list[str]:
-    own = path.with_suffix("").parts[1].replace("__init__", "")
-    known = path.parts[0] != LIBRARY or own in LIBRARY_FLOORS
-    return [] if known else [f"{own} is not a floor: see LIBRARY_FLOORS"]
+def imports_upward(path: Path, tree: ast.AST) -> list[str]:
+    own = folder_of(path)
+    named = imports(tree)
+    # `from a import b` gives `a` too, which is no more than `a.b` where that is a module.
+    named -= {name.rpartition(".")[0] for name in named if _is_module(name)}
+    found = set()
+    for name in named - {f"{PACKAGE}.__version__"}:
+        if (file := target(name)) is None:
+            continue
+        folder = folder_of(file)
+        everyones = folder == "" and file.stem in EVERYWHERE
+        if folder != own and folder not in FOLDERS[own] and not everyones:
+            found.add(f"{own or PACKAGE} imports {name}")
+    return sorted(found)
 
 
-def zoo_leans_upward(path: Path, tree: ast.AST) -> list[str]:
-    if path.parts[0] != "zoo":
-        return []
-    room = path.with_suffix("").parts[1]
-    may = next(floors for name, floors in ZOO_ROOMS.items() if re.fullmatch(name, room))
-    above = floors_imported(tree, LIBRARY) - may - {"__version__"}
-    return [f"zoo/{room} imports {LIBRARY}.{floor}" for floor in sorted(above)]
+def _is_module(name: str) -> bool:
+    path = ROOT / Path(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
-def command_line_is_imported(path: Path, tree: ast.AST) -> list[str]:
-    room = path.with_suffix("").parts[1]
-    inside = path.parts[0] == "zoo" and re.fullmatch(rf"{COMMAND_LINE}|{FACADE}", room)
-    may_not = DOOR if inside else COMMAND_LINE
-    if path.parts[0] == "zoo" and re.fullmatch(DOOR, room):
-        may_not = "__main__"
-    found = {room for room in floors_imported(tree, "zoo") if re.fullmatch(may_not, room)}
-    return [f"imports zoo.{name}" for name in sorted(found)]
+def old_name_of_the_zoo(path: Path, tree: ast.AST) -> list[str]:
+    return [f"imports {name}" for name in imports(tree) if name.split(".")[0] == "zoo"]
 
 
 def relative_import(path: Path, tree: ast.AST) -> list[str]:
@@ -268,10 +238,8 @@ def name_says_nothing(path: Path, tree: ast.AST) -> list[str]:
 
 
 RULES = [
-    library_leans_upward,
-    floor_is_not_in_the_table,
-    zoo_leans_upward,
-    command_line_is_imported,
+    imports_upward,
+    old_name_of_the_zoo,
     relative_import,
     star_import,
     legacy_keras,
@@ -313,59 +281,55 @@ def test_no_file_is_too_long():
 
 
 CAUGHT = [
-    (library_leans_upward, "tfrec_fusion/layers/fusion.py", "from tfrec_fusion.data import split"),
-    (library_leans_upward, "tfrec_fusion/layers/fusion.py", "from tfrec_fusion import data"),
-    (library_leans_upward, "tfrec_fusion/losses.py", "import tfrec_fusion.data.split"),
-    (
-        library_leans_upward,
-        "tfrec_fusion/training/fit.py",
-        "import tfrec_fusion.evaluation.ranking",
+    *(
+        (imports_upward, path, text)
+        for path, text in [
+            ("tfrec_fusion/layers/fusion.py", "from tfrec_fusion.data import split"),
+            ("tfrec_fusion/layers/fusion.py", "from tfrec_fusion import data"),
+            ("tfrec_fusion/losses.py", "import tfrec_fusion.data.split"),
+            ("tfrec_fusion/training/fit.py", "import tfrec_fusion.evaluation.ranking"),
+            ("tfrec_fusion/serving/export/export.py", "from tfrec_fusion.training import x"),
+            ("tfrec_fusion/evaluation/rating.py", "from tfrec_fusion.zoo import build"),
+            ("tfrec_fusion/__init__.py", "from tfrec_fusion import data"),
+            ("tfrec_fusion/data/a.py", "def f():\n    from tfrec_fusion.text import b"),
+            ("tfrec_fusion/data/tables/a.py", "from tfrec_fusion.data.events import Events"),
+            ("zoo/models/ncf.py", "from tfrec_fusion.data.events import Events"),
+            ("zoo/models/ncf.py", "from tfrec_fusion.zoo.runs.network_trainer import train"),
+            ("zoo/models/two_tower.py", "from tfrec_fusion.training import fit"),
+            ("zoo/baselines/ease.py", "from tfrec_fusion.evaluation.ranking import ndcg"),
+            ("zoo/answers/recommender.py", "from tfrec_fusion.zoo import runs"),
+            ("zoo/runs/run.py", "from tfrec_fusion.serving.export import export"),
+            ("zoo/runs/run.py", "from tfrec_fusion.zoo.cli.command_line import main"),
+            ("zoo/runs/train.py", "import tfrec_fusion.zoo.exports.export_run"),
+        ]
     ),
-    (library_leans_upward, "tfrec_fusion/serving/export.py", "from tfrec_fusion.training import x"),
-    (library_leans_upward, "tfrec_fusion/evaluation/rating.py", "from zoo import build"),
-    (library_leans_upward, "tfrec_fusion/__init__.py", "from tfrec_fusion import data"),
-    (
-        library_leans_upward,
-        "tfrec_fusion/data/a.py",
-        "def f():\n    from tfrec_fusion.text import b",
-    ),
-    (floor_is_not_in_the_table, "tfrec_fusion/models/ncf.py", ""),
-    (zoo_leans_upward, "zoo/ncf.py", "from tfrec_fusion.data.events import Events"),
-    (zoo_leans_upward, "zoo/two_tower.py", "from tfrec_fusion.training import fit"),
-    (zoo_leans_upward, "zoo/run.py", "from tfrec_fusion.serving import export"),
-    (zoo_leans_upward, "zoo/train.py", "from tfrec_fusion.serving import export"),
-    (zoo_leans_upward, "zoo/demo.py", "from tfrec_fusion.training import fit"),
-    (zoo_leans_upward, "zoo/baselines.py", "from tfrec_fusion.evaluation.ranking import ndcg"),
-    (command_line_is_imported, "zoo/run.py", "from zoo.__main__ import main"),
-    (command_line_is_imported, "zoo/__init__.py", "import zoo.commands_data"),
-    (command_line_is_imported, "zoo/train.py", "import zoo.commands_data"),
-    (command_line_is_imported, "zoo/two_tower.py", "from zoo.network_trainer import train"),
-    (command_line_is_imported, "zoo/recommender.py", "from zoo import ranking"),
-    (relative_import, "zoo/ncf.py", "from .two_tower import build"),
+    (old_name_of_the_zoo, "zoo/runs/run.py", "import zoo"),
+    (old_name_of_the_zoo, "tfrec_fusion/data/split.py", "from zoo.runs import run"),
+    (relative_import, "zoo/models/ncf.py", "from .two_tower import build"),
     (relative_import, "tfrec_fusion/data/split.py", "from . import tables"),
-    (star_import, "zoo/ncf.py", "from keras.layers import *"),
-    (legacy_keras, "zoo/ncf.py", "import tensorflow as tf\nmodel = tf.keras.Model()"),
-    (legacy_keras, "zoo/ncf.py", "from tensorflow import keras"),
-    (private_tensorflow, "zoo/ncf.py", "from tensorflow.python.ops import nn"),
-    (private_tensorflow, "zoo/ncf.py", "import tensorflow as tf\ntf.python.ops()"),
-    (pickle, "zoo/run.py", "import pickle"),
-    (pickle, "zoo/run.py", "from joblib import dump"),
-    (pickle, "zoo/run.py", "np.load('x.npy', allow_pickle=True)"),
-    (evaluated_text, "zoo/run.py", "eval('1')"),
-    (evaluated_text, "zoo/run.py", "exec('1')"),
-    (shell, "zoo/run.py", "subprocess.run('ls', shell=True)"),
-    (shell, "zoo/run.py", "os.system('ls')"),
-    (bare_except, "zoo/run.py", "try:\n    pass\nexcept:\n    pass"),
-    (builtin_error, "zoo/run.py", "raise ValueError('no run')"),
-    (written_otherwise, "zoo/run.py", "np.savez_compressed(folder / 'events.npz', **events)"),
-    (written_otherwise, "zoo/run.py", "model.save(folder / 'model.keras')"),
-    (written_otherwise, "zoo/run.py", "(folder / 'run.json').write_text(text)"),
-    (written_otherwise, "zoo/run.py", "with open(path, 'w') as file:\n    file.write(text)"),
-    (written_otherwise, "zoo/run.py", "with path.open('ab') as file:\n    file.write(text)"),
-    (written_otherwise, "zoo/run.py", "file = path.open(mode='x')"),
-    (written_otherwise, "zoo/run.py", "shutil.copyfile(source, target)"),
-    (written_otherwise, "zoo/run.py", "os.replace(part, target)"),
-    (written_otherwise, "zoo/run.py", "table.to_csv(path)"),
+    (star_import, "zoo/models/ncf.py", "from keras.layers import *"),
+    (legacy_keras, "zoo/models/ncf.py", "import tensorflow as tf\nmodel = tf.keras.Model()"),
+    (legacy_keras, "zoo/models/ncf.py", "from tensorflow import keras"),
+    (private_tensorflow, "zoo/models/ncf.py", "from tensorflow.python.ops import nn"),
+    (private_tensorflow, "zoo/models/ncf.py", "import tensorflow as tf\ntf.python.ops()"),
+    (pickle, "zoo/runs/run.py", "import pickle"),
+    (pickle, "zoo/runs/run.py", "from joblib import dump"),
+    (pickle, "zoo/runs/run.py", "np.load('x.npy', allow_pickle=True)"),
+    (evaluated_text, "zoo/runs/run.py", "eval('1')"),
+    (evaluated_text, "zoo/runs/run.py", "exec('1')"),
+    (shell, "zoo/runs/run.py", "subprocess.run('ls', shell=True)"),
+    (shell, "zoo/runs/run.py", "os.system('ls')"),
+    (bare_except, "zoo/runs/run.py", "try:\n    pass\nexcept:\n    pass"),
+    (builtin_error, "zoo/runs/run.py", "raise ValueError('no run')"),
+    (written_otherwise, "zoo/runs/run.py", "np.savez_compressed(folder / 'events.npz', **events)"),
+    (written_otherwise, "zoo/runs/run.py", "model.save(folder / 'model.keras')"),
+    (written_otherwise, "zoo/runs/run.py", "(folder / 'run.json').write_text(text)"),
+    (written_otherwise, "zoo/runs/run.py", "with open(path, 'w') as file:\n    file.write(text)"),
+    (written_otherwise, "zoo/runs/run.py", "with path.open('ab') as file:\n    file.write(text)"),
+    (written_otherwise, "zoo/runs/run.py", "file = path.open(mode='x')"),
+    (written_otherwise, "zoo/runs/run.py", "shutil.copyfile(source, target)"),
+    (written_otherwise, "zoo/runs/run.py", "os.replace(part, target)"),
+    (written_otherwise, "zoo/runs/run.py", "table.to_csv(path)"),
     (written_otherwise, "tfrec_fusion/serving/a.py", "tf.io.TFRecordWriter(str(path))"),
     (written_otherwise, "tfrec_fusion/text/a.py", "backbone.save_to_preset(str(folder))"),
     (written_otherwise, "tfrec_fusion/text/a.py", "zipfile.ZipFile(path, 'w')"),
@@ -389,14 +353,13 @@ ALLOWED = [
     ("zoo/run.py", "with whole_path(path) as part, other():\n    model.save(part)"),
     ("zoo/run.py", "write_text(path, table.to_csv(index=False))\nusers.save(path)"),
     ("zoo/run.py", "open(path)\npath.open('rb')\npath.open(encoding='utf-8')\nrow.copy()"),
-    ("tfrec_fusion/data/split.py", "from tfrec_fusion.data.tables import RecData"),
+    ("tfrec_fusion/data/split.py", "from tfrec_fusion.data.tables.rec_data import RecData"),
     ("tfrec_fusion/data/split.py", "import keras\nnp.load('x', allow_pickle=False)"),
-    ("zoo/__main__.py", "from tfrec_fusion import data, training, evaluation, serving"),
-    ("zoo/commands_train.py", "from tfrec_fusion.training.fit import fit\nimport zoo.ncf"),
-    ("zoo/__main__.py", "from zoo.commands import cli\nfrom zoo.demo import run_demo"),
-    ("zoo/train.py", "from zoo.ranking import ranking_of"),
-    ("zoo/run.py", "from tfrec_fusion.data.vocabulary import Vocabulary"),
-    ("zoo/ncf.py", "from tfrec_fusion.layers.fusion import GatedFusion\nmodel.eval()"),
+    ("zoo/cli/command_line.py", "from tfrec_fusion import data, training, evaluation"),
+    ("zoo/cli/train.py", "from tfrec_fusion.training.fit import fit\nimport zoology"),
+    ("zoo/runs/train.py", "from tfrec_fusion.zoo.runs.full_ranking import ranking_of"),
+    ("zoo/runs/run.py", "from tfrec_fusion.data.vocabulary import Vocabulary"),
+    ("zoo/models/ncf.py", "from tfrec_fusion.layers.fusion import GatedFusion\nmodel.eval()"),
 ]
 
 

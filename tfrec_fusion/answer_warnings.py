@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SHOWN = 5  # ids that a message names
-_ROOT = Path(__file__).parents[1]
-_OURS = tuple(f"{_ROOT / package}{os.sep}" for package in ("tfrec_fusion", "zoo"))
+_OURS = f"{Path(__file__).parent}{os.sep}"
 
 
 class AnswerWarning(UserWarning):

@@ -13,7 +13,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("tfrec_fusion", "zoo")  # of one distribution, side by side
 REGISTERED = re.compile(
     r'^@keras\.saving\.register_keras_serializable\("(\w+)"\)\n(?:@.*\n)*class (\w+)', re.MULTILINE
 )
@@ -37,12 +36,12 @@ class SavedClass:
 
 def saved_classes() -> Iterator[tuple[str, SavedClass]]:
     """Registered name and stand-in of every class that the sources register with Keras."""
-    root = Path(__file__).parent.parent
-    for package in PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
-            module = ".".join(path.relative_to(root).with_suffix("").parts)
-            for space, name in REGISTERED.findall(path.read_text("utf-8")):
-                yield f"{space}>{name}", SavedClass(module, name)
+    package = Path(__file__).parent
+    paths = {*package.rglob("*.py"), *(package / "zoo").rglob("*.py")}  # the zoo may be a link
+    for path in sorted(paths):
+        module = ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        for space, name in REGISTERED.findall(path.read_text("utf-8")):
+            yield f"{space}>{name}", SavedClass(module, name)
 
 
 def register_saved_classes(registry: MutableMapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The models: built by name, each a plain Keras 3 functional model or a tuned classic.
 
->>> import zoo
+>>> from tfrec_fusion import zoo
 >>> zoo.build("neumf", num_users=944, num_items=1683).name
 'neumf'
 """
@@ -10,11 +10,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import tfrec_fusion as tfrec_fusion
+if __name__ == "zoo":
+    raise ImportError("The zoo is a part of tfrec_fusion: write `from tfrec_fusion import zoo`.")
 
 if TYPE_CHECKING:
-    from zoo.prebuilt import load
-    from zoo.registry import (
+    from tfrec_fusion.zoo.prebuilt.listing import list_models
+    from tfrec_fusion.zoo.prebuilt.load import load
+    from tfrec_fusion.zoo.registry import (
         HAS_TASKS,
         HYBRIDS,
         MODELS,
@@ -23,9 +25,8 @@ if TYPE_CHECKING:
         SUMMARIES,
         build,
         hyperparameters,
-        list_models,
     )
-    from zoo.run import load_run
+    from tfrec_fusion.zoo.runs.run import load_run
 
 __all__ = [
     "HAS_TASKS",
@@ -41,11 +42,17 @@ __all__ = [
     "load_run",
 ]
 
-_ELSEWHERE = {"load": "zoo.prebuilt", "load_run": "zoo.run"}
+_ELSEWHERE = {
+    "list_models": "tfrec_fusion.zoo.prebuilt.listing",
+    "load": "tfrec_fusion.zoo.prebuilt.load",
+    "load_run": "tfrec_fusion.zoo.runs.run",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Loads TensorFlow and the models at the first use, not at `import zoo`."""
+    """Loads TensorFlow and the models at the first use, not at the import."""
     if name in __all__:
-        return getattr(import_module(_ELSEWHERE.get(name, "zoo.registry")), name)
-    raise AttributeError(f"module 'zoo' has no attribute {name!r}; it has {', '.join(__all__)}.")
+        return getattr(import_module(_ELSEWHERE.get(name, "tfrec_fusion.zoo.registry")), name)
+    raise AttributeError(
+        f"module 'tfrec_fusion.zoo' has no attribute {name!r}; it has {', '.join(__all__)}."
+    )

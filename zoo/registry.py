@@ -5,23 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
-from typing import Any, Literal, overload
+from typing import Any
 
-import pandas as pd
-
+from tfrec_fusion.argument_types import check_types
 from tfrec_fusion.errors import InvalidInput
-from zoo.argument_types import check_types
-from zoo.baselines import BASELINES
-from zoo.card import table_of_cards
-from zoo.gpt2_hybrid import gpt2_hybrid
-from zoo.hybrid_config import GPT2HybridConfig
-from zoo.knowledge_hybrid import KnowledgeHybridConfig, knowledge_hybrid
-from zoo.multi_task import multi_task
-from zoo.multi_task_config import MultiTaskConfig
-from zoo.ncf import NCFConfig, gmf, mlp, neumf
-from zoo.profile_semantics_behaviour import profile_semantics_behaviour
-from zoo.profile_semantics_behaviour_config import ProfileSemanticsBehaviourConfig
-from zoo.two_tower import TwoTowerConfig, two_tower
+from tfrec_fusion.zoo.baselines.registry import BASELINES
+from tfrec_fusion.zoo.models.multi_task.config import MultiTaskConfig
+from tfrec_fusion.zoo.models.multi_task.network import multi_task
+from tfrec_fusion.zoo.models.ncf import NCFConfig, gmf, mlp, neumf
+from tfrec_fusion.zoo.models.profile_fusion.config import ProfileSemanticsBehaviourConfig
+from tfrec_fusion.zoo.models.profile_fusion.network import profile_semantics_behaviour
+from tfrec_fusion.zoo.models.text_hybrid.config import GPT2HybridConfig
+from tfrec_fusion.zoo.models.text_hybrid.knowledge import KnowledgeHybridConfig, knowledge_hybrid
+from tfrec_fusion.zoo.models.text_hybrid.network import gpt2_hybrid
+from tfrec_fusion.zoo.models.two_tower import TwoTowerConfig, two_tower
 
 NETWORKS: dict[str, Callable[..., Any]] = {
     "gmf": gmf,
@@ -72,21 +69,9 @@ _ARRAYS = {
 }
 
 
-@overload
-def list_models(pretrained: Literal[False] = False) -> list[str]: ...
-
-
-@overload
-def list_models(pretrained: Literal[True]) -> pd.DataFrame: ...
-
-
-def list_models(pretrained: bool = False) -> Any:
-    """Names that `build` takes, classics first.
-
-    Args:
-        pretrained: Instead, a table of the trained models that `load` takes, with their numbers.
-    """
-    return table_of_cards() if pretrained else list(MODELS)
+def list_models() -> list[str]:
+    """Names that `build` takes, baselines first."""
+    return list(MODELS)
 
 
 def build(name: str, **arguments: Any) -> Any:

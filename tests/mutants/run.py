@@ -5,11 +5,11 @@ part of the data is handed on that must not be, or an argument is not handed on 
 mutants are written by hand, in the tables beside this file, one for each area:
 
     [[mutant]]
-    file = "zoo/train.py"
+    file = "zoo/runs/train.py"
     find = "data.train_and_validation, data.test"  # occurs exactly once in the file
     replace = "data.train, data.test"
     why = "the validation part is not known at test"
-    tests = ["tests/test_models.py::test_a_run"]  # files or tests that are expected to notice
+    tests = ["tests/zoo/models/test_models.py::test_a_run"]  # that should notice
     leaks = true  # where held-out data reach what is trained or chosen; false by default
 
 A mutant is caught when a test fails or takes too long. Tests that cannot be collected say nothing,
@@ -78,9 +78,9 @@ def copy_of_sources(folder: Path) -> Path:
     listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() or (ROOT / name).is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     return folder
 
 

@@ -9,8 +9,8 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from tfrec_fusion.data.cells import SEPARATOR, labels_of
-from tfrec_fusion.data.label_columns import check_labels
+from tfrec_fusion.data.tables.cells import SEPARATOR, labels_of
+from tfrec_fusion.data.tables.label_columns import check_labels
 from tfrec_fusion.errors import InvalidInput
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data.events import Events
-from tfrec_fusion.data.item_texts import joined_texts, shown_titles
 from tfrec_fusion.data.split import SPLITS, Split
-from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.data.tables.item_texts import joined_texts, shown_titles
+from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.errors import InvalidInput
 

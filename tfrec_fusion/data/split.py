@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tfrec_fusion.data.tables import RecData
+from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.errors import InvalidInput
 

@@ -27,7 +27,7 @@ from scipy.special import gammaln
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.indexed import IndexedData
-from tfrec_fusion.data.timestamps import EARLIEST
+from tfrec_fusion.data.tables.timestamps import EARLIEST
 
 MIN_PROFILES = 3
 MAX_SHARE_OF_USERS = 0.1

@@ -9,49 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tfrec_fusion.data.identifiers import DistinctIds, read_ids
+from tfrec_fusion.data.tables.identifiers import distinct_texts, natural_order, read_ids
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.ids import id_list, id_text
 
 UNSEEN = ""
-
-
-def natural_order(ids: Iterable[object]) -> list[str]:
-    """Sorts ids as a person would: by number when every id is one, else by letter.
-
-    Args:
-        ids: Ids of any type, see `tfrec_fusion.ids`.
-
-    Returns:
-        The distinct ids as strings, sorted.
-
-    Raises:
-        ValueError: When one is missing, blank or no id.
-
-    Example:
-    >>> natural_order(["10", "9", "9"])
-    ['9', '10']
-    >>> natural_order(["10", "b", "a"])
-    ['10', 'a', 'b']
-    """
-    distinct = {*_texts(read_ids(ids))}
-    if all(one.isascii() and one.isdigit() for one in distinct):
-        return sorted(distinct, key=lambda one: (int(one), one))
-    return sorted(distinct)
-
-
-def _texts(ids: DistinctIds) -> list[str]:
-    """Distinct values as ids, each of which must be one."""
-    if (ids.codes < 0).any():
-        raise InvalidInput(
-            f"`ids` must not be missing. Received: none at position {int(ids.codes.argmin())}."
-        )
-    if ids.errors:
-        position = int(np.isin(ids.codes, list(ids.errors)).argmax())
-        raise InvalidInput(f"`ids`, position {position}: {ids.errors[int(ids.codes[position])]}")
-    return ids.texts.tolist()
 
 
 class Vocabulary:
@@ -119,7 +83,7 @@ class Vocabulary:
             ValueError: When one is missing or no id, or `ids` is a lone text.
         """
         read = read_ids(ids, allow_empty=True)
-        texts = _texts(read)
+        texts = distinct_texts(read)
         found = self._index.get_indexer(pd.Index(texts, dtype=object))[read.codes]
         return np.maximum(found, 0).astype(np.int32)
 

@@ -256,8 +256,8 @@ class TextProfile(keras.layers.Layer):
     """What the texts of a history have in common: their mean so far, times a learned strength.
 
     `profile_t = strength · mean(text_1 … text_t)`, so that `profile · text_i` is the mean cosine
-    of item `i` with the history (Rocchio's profile, as in `zoo.tfidf`), in units of logits. One
-    number is learned, so an item nobody took is matched as well as any other.
+    of item `i` with the history (Rocchio's profile, as in `zoo.baselines.tfidf`), in units of
+    logits. One number is learned, so an item nobody took is matched as well as any other.
 
     Args:
         strength: The start of the learned strength.

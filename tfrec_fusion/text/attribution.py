@@ -12,9 +12,9 @@ import tensorflow as tf
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.text.adaptation import sequence_output
-from tfrec_fusion.text.tokens import TextTokens
-from tfrec_fusion.text.tower import TextTower
+from tfrec_fusion.text.encoding.tokens import TextTokens
+from tfrec_fusion.text.language_models.adaptation import sequence_output
+from tfrec_fusion.text.language_models.tower import TextTower
 
 _WORD = re.compile(r"\S+")
 

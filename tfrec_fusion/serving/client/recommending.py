@@ -15,7 +15,7 @@ from tfrec_fusion.questions import checked_history, checked_id, checked_k, check
 from tfrec_fusion.serving.client.answers import Item, Score, SignatureInfo
 from tfrec_fusion.serving.client.asking import ModelClient
 from tfrec_fusion.serving.client.questions import checked_allow, checked_texts
-from tfrec_fusion.serving.sources import NEW_USER, NO_ANSWER, POPULARITY
+from tfrec_fusion.serving.export.sources import NEW_USER, NO_ANSWER, POPULARITY
 
 _POPULAR = f"popular items, whose scores count events (source `{POPULARITY}`)"
 _SEVERAL = "For several at once, call `predict` with a list."

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tfrec_fusion.serving.export.sources import NEW_USER, NO_ANSWER, POPULARITY
 from tfrec_fusion.serving.local.signatures import Signature
-from tfrec_fusion.serving.sources import NEW_USER, NO_ANSWER, POPULARITY
 
 OUTPUTS = ("source", "unknown_item_ids")  # what is read of an answer
 COUNTS = {

@@ -11,7 +11,9 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.serving.effects import check_effects, effects_of
+from tfrec_fusion.serving.export.effects import check_effects, effects_of
+from tfrec_fusion.serving.export.reload import load_server_ops
+from tfrec_fusion.serving.export.warm_up import MAX_RECORDS, WARM_UP, read_records
 from tfrec_fusion.serving.local.failures import ServingError, from_tensorflow, invalid
 from tfrec_fusion.serving.local.protos import arrays_from_request
 from tfrec_fusion.serving.local.signatures import (
@@ -21,8 +23,6 @@ from tfrec_fusion.serving.local.signatures import (
     read_signature_defs,
     signature_of,
 )
-from tfrec_fusion.serving.reload import load_server_ops
-from tfrec_fusion.serving.warm_up import MAX_RECORDS, WARM_UP, read_records
 
 _LOG = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.serving.equal_rows import UNEQUAL_ROWS
+from tfrec_fusion.serving.export.equal_rows import UNEQUAL_ROWS
+from tfrec_fusion.serving.export.saved_functions import FILE, read_saved_model
 from tfrec_fusion.serving.local.failures import invalid
-from tfrec_fusion.serving.saved_graph import FILE, read_saved_model
 
 DEFAULT_SIGNATURE = "serving_default"
 SERVE_TAG = "serve"

@@ -9,7 +9,7 @@ from pathlib import Path
 from tensorflow_serving.config import model_server_config_pb2
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.serving.kit import CONFIG, read_server_config
+from tfrec_fusion.serving.export.bundle import CONFIG, read_server_config
 
 MAX_VERSION = 2**63 - 1
 

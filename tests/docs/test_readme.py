@@ -1,0 +1,72 @@
+"""The README keeps its word: its tables are the measured ones, its code and commands run."""
+
+import pandas as pd
+import pytest
+import readme_tables
+from checkout import ROOT
+from written_pages import blocks, name_of
+
+from tfrec_fusion import zoo
+from tfrec_fusion.data.sources.synthetic import generate
+from tfrec_fusion.zoo.registry import list_models
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", readme_tables.PAGES, ids=name_of)
+def test_tables_are_those_of_the_measurements(page):
+    text = page.read_text("utf-8")
+    assert readme_tables.with_tables(text) == text, "run benchmarks/readme_tables.py"
+
+
+def test_every_measurement_is_shown_and_has_rows():
+    shown = {
+        found["name"]
+        for page in readme_tables.PAGES
+        for found in readme_tables.MARKED.finditer(page.read_text("utf-8"))
+        if not found["rows"]
+    }
+    shown -= set(readme_tables.FROM_CARDS)
+    assert shown == {path.stem for path in readme_tables.RESULTS.glob("*.csv")}
+    for name in shown:
+        assert len(pd.read_csv(readme_tables.RESULTS / f"{name}.csv")) > 1
+
+
+def block_with(words):
+    return next(block for block in blocks(README, "python") if words in block)
+
+
+def test_prebuilt_models_answer():
+    scope = {}
+    exec(compile(block_with("zoo.load("), "README.md", "exec"), scope)
+    best = scope["model"].recommend("1")
+    assert best["title"].tolist()[0] == "Back to the Future Part II" and set(best["source"]) == {
+        "model"
+    }
+
+
+def test_wishes_find_what_is_said_of_them():
+    found = zoo.load("ease.ml_latest_small").recommend(text="world war two submarine")["title"]
+    assert {"Boot, Das (Boat, The)", "Crimson Tide"} <= set(found)
+
+
+def test_the_example_trains_on_a_table_of_that_layout(tmp_path, monkeypatch):
+    names = {"user_id": "userId", "item_id": "movieId"}
+    frame = generate(30, 20, 300, seed=1).interactions.rename(columns=names)
+    frame[["userId", "movieId", "rating", "timestamp"]].to_csv(tmp_path / "ratings.csv")
+    monkeypatch.chdir(tmp_path)
+    code = block_with("ratings.csv")
+    scope = {}
+    exec(compile(code, "README.md", "exec"), scope)
+    assert scope["model"].built and len(scope["data"].train) > 100
+
+
+def test_every_model_is_named():
+    for name in list_models():
+        assert f"`{name}`" in README
+
+
+def test_a_missing_measurement_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(readme_tables, "RESULTS", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"nothing\.csv"):
+        readme_tables.markdown("nothing")

@@ -1,0 +1,80 @@
+"""What importing the package does before Keras and TensorFlow are there."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from checkout import ROOT
+
+STARTED = "import tensorflow as tf\nprint(tf.reduce_sum(tf.eye(3)).numpy())"
+
+
+def python(*arguments, **variables):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("TF_CPP", "KERAS"))}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**clean, **variables},
+    )
+
+
+@pytest.fixture
+def keras_json(tmp_path):
+    """A folder for KERAS_HOME whose file chooses torch."""
+    (tmp_path / "keras.json").write_text(json.dumps({"backend": "torch"}))
+    return str(tmp_path)
+
+
+def test_another_backend_is_one_message_for_every_command(keras_json):
+    for variables, received in (
+        ({"KERAS_BACKEND": "jax"}, "'jax', chosen by the environment variable KERAS_BACKEND"),
+        ({"KERAS_HOME": keras_json}, f"'torch', chosen by {keras_json}/keras.json"),
+    ):
+        done = python("-m", "tfrec_fusion.zoo", "list", **variables)
+        assert done.returncode == 2 and done.stdout == ""
+        assert done.stderr == (
+            "Error: tfrec_fusion needs the TensorFlow backend of Keras. "
+            f"Received: {received}. Set the environment variable KERAS_BACKEND=tensorflow before "
+            "Python starts, such as `KERAS_BACKEND=tensorflow python …`.\n"
+        )
+
+
+def test_another_backend_is_refused_in_python_before_keras_is_imported():
+    code = "import sys, tfrec_fusion, zoo\ntry:\n    zoo.build('gmf')\n"
+    code += "except ImportError as error:\n    print(error, 'keras' in sys.modules)"
+    done = python("-c", code, KERAS_BACKEND="jax")
+    assert "Received: 'jax'" in done.stdout and done.stdout.endswith("False\n"), done.stderr
+
+
+def test_the_variable_counts_more_than_the_file(keras_json):
+    code = "import tfrec_fusion; from tfrec_fusion.startup import check_backend; check_backend()"
+    assert python("-c", code, KERAS_HOME=keras_json).returncode == 1
+    done = python("-c", code, KERAS_HOME=keras_json, KERAS_BACKEND="tensorflow")
+    assert done.returncode == 0, done.stderr
+
+
+SERVED = """
+from pathlib import Path
+from tfrec_fusion.serving.local.servable import Servable
+print(*Servable("tower", 1, Path("savedmodels/two_tower.ml_latest_small/1")).signatures)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [(f"from tfrec_fusion import zoo\n{STARTED}", "3.0\n"), (SERVED, "recommend_from_history")],
+    ids=["start", "serve"],
+)
+def test_tensorflow_is_silent_after_the_import(code, printed):
+    done = python("-c", code)
+    assert printed in done.stdout and done.stderr == ""
+
+
+def test_a_users_own_log_level_stays():
+    code = "import tfrec_fusion, os; print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    assert python("-c", code, TF_CPP_MIN_LOG_LEVEL="0").stdout == "0\n"
+    assert python("-c", code).stdout == "3\n"

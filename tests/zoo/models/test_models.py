@@ -1,0 +1,601 @@
+"""One contract for every neural model of the zoo, then what is special to each."""
+
+import dataclasses
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+import tensorflow as tf
+from reference_protocol import assert_ranked, reference_ranking
+from scipy.special import softmax
+
+from tfrec_fusion import zoo
+from tfrec_fusion.data.graph import knowledge_of
+from tfrec_fusion.data.indexed import index_data
+from tfrec_fusion.data.sources.synthetic import generate
+from tfrec_fusion.layers.precision import dtype_policy_scope
+from tfrec_fusion.text.encoding.byte_pairs import train_tokenizer
+from tfrec_fusion.text.interests.user_profiles import spoken_words
+from tfrec_fusion.text.language_models.tower import TextTower
+from tfrec_fusion.training.fit import fit
+from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.models.ncf import NCFConfig
+from tfrec_fusion.zoo.models.new_items import boost_for_share, offer_new_items
+from tfrec_fusion.zoo.models.text_hybrid.knowledge import KnowledgeHybridConfig
+from tfrec_fusion.zoo.models.text_hybrid.text_queries import item_of_text_model
+from tfrec_fusion.zoo.runs.full_ranking import ranking_of
+from tfrec_fusion.zoo.runs.recipes import TASK_LOSSES, recipe_for
+
+DATA = index_data(generate(30, 20, 300, seed=2, with_graph=True))
+SAID = np.resize(
+    np.array(["a good cable", "bad, it broke", "good sound for me"], object), len(DATA.train)
+)
+EVENTS = dataclasses.replace(DATA.train, text=SAID)
+KNOWLEDGE = knowledge_of(DATA, DATA.graph)
+SIZES = {"num_users": len(DATA.users), "num_items": len(DATA.items)}
+SMALL = {"dim": 8, "num_layers": 1, "history_length": 6, "dropout": 0.0}
+FEATURES = np.eye(SIZES["num_items"], 3, dtype=np.float32)
+TEXTS = np.random.default_rng(0).normal(size=(SIZES["num_items"], 12)).astype(np.float32)
+WORDS = np.random.default_rng(1).normal(size=(SIZES["num_users"], 10)).astype(np.float32)
+ROWS = ("user", "item", "rating", "timestamp")
+HYBRID = {**SMALL, "item_text": TEXTS, "text_components": 6, "id_dropout": 0.2}
+
+
+def tuned(mode):
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=30, num_layers=1, num_heads=2, hidden_dim=12, intermediate_dim=16
+    )
+    ids = np.random.default_rng(2).integers(0, 30, size=(SIZES["num_items"], 4)).astype(np.int32)
+    numbers = np.arange(SIZES["num_items"], dtype=np.int32) % 5
+    tower = TextTower(backbone, "last", mode=mode, lora_rank=2, dtype="float32")
+    return {**HYBRID, "text_mode": mode, "text_tower": tower, "item_tokens": (ids, numbers)}
+
+
+def with_tasks(**choices):
+    """Untrained GPT-2 and tokenizer, of sizes for a test."""
+    sizes = {"pairs": 2, "review_length": 5, "language_dim": 4, "expert_units": (8,)}
+    return {**HYBRID, **sizes, "tokenizer": train_tokenizer(list(SAID), 262), **choices}
+
+
+def with_evidence(**choices):
+    rng, words = np.random.default_rng(4), {"num_words": 20}
+    item_words, user_words, _ = spoken_words(EVENTS, DATA.item_texts(), **words)
+    profiles = rng.normal(size=(SIZES["num_users"], 12)).astype(np.float32)
+    arrays = {"item_text": TEXTS, "profile_text": profiles}
+    arrays |= {"item_words": item_words, "user_words": user_words}
+    sizes = {"dim": 8, "text_components": 6, "history_length": 6, "negatives": 2}
+    return {**arrays, **sizes, "reasoning_units": 8, **choices}
+
+
+CASES = {
+    "gmf": ("gmf", {"gmf_dim": 8}),
+    "mlp": ("mlp", {"mlp_dim": 8, "mlp_units": (16, 8)}),
+    "neumf": ("neumf", {"gmf_dim": 8, "mlp_dim": 8, "mlp_units": (16, 8), "l2": 1e-5}),
+    "attention": ("two_tower", SMALL),
+    "gru": ("two_tower", {**SMALL, "encoder": "gru"}),
+    "user and history": ("two_tower", {**SMALL, "query": "user_id+history"}),
+    "user": ("two_tower", {**SMALL, "query": "user_id"}),
+    "features": ("two_tower", {**SMALL, "item_features": FEATURES}),
+    "in-batch": ("two_tower", {**SMALL, "negatives": "in_batch"}),
+    "in-batch user": (
+        "two_tower",
+        {**SMALL, "negatives": "in_batch", "query": "user_id", "num_hard_negatives": 4},
+    ),
+    "hybrid": ("gpt2_hybrid", HYBRID),
+    "hybrid id": ("gpt2_hybrid", {**SMALL, "sources": "id"}),
+    "hybrid text": ("gpt2_hybrid", {**HYBRID, "sources": "text", "fusion": "residual"}),
+    "hybrid user": (
+        "gpt2_hybrid",
+        {**HYBRID, "query": "user+history", "user_text": WORDS, "fusion": "gated"},
+    ),
+    "hybrid user alone": ("gpt2_hybrid", {**HYBRID, "query": "user", "fusion": "attention"}),
+    "hybrid in-batch": ("gpt2_hybrid", {**HYBRID, "negatives": "in_batch"}),
+    "hybrid ncf": ("gpt2_hybrid", {**HYBRID, "head": "ncf", "user_text": WORDS}),
+    "knowledge": ("knowledge_hybrid", {**HYBRID, "knowledge": KNOWLEDGE, "graph_dim": 4}),
+    "knowledge without text": (
+        "knowledge_hybrid",
+        {**SMALL, "sources": "id", "knowledge": KNOWLEDGE, "triple_score": "bilinear"},
+    ),
+    "knowledge without ids": (
+        "knowledge_hybrid",
+        {**HYBRID, "sources": "text", "knowledge": KNOWLEDGE, "graph_dim": 4},
+    ),
+    "tasks": ("multi_task", with_tasks()),
+    "tasks in a PLE": ("multi_task", with_tasks(bottom="ple", num_experts=2, tasks=("sentiment",))),
+    "tasks with a frozen reader": (
+        "multi_task",
+        {
+            **{**HYBRID, "query": "user+history", "pairs": 2, "expert_units": (8,)},
+            **{"tasks": ("rating",), "bottom": "shared", "review_reader": "frozen"},
+        },
+    ),
+    "evidence": ("profile_semantics_behaviour", with_evidence()),
+    "evidence without behaviour": (
+        "profile_semantics_behaviour",
+        with_evidence(tasks=("profile", "semantics"), levels=1),
+    ),
+    "hybrid lora": ("gpt2_hybrid", lambda: tuned("lora")),
+    "hybrid full": ("gpt2_hybrid", lambda: tuned("full")),
+}
+
+
+# Near relatives of other cases: `make test-all` runs them.
+SLOW = (
+    *("gru", "user", "features", "in-batch user", "hybrid in-batch"),
+    *("hybrid user alone", "hybrid full"),
+    *("knowledge without text", "knowledge without ids", "tasks in a PLE"),
+    *("tasks with a frozen reader", "evidence without behaviour"),
+)
+
+
+@pytest.fixture(
+    params=[pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in CASES]
+)
+def named(request):
+    return CASES[request.param]
+
+
+def built(named, **more):
+    keras.utils.set_random_seed(0)
+    name, arguments = named
+    arguments = arguments() if callable(arguments) else arguments
+    return zoo.build(name, **SIZES, **arguments, **more)
+
+
+def one_batch(named, model, batch_size=64):
+    recipe = recipe_for(named[0], model.config)
+    return recipe, recipe.batches(model, EVENTS, batch_size, 0).take(1).cache()
+
+
+def test_every_network_is_under_the_contract():
+    assert {name for name, _ in CASES.values()} == set(zoo.NETWORKS)
+
+
+def test_plain_keras_compiles_fits_and_overfits_one_batch(named):
+    model = built(named)
+    recipe, batch = one_batch(named, model)
+    model.compile(keras.optimizers.Adam(0.03), loss=recipe.losses(model))
+    losses = model.fit(batch, epochs=60, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < 0.75 * losses[0]  # several positives a user: not every loss can reach 0
+
+
+def test_no_output_carries_a_mask(named):
+    model = built(named)
+    _, batch = one_batch(named, model)
+    for output in model(next(iter(batch))[0]).values():
+        assert getattr(output, "_keras_mask", None) is None
+
+
+@pytest.mark.parametrize("case", ["attention", "gru", "hybrid"])
+def test_the_loss_of_every_encoder_is_that_of_numpy(case):
+    model = built(CASES[case])
+    # Short windows are padded on the left: a mask that reaches the loss would raise their weight.
+    history = np.array([[0, 0, 0, 0, 0, 3], [0, 0, 0, 5, 2, 7], [4, 1, 8, 2, 6, 9]])
+    target = np.array([[0, 0, 0, 0, 0, 8], [0, 0, 0, 2, 7, 1], [1, 8, 2, 6, 9, 3]])
+    x, weight = {"history": history}, (target > 0) * np.float32(1.5)
+    model.compile("sgd", recipe_for(model.name, model.config).losses(model))
+    logits = model(x)["logits"].numpy().astype(np.float64)
+    likelihood = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    loss = -np.take_along_axis(likelihood, target[..., None], axis=-1)[..., 0]
+    states = model.get_layer("encoder")(np.ones((*history.shape, 8), np.float32), history > 0)
+    assert getattr(states, "_keras_mask", None) is None
+    received = model.test_on_batch(x, target, weight)
+    assert received == pytest.approx((loss * weight).mean(), rel=1e-5)
+
+
+def test_keras_file_round_trip(named, tmp_path):
+    model = built(named)
+    _, batch = one_batch(named, model)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    inputs = next(iter(batch))[0]
+    for name, output in model(inputs).items():
+        np.testing.assert_array_equal(output, loaded(inputs)[name])
+    assert loaded.config == model.config
+    users = np.arange(5)
+    np.testing.assert_array_equal(*(scores(one, users) for one in (model, loaded)))
+
+
+def test_inputs_and_outputs_are_named_dictionaries(named):
+    model = built(named)
+    assert set(model.output) <= {"logits", *TASK_LOSSES}
+    words = {"review_token_ids", "review_num_tokens", "pair_step", "pair_item", "pair_rating"}
+    ids = {"user_id", "item_id", "history"}
+    assert set(model.input) <= ids | words | {"candidate_sampling_probability"}
+
+
+HALF = {"mixed_bfloat16": 2**-7, "mixed_float16": 2**-10, "bfloat16": 2**-7, "float16": 2**-10}
+
+
+def half_precision(case, policy):
+    """One policy of every case in the default run, all of some."""
+    usual = policy == "mixed_bfloat16" or case in ("neumf", "attention")
+    slow = () if usual and case not in SLOW else pytest.mark.slow
+    return pytest.param(case, policy, marks=slow, id=f"{case}-{policy}")
+
+
+@pytest.mark.parametrize(
+    ("case", "policy"), [half_precision(case, policy) for case in CASES for policy in HALF]
+)
+def test_half_precision_trains_and_scores_in_float32(case, policy, tmp_path):
+    with dtype_policy_scope(policy):
+        model = built(CASES[case])
+    recipe, batch = one_batch(CASES[case], model)
+    optimizer = keras.optimizers.SGD(0.05)
+    if policy == "mixed_float16":  # Keras's own begins at 2 ** 15, and skips steps until it fits
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**8)
+    model.compile(optimizer, loss=recipe.losses(model), run_eagerly=True)
+    before = model.get_weights()
+    assert np.isfinite(model.fit(batch, epochs=2, verbose=0).history["loss"]).all()
+    moved = zip(before, model.get_weights(), strict=True)
+    assert any((then != now).any() for then, now in moved)
+    found = model(next(iter(batch))[0], training=True)
+    added = {f"loss {number}": one for number, one in enumerate(model.losses)}
+    assert {one.dtype for one in (*found.values(), *added.values())} == {tf.float32}
+    assert model.item_vectors().dtype == np.float32
+    others = (model.history_model(), model.similarity_model())
+    if "pair_step" in model.input:
+        others += (model.pair_model(DATA.train),)
+    declared = {one.dtype for graph in others if graph is not None for one in graph.outputs}
+    assert declared == {"float32"}
+    assert_near_float32(CASES[case], model, HALF[policy])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.dtype_policy.name == policy
+    np.testing.assert_array_equal(*(raw_scores(one) for one in (loaded, model)))
+
+
+def raw_scores(model):
+    scored = model.score_model(DATA.train)({"user_id": np.arange(SIZES["num_users"])})["scores"]
+    assert scored.dtype == tf.float32
+    return np.asarray(scored)
+
+
+def assert_near_float32(named, model, epsilon):
+    """The same weights in float32 give the same scores, but for six roundings of the largest."""
+    full = built(named)
+    for mine, its in zip(full.weights, model.weights, strict=True):
+        mine.assign(keras.ops.cast(its, mine.dtype))
+    received, expected = raw_scores(model), raw_scores(full)
+    rounding = 6 * epsilon * np.abs(expected).max()
+    np.testing.assert_allclose(received, expected, rtol=0, atol=rounding)
+    # Scores kept in half precision would tie, several in each list.
+    ties, usual = (
+        sum(len(row) - len(np.unique(row)) for row in one) for one in (received, expected)
+    )
+    assert ties <= usual + len(received) // 4
+
+
+def test_gradients_are_finite_also_in_bfloat16(named):
+    with dtype_policy_scope("mixed_bfloat16"):
+        model = built(named)
+    recipe, batch = one_batch(named, model)
+    x, y, *weight = next(iter(batch))
+    with tf.GradientTape() as tape:
+        found = model(x, training=True)
+        y = y if isinstance(y, dict) else {"logits": y}
+        given = weight[0] if weight and isinstance(weight[0], dict) else {"logits": weight}
+        loss = sum(
+            one(y[name], found[name], *tf.nest.flatten(given.get(name, [])))
+            for name, one in recipe.losses(model).items()
+        )
+        loss += sum(model.losses)
+    weights = {one.path: one.value for one in model.trainable_weights}
+    gradients = tape.gradient(loss, weights)
+    one_expert = getattr(model.config, "bottom", "") == "shared"  # its gate has nothing to choose
+    still = {path for path, gradient in gradients.items() if gradient is None}
+    assert still == ({"bottom/gate/kernel"} if one_expert else set())
+    for path in gradients.keys() - still:
+        gradient = np.asarray(tf.convert_to_tensor(gradients[path]), np.float32)
+        assert np.isfinite(gradient).all(), path
+
+
+def scores(model, users):
+    return compiled_scores(model.score_model(DATA.train))(users)
+
+
+def scores_of(model, events):
+    return compiled_scores(model.score_model(events))(np.arange(SIZES["num_users"]))
+
+
+def test_scores_cover_the_catalogue(named):
+    received = scores(built(named), np.arange(SIZES["num_users"]))
+    assert received.shape == (SIZES["num_users"], SIZES["num_items"])
+    assert received.dtype == np.float32
+    alone = np.concatenate([scores(built(named), [user]) for user in (0, 7)])
+    np.testing.assert_allclose(received[[0, 7]], alone, rtol=1e-4, atol=1e-5)
+    assert scores(built(named), np.zeros(0, int)).shape == (0, SIZES["num_items"])
+
+
+def test_frozen_scores_are_the_live_ones_until_training_goes_on(named):
+    model, users = built(named), np.arange(5)
+    frozen = compiled_scores(model.score_model(DATA.train, frozen=True))
+    live = compiled_scores(model.score_model(DATA.train))
+    before = frozen(users)
+    np.testing.assert_allclose(before, live(users), rtol=1e-4, atol=1e-5)
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_weights:
+        weight.assign(weight + 0.1 * rng.normal(size=weight.shape))
+    now = compiled_scores(model.score_model(DATA.train))(users)
+    np.testing.assert_allclose(live(users), now, rtol=1e-4, atol=1e-5)
+    assert np.abs(now - before).max() > 1e-3
+
+
+def test_a_history_is_scored_like_the_user_who_has_it(named):
+    model = built(named)
+    graph = model.history_model()
+    if graph is None:
+        assert "history" not in model.input or "user_id" in model.input
+        return
+    histories = DATA.train.histories(6)[3:5]
+    older = np.array([[7, 2, 9], [1, 1, 8]], np.int32)  # before the six that training reads
+    longer = np.concatenate([older, histories], axis=1)
+    received, cut = (np.asarray(graph({"history": one})["scores"]) for one in (histories, longer))
+    np.testing.assert_allclose(cut, received, atol=1e-6)
+    if "user_id" not in model.input:
+        np.testing.assert_allclose(received, scores(model, [3, 4]), rtol=1e-4, atol=1e-5)
+    rows = np.flatnonzero(DATA.train.user == 3)  # the unseen user 0 takes over what user 3 did
+    events = dataclasses.replace(
+        DATA.train, user=0 * rows, **{name: getattr(DATA.train, name)[rows] for name in ROWS[1:]}
+    )
+    received = np.asarray(graph({"history": events.histories(6)[:1]})["scores"])
+    expected = compiled_scores(model.score_model(events))(np.zeros(1, int))
+    np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_similarity_is_the_cosine_of_item_vectors(named):
+    model = built(named)
+    vectors = model.item_vectors()
+    cosines = np.asarray(model.similarity_model()({"item_id": np.array([3])})["scores"])[0]
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    np.testing.assert_allclose(cosines, unit @ unit[3], atol=1e-5)
+    assert cosines.argmax() == 3
+
+
+@pytest.mark.parametrize("name", ["gmf", "mlp", "neumf"])
+def test_ncf_scores_pairs_and_the_catalogue_alike(name):
+    model = built(CASES[name])
+    for weight in model.trainable_weights:
+        weight.assign(np.random.default_rng(1).normal(size=weight.shape))
+    item = np.arange(SIZES["num_items"])
+    pairs = model({"user_id": np.full_like(item, 4), "item_id": item})["logits"]
+    np.testing.assert_allclose(scores(model, [4])[0], pairs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["attention", "gru", "user and history", "features"])
+def test_two_tower_scores_are_the_logits_after_the_last_item(name):
+    model = built(CASES[name])
+    histories = DATA.train.histories(6)
+    inputs = {"history": histories[3:5], "user_id": np.array([3, 4])}
+    given = {key: inputs[key] for key in model.input}
+    np.testing.assert_allclose(
+        scores(model, [3, 4]), model(given)["logits"][:, -1], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_neumf_starts_as_the_sum_of_its_trained_branches():
+    neumf, gmf, mlp = (built(CASES[name]) for name in ("neumf", "gmf", "mlp"))
+    for model in (gmf, mlp):
+        for weight in model.trainable_weights:
+            weight.assign(np.random.default_rng(1).normal(size=weight.shape))
+    neumf.start_from(gmf, mlp, share=0.25)
+    expected = 0.25 * scores(gmf, [1, 2]) + 0.75 * scores(mlp, [1, 2])
+    np.testing.assert_allclose(scores(neumf, [1, 2]), expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match=r"must have a layer `user_gmf` with weights \[\(31, 8\)"):
+        neumf.start_from(built(("gmf", {"gmf_dim": 4})), mlp)
+
+
+def test_a_falling_rate_rises_for_half_an_epoch_and_ends_at_zero():
+    config = zoo.build("gpt2_hybrid", num_users=4, num_items=5, item_text=np.eye(5), dim=4).config
+    recipe = dataclasses.replace(recipe_for("gpt2_hybrid", config), epochs=3, learning_rate=0.8)
+    rate = recipe.optimizer(steps_per_epoch=20)._learning_rate
+    assert [round(float(rate(step)), 4) for step in (0, 5, 10, 35, 60)] == [0, 0.4, 0.8, 0.4, 0]
+
+
+def test_training_learns_the_planted_signal():
+    tables = generate(200, 60, 6000, seed=4)
+    data = index_data(tables)
+    model = zoo.build(
+        "two_tower", num_users=len(data.users), num_items=len(data.items), **{**SMALL, "dim": 16}
+    )
+    recipe = recipe_for("two_tower", model.config)
+    batches = recipe.batches(model, data.train, 16, 0)
+    optimizer = recipe.optimizer(int(batches.cardinality()))
+    fit(model, batches, epochs=20, optimizer=optimizer, loss=recipe.losses(model))
+    known, heldout = (one.matrix().toarray() > 0 for one in (data.train, data.validation))
+    known[:, 0] = True
+
+    def ndcg(scores):
+        return reference_ranking(scores, known, heldout, ks=(10,))["ndcg@10"]
+
+    scores = model.score_model(data.train)({"user_id": np.arange(len(known))})["scores"]
+    scores = np.asarray(scores)
+    measured = ranking_of(model, data.train, data.validation, num_bootstrap=0)().metrics
+    assert_ranked(measured, scores, known, heldout, ks=(10,))
+    learned = ndcg(scores)
+    popular = np.tile(data.train.item_counts, (len(known), 1))
+    # Who knows the topics weighs popularity by how often the user took an item of the same one.
+    topic = np.array([None, *tables.items.set_index("item_id")["genres"][data.items.ids[1:]]])
+    alike = topic[:, None] == topic[None, :]
+    planted = ndcg(popular * (data.train.matrix() @ alike))
+    assert learned - ndcg(popular) > (planted - ndcg(popular)) / 4 > 0.02
+
+
+def test_build_refuses_what_it_does_not_know():
+    with pytest.raises(ValueError, match=r"one of popularity, user_knn.*Received: 'neuralmf'"):
+        zoo.build("neuralmf")
+    with pytest.raises(ValueError, match="neumf needs `num_users` and `num_items`"):
+        zoo.build("neumf")
+    with pytest.raises(ValueError, match=r"ease takes l2.*Received: lambda"):
+        zoo.build("ease", **{"lambda": 3})
+    with pytest.raises(ValueError, match="`encoder` must be one of"):
+        zoo.build("two_tower", **SIZES, encoder="lstm")
+    with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'magic'"):
+        zoo.magic  # noqa: B018
+    with pytest.raises(ValueError, match="reads what users did"):
+        built(CASES["attention"]).score_model()
+    with pytest.raises(ValueError, match="no recipe"):
+        recipe_for("ease", None)
+
+
+def test_a_large_catalogue_is_trained_on_the_batchs_candidates():
+    choices = [zoo.build("two_tower", num_users=9, num_items=n, dim=2) for n in (50, 30_000)]
+    assert [model.config.negatives for model in choices] == ["catalogue", "in_batch"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"num_users": 1}, "`num_users` and `num_items` must be at least 2"),
+        ({"gmf_dim": 0, "mlp_dim": 0}, "one must be positive"),
+        ({"mlp_units": ()}, "`mlp_units` needs a hidden layer"),
+    ],
+)
+def test_ncf_refuses_unsound_sizes(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        NCFConfig(**{**SIZES, **sizes})
+
+
+def test_a_cold_item_is_scored_by_its_text():
+    keras.utils.set_random_seed(0)
+    model = zoo.build("gpt2_hybrid", **SIZES, **HYBRID)
+    cold = 4
+    events = dataclasses.replace(
+        DATA.train, **{name: getattr(DATA.train, name)[DATA.train.item != cold] for name in ROWS}
+    )
+    model.set_known(events)
+    tower = model.get_layer("items")
+    before = model.item_vectors()
+    tower.embeddings.assign(tower.embeddings + 1)
+    after = model.item_vectors()
+    np.testing.assert_array_equal(before[cold], after[cold])
+    assert not np.allclose(before[events.item[0]], after[events.item[0]])
+    of_text = item_of_text_model(model)({"text": TEXTS[[cold]]})["embedding"]
+    np.testing.assert_allclose(of_text[0], after[cold], atol=1e-5)
+
+
+def test_a_new_item_stands_where_its_neighbours_in_meaning_stand():
+    keras.utils.set_random_seed(0)
+    cold, twin = (4, 9), 7
+    texts = TEXTS.copy()
+    texts[cold[0]] = texts[twin]
+    model = zoo.build("gpt2_hybrid", **SIZES, **HYBRID | {"item_text": texts})
+    kept = ~np.isin(DATA.train.item, cold)
+    events = dataclasses.replace(DATA.train, **{n: getattr(DATA.train, n)[kept] for n in ROWS})
+    model.set_known(events)
+    boost = offer_new_items(model, events, share=0.5, k=4)
+    placed, neighbour = model.item_vectors()[[cold[0], twin], : SMALL["dim"]]
+    assert placed @ neighbour > 0.9 * np.linalg.norm(placed) * np.linalg.norm(neighbour)
+
+    users, familiar = np.unique(events.user), events.item_counts > 0
+    meanings = np.asarray(model.get_layer("item_text")(np.zeros(1, int), catalogue=True))
+    shares = softmax(20 * meanings[familiar] @ meanings[cold[0]])
+    middle = shares @ model.item_vectors()[familiar, : SMALL["dim"]]
+    placed, middle = (one / np.linalg.norm(one) for one in (placed, middle))
+    np.testing.assert_allclose(placed, middle, atol=1e-4)
+    scores = scores_of(model, events)[users]
+    new = ~familiar & (np.arange(len(familiar)) > 0)
+    spread = {name: scores[:, part].std(1).mean() for name, part in (("n", new), ("f", familiar))}
+    assert spread["n"] == pytest.approx(spread["f"] / 2, rel=1e-3)
+    lifted = scores - boost * new
+    assert boost_for_share(lifted, new, events.matrix()[users].toarray() > 0, 0.5, 4) == (
+        pytest.approx(boost, abs=1e-3)
+    )
+
+
+def test_new_items_score_by_their_formula():
+    keras.utils.set_random_seed(0)
+    model = zoo.build("gpt2_hybrid", **SIZES, **HYBRID)
+    new = np.isin(np.arange(SIZES["num_items"]), [2, 4, 9, 11, 15])
+    kept = ~new[DATA.train.item]
+    events = dataclasses.replace(DATA.train, **{n: getattr(DATA.train, n)[kept] for n in ROWS})
+    model.set_known(events)
+    users, familiar = np.unique(events.user), events.item_counts > 0
+    new = ~familiar & (np.arange(len(familiar)) > 0)
+    rows = model.item_vectors()
+    vectors, texts = rows[:, : SMALL["dim"]], rows[:, SMALL["dim"] :]
+    of_users, _ = model.query_models(events)
+    query = np.asarray(of_users({"user_id": users})["query"]) / model.config.temperature
+    likeness = np.exp(20 * texts[new] @ texts[familiar].T)
+    stand_ins = likeness @ vectors[familiar] / likeness.sum(1, keepdims=True)
+    borrowed = query[:, : SMALL["dim"]] @ stand_ins.T
+    borrowed -= borrowed.mean(axis=0) / 2
+    content = query[:, SMALL["dim"] :] @ texts[new].T
+
+    def spread(scores):
+        return scores.std(axis=1).mean()
+
+    of_familiar = query @ rows[familiar].T
+    summed = spread(content) / spread(borrowed) * borrowed + content
+    slope = spread(of_familiar) / 2 / spread(summed)
+    boost = offer_new_items(model, events, share=0.4, k=5)
+    after = np.asarray(model.score_model(events, frozen=True)({"user_id": users})["scores"])
+    np.testing.assert_allclose(after[:, new], slope * summed + boost, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(after[:, familiar], of_familiar, rtol=1e-4, atol=1e-4)
+    taken = events.matrix()[users].toarray() > 0
+    taken[:, 0] = True
+    length = np.minimum(5, (~taken & familiar).sum(1))  # what is left of the familiar items
+    for moved, enough in ((1e-3, True), (-1e-3, False)):
+        offered = np.where(taken, -np.inf, after + moved * new)
+        lists = zip(np.argsort(-offered, axis=1), length, strict=True)
+        share = np.mean([new[items[:most]].mean() for items, most in lists])
+        assert (share >= 0.4) == enough
+
+
+def test_items_without_ids_and_texts_are_told_apart_by_the_graph():
+    model = built(CASES["knowledge without ids"])
+    model.get_layer("item_text").vectors.assign(np.zeros((SIZES["num_items"], 6)))
+    tower = model.item_vectors()[1:, : SMALL["dim"]]
+    table = model.get_layer("graph")
+    table.entities.assign(
+        np.where(np.arange(len(KNOWLEDGE.entities))[:, None] < 21, 0, table.entities)
+    )
+    same = model.item_vectors()[1:, : SMALL["dim"]]
+    linked = {
+        tuple(KNOWLEDGE.tail[KNOWLEDGE.starts[i] : KNOWLEDGE.starts[i + 1]]) for i in range(1, 21)
+    }
+    assert len(np.unique(tower.round(4), axis=0)) == 20  # their own entities weigh the neighbours
+    assert len(np.unique(same.round(4), axis=0)) == len(linked) > 1
+
+
+def test_a_graph_is_trained_with_the_model():
+    model = built(CASES["knowledge"])
+    table = model.get_layer("graph")
+    entities, relations = table.entities, table.relations
+    before = np.mean([float(table.triple_loss(entities, relations)) for _ in range(20)])
+    recipe = recipe_for("knowledge_hybrid", model.config)
+    batches = recipe.batches(model, DATA.train, 4, 0)
+    fit(model, batches, epochs=30, optimizer="adam", loss=recipe.losses(model), progress=False)
+    after = np.mean([float(table.triple_loss(entities, relations)) for _ in range(20)])
+    assert before == pytest.approx(np.log(9), rel=0.05)  # the true tail among eight wrong ones
+    assert after < before / 4
+
+
+def test_a_graph_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="this data has no graph"):
+        zoo.build("knowledge_hybrid", **SIZES, item_text=TEXTS)
+    with pytest.raises(ValueError, match=r"over the same items\. Received: 21 items, num_items=9"):
+        zoo.build("knowledge_hybrid", num_users=4, num_items=9, knowledge=KNOWLEDGE, sources="id")
+    with pytest.raises(ValueError, match="two towers"):
+        KnowledgeHybridConfig(**SIZES, text_dim=4, head="ncf")
+    with pytest.raises(ValueError, match="`triple_score` must be one of"):
+        zoo.build("knowledge_hybrid", **SIZES, sources="id", knowledge=KNOWLEDGE, triple_score="x")
+    plain = zoo.build("knowledge_hybrid", **SIZES, item_text=TEXTS, use_graph=False)
+    assert "graph" not in {layer.name for layer in plain.layers}
+
+
+def test_hybrids_refuse_what_does_not_fit():
+    with pytest.raises(ValueError, match="needs `text_tower` and `item_tokens`"):
+        zoo.build("gpt2_hybrid", **SIZES, item_text=TEXTS, text_mode="lora")
+    with pytest.raises(ValueError, match="`text_dim` must be positive"):
+        zoo.build("gpt2_hybrid", **SIZES)
+    with pytest.raises(ValueError, match="`fusion` must be one of"):
+        zoo.build("gpt2_hybrid", **SIZES, item_text=TEXTS, fusion="sum")
+    with pytest.raises(ValueError, match="cannot read the item of every pair"):
+        zoo.build("gpt2_hybrid", **SIZES, item_text=TEXTS, text_mode="full", negatives="in_batch")
+    with pytest.raises(ValueError, match="negatives the catalogue"):
+        offer_new_items(built(CASES["hybrid in-batch"]), DATA.train)
+    with pytest.raises(ValueError, match="reads what users did"):
+        built(CASES["hybrid"]).score_model()

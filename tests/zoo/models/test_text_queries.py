@@ -1,0 +1,67 @@
+"""What hybrids say of texts that are in no catalogue."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from test_models import CASES, DATA, TEXTS, built
+
+from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.models.text_hybrid.text_queries import (
+    item_of_text_model,
+    meaning_model,
+    score_of_text_model,
+)
+
+COLD = int(DATA.train.item[0])
+USERS = np.arange(6)
+
+
+@pytest.fixture(scope="module")
+def known():
+    """The training events without those of one item."""
+    train = DATA.train
+    kept = train.item != COLD
+    rows = ("user", "item", "rating", "timestamp")
+    return dataclasses.replace(train, **{name: getattr(train, name)[kept] for name in rows})
+
+
+@pytest.mark.parametrize("named", ["hybrid", "hybrid user", "tasks", "knowledge without ids"])
+def test_a_text_is_scored_as_the_item_that_nobody_took(named, known):
+    model = built(CASES[named])
+    model.set_known(known)
+    for weight in model.trainable_weights:
+        weight.assign(weight + np.random.default_rng(1).normal(size=weight.shape, scale=0.1))
+    asked = {"user_id": USERS, "text": np.repeat(TEXTS[[COLD]], len(USERS), axis=0)}
+    found = np.asarray(score_of_text_model(model, known)(asked)["score"])
+    expected = compiled_scores(model.score_model(known))(USERS)[:, COLD]
+    vector = np.asarray(item_of_text_model(model)({"text": TEXTS[[COLD]]})["embedding"])[0]
+    query = np.asarray(model.query_models(known)[0]({"user_id": USERS})["query"])
+    np.testing.assert_allclose(
+        found, query @ vector / model.config.temperature, rtol=1e-4, atol=1e-5
+    )
+    if named != "knowledge without ids":  # of a text from nowhere the graph says nothing
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(vector, model.item_vectors()[COLD], atol=1e-5)
+
+
+def test_a_text_is_lifted_like_new_items(known):
+    model = built(CASES["hybrid"])
+    model.set_known(known)
+    asked = {"user_id": USERS, "text": np.repeat(TEXTS[[COLD]], len(USERS), axis=0)}
+    plain = np.asarray(score_of_text_model(model, known)(asked)["score"])
+    familiar = known.item_counts > 0
+    model.get_layer("logits").set_candidates(familiar, boost=3.0, stretch=2.0)
+    lifted = np.asarray(score_of_text_model(model, known)(asked)["score"])
+    np.testing.assert_allclose(lifted, 2 * plain + 3, rtol=1e-5)
+
+
+def test_models_without_texts_or_towers_have_none(known):
+    assert item_of_text_model(built(CASES["hybrid id"])) is None
+    assert score_of_text_model(built(CASES["hybrid id"]), known) is None
+    assert score_of_text_model(built(CASES["hybrid ncf"]), known) is None
+
+
+def test_a_wish_without_direction_is_near_nothing():
+    scores = meaning_model(np.eye(3, 2))({"text": np.zeros((1, 2))})["scores"]
+    np.testing.assert_array_equal(scores, 0)

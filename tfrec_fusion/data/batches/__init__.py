@@ -1,0 +1,1 @@
+"""Events as `tf.data` batches."""

@@ -1,0 +1,1 @@
+"""SavedModels: written, verified and read again."""

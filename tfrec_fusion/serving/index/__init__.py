@@ -1,0 +1,1 @@
+"""Approximate nearest-neighbor indices over item vectors."""

@@ -1,0 +1,1 @@
+"""User interests mined from texts."""

@@ -1,0 +1,1 @@
+"""Language models: presets, downloads and adaptation."""

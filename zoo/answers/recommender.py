@@ -1,0 +1,297 @@
+"""A trained model with the ids, titles and events it answers about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfrec_fusion.answer_warnings import SHOWN, listed, warn
+from tfrec_fusion.data.events import Events
+from tfrec_fusion.data.graph_names import GraphNames
+from tfrec_fusion.data.vocabulary import Vocabulary
+from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.ids import id_list
+from tfrec_fusion.questions import checked_history, checked_id, checked_k
+from tfrec_fusion.text.interests.profiles import Interests, Phrase, reason
+from tfrec_fusion.zoo.answers.answer_warnings import warn_of_few_items, warn_of_unknown_users
+from tfrec_fusion.zoo.answers.near_misses import near_misses
+from tfrec_fusion.zoo.answers.questions import asked_users, unknown_id
+
+MODEL, POPULARITY = "model", "popularity"  # what a score comes from
+_FALLBACK = f"these are popular items, whose scores count events (source `{POPULARITY}`)"
+Users: TypeAlias = str | int | Iterable[object] | pd.DataFrame
+Ranked: TypeAlias = tuple[np.ndarray, np.ndarray]  # items and scores, best first
+_PAIRS_AT_ONCE = 2**20  # bounds the memory of models that score pair by pair
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What every model of the zoo offers beside what makes it special."""
+
+    def score_model(self, known: Events | None = None, frozen: bool = False) -> keras.Model:
+        """`{"user_id": (batch,)}` → `{"scores": (batch, num_items)}`, given what is known.
+
+        `frozen` computes what does not depend on the user once, now.
+        """
+        ...
+
+    def history_model(self) -> keras.Model | None:
+        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, or None.
+
+        For people who are in no vocabulary: item indices, oldest first, 0 where there is none.
+        """
+        ...
+
+    def similarity_model(self) -> keras.Model | None:
+        """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """Answers in ids and titles.
+
+    Attributes:
+        model: A trained model of the zoo.
+        users: Vocabulary of the users.
+        items: Vocabulary of the catalogue.
+        titles: `(num_items,)` titles in index order, the empty string for the unseen item.
+        known: What users did: read by query towers, and not recommended again.
+        texts: `(num_items,)` texts in index order, as models read them (`data.item_texts`).
+        interests: What users care about, in their own words, where that was mined.
+        graph: Names of the knowledge graph that the model reads, where it reads one.
+        allow_seen: Whether items that a user has interacted with are recommended again, unless
+            the question says otherwise.
+
+    Example: see `zoo.runs.run.load_run`, which returns one.
+    """
+
+    model: Model
+    users: Vocabulary
+    items: Vocabulary
+    titles: np.ndarray
+    known: Events
+    texts: np.ndarray | None = None
+    interests: Interests | None = None
+    graph: GraphNames | None = None
+    allow_seen: bool = False
+
+    def recommend(
+        self, user_id: Users, k: int = 10, *, allow_seen: bool | None = None
+    ) -> pd.DataFrame:
+        """Ranks the items for a user, or for each of several.
+
+        Args:
+            user_id: Any id; or a list, array, Series or Index of ids, or a DataFrame with a column
+                `user_id`. A user never seen is offered what is popular, with a warning.
+            k: How many items for each user.
+            allow_seen: Whether items that the user has interacted with may be recommended; by
+                default as the model was measured.
+
+        Returns:
+            Columns `item_id`, `title`, `score` and `source`, best first; of a list of users one
+            long table with `user_id` in front, in the order of the list. `source` says what the
+            score is: `"model"`, or `"popularity"`, the number of the item's events. A user who
+            has interacted with nearly everything gets fewer than `k` rows, with a warning.
+
+        Raises:
+            ValueError: When an id is none, or `k` is not between 1 and the number of items.
+        """
+        users, several = asked_users(user_id)
+        k = self._checked_k(k)
+        index = self.users.index(users)
+        warn_of_unknown_users(users, index > 0, self.users.ids[1:], _FALLBACK)
+        ranked = list(self._ranked(index, k, self._allows(allow_seen)))
+        lengths = [len(items) for items, _ in ranked]
+        warn_of_few_items(users, lengths, k)
+        table = self._table(ranked)
+        table["source"] = np.repeat(np.where(index > 0, MODEL, POPULARITY).astype(object), lengths)
+        if several:
+            table.insert(0, "user_id", np.repeat(np.array(users, object), lengths))
+        return table
+
+    def recommend_from_history(
+        self, item_ids: Sequence[object], k: int = 10, *, allow_seen: bool | None = None
+    ) -> pd.DataFrame:
+        """Ranks the items for somebody the model has never seen, by their history.
+
+        Args:
+            item_ids: Items of the catalog, oldest first.
+            k: How many.
+            allow_seen: Whether the items given may be recommended, too; by default as the model
+                was measured.
+
+        Returns:
+            As `recommend` for one user.
+
+        Raises:
+            ValueError: When `item_ids` is no list, is empty or has an unknown item, `k` is out of
+                range, or the model scores known users only.
+        """
+        k = self._checked_k(k)
+        given = id_list(checked_history(item_ids, "item_ids"), "item_ids")
+        items = self.items.index(given)
+        if not items.all():
+            unknown = [one for one, index in zip(given, items, strict=True) if not index]
+            raise InvalidInput(
+                f"A history must hold items of the catalogue. Received: {listed(unknown)} unknown; "
+                f"its ids look like {self.items.ids[1:4].tolist()}."
+                f"{near_misses(unknown[:SHOWN], self.items.ids[1:])}"
+            )
+        graph = self.model.history_model()
+        if graph is None:
+            raise InvalidInput(
+                "This model knows people by their ids alone. Ask one that reads histories, such "
+                "as two_tower, gpt2_hybrid or ease."
+            )
+        scores = np.asarray(graph({"history": items[None, :]})["scores"])[0]
+        best = self._best(scores, () if self._allows(allow_seen) else items, k)
+        if len(best[0]) < k:
+            warn(
+                f"The history holds all items but {len(best[0])}, which is fewer than k={k}. "
+                "`allow_seen=True` recommends those of the history, too."
+            )
+        return self._table([best]).assign(source=MODEL)
+
+    def reasons(self, user_id: object, item_id: object, max_phrases: int = 3) -> list[Phrase]:
+        """Finds what a user cares about in an item's text.
+
+        Args:
+            user_id: A user of the model.
+            item_id: An item of the catalog.
+            max_phrases: How many.
+
+        Returns:
+            The user's phrases found in the text, the heaviest first; none for a new user.
+
+        Raises:
+            ValueError: When no interests were mined for this model, or the item is unknown.
+        """
+        if self.interests is None or self.texts is None:
+            raise InvalidInput("No interests were mined for this model; gpt2_hybrid has them.")
+        user = self.users.index([checked_id(user_id, "user_id")])[0]
+        text = str(self.texts[self._known_item(item_id)])
+        most = checked_k(max_phrases, name="max_phrases")
+        return reason(self.interests.of(int(user)), text, most)
+
+    def similar(self, item_id: object, k: int = 10) -> pd.DataFrame:
+        """Ranks the items most like one.
+
+        Args:
+            item_id: An item of the catalog.
+            k: How many.
+
+        Returns:
+            Columns `item_id`, `title`, `score`, most similar first.
+
+        Raises:
+            ValueError: When the item is unknown, `k` is out of range, or the model has no notion
+                of similar items.
+        """
+        k = self._checked_k(k)
+        item = self._known_item(item_id)
+        graph = self.model.similarity_model()
+        if graph is None:
+            raise InvalidInput("This model has no notion of similar items; ask item_knn or ease.")
+        scores = np.asarray(graph({"item_id": np.array([item])})["scores"])[0]
+        best = self._best(scores, [item], k)
+        if len(best[0]) < k:
+            warn(f"The catalog has {len(best[0])} items besides this one, fewer than k={k}.")
+        return self._table([best])
+
+    @cached_property
+    def score(self) -> Callable[[np.ndarray], np.ndarray]:
+        """User indices `(batch,)` → scores `(batch, num_items)` float32; compiled once."""
+        return compiled_scores(self.model.score_model(self.known))
+
+    @property
+    def read_texts(self) -> np.ndarray:
+        """`(num_items,)` texts; without `texts` the titles that are no ids."""
+        if self.texts is not None:
+            return self.texts
+        return np.where(self.titles == self.items.ids, "", self.titles)
+
+    @cached_property
+    def popularity(self) -> np.ndarray:
+        """`(num_items,)` float32: how many events each item has."""
+        return self.known.item_counts.astype(np.float32)
+
+    def _checked_k(self, k: object) -> int:
+        return checked_k(k, len(self.items) - 1)
+
+    def _allows(self, allow_seen: object) -> bool:
+        if allow_seen is not None and not isinstance(allow_seen, (bool, np.bool_)):
+            raise InvalidInput(
+                f"`allow_seen` must be True, False or None. Received: {allow_seen!r:.60}."
+            )
+        return self.allow_seen if allow_seen is None else bool(allow_seen)
+
+    def _known_item(self, item_id: object) -> int:
+        item = checked_id(item_id, "item_id")
+        index = int(self.items.index([item])[0])
+        if not index:
+            raise unknown_id("Item", item, self.items.ids)
+        return index
+
+    def _ranked(self, users: np.ndarray, k: int, again: bool) -> Iterator[Ranked]:
+        """Ranks the items for users by index, 0 for popularity; scores some users at a time."""
+        splits, rows = self.known.row_splits, max(1, _PAIRS_AT_ONCE // len(self.items))
+        for start in range(0, len(users), rows):
+            part = users[start : start + rows]
+            scores = np.empty((len(part), len(self.items)), np.float32)
+            if (trained := part > 0).any():
+                scores[trained] = self.score(part[trained])
+            if not trained.all():
+                scores[~trained] = self.popularity
+            for user, own in zip(part, scores, strict=True):
+                seen = self.known.item[splits[user] : splits[user + 1]]
+                yield self._best(own, () if again or not user else seen, k)
+
+    def _best(self, scores: np.ndarray, excluded: Sequence[int] | np.ndarray, k: int) -> Ranked:
+        """Returns the `k` best items and their scores; of equal ones the smaller index first."""
+        allowed = np.ones(len(self.items), bool)
+        allowed[0] = False
+        allowed[np.asarray(excluded, int)] = False
+        places = np.flatnonzero(allowed)
+        loss = -scores[places]
+        if k < len(places):  # the worst that can be among them, so that fewer are sorted
+            kept = ~(loss > np.partition(loss, k - 1)[k - 1])
+            places, loss = places[kept], loss[kept]
+        best = places[np.argsort(loss, kind="stable")[:k]]
+        return best, scores[best]
+
+    def _table(self, ranked: Sequence[Ranked]) -> pd.DataFrame:
+        items = np.concatenate([np.zeros(0, int), *(items for items, _ in ranked)])
+        scores = np.concatenate([np.zeros(0), *(scores for _, scores in ranked)])
+        columns = {"item_id": self.items.id_of(items), "title": self.titles[items]}
+        return pd.DataFrame({**columns, "score": scores.astype(float)})
+
+
+def compiled_scores(score_model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """A score model as `score(user_indices (batch,)) -> (batch, num_items)` float32.
+
+    Large batches are scored in parts, so that memory stays bounded for models that build
+    something for every pair of user and item.
+    """
+    num_items = score_model.output["scores"].shape[-1]
+    rows = max(1, _PAIRS_AT_ONCE // (num_items or 1))
+    spec = tf.TensorSpec((None,), tf.int32)
+    graph = tf.function(
+        lambda user: score_model({"user_id": user}, training=False)["scores"],
+        input_signature=[spec],
+    )
+
+    def score(user_indices: np.ndarray) -> np.ndarray:
+        users = np.asarray(user_indices, np.int32)
+        starts = range(0, max(1, len(users)), rows)  # one part also for no users
+        parts = [graph(users[start : start + rows]) for start in starts]
+        return np.concatenate([part.numpy() for part in parts]).astype(np.float32)
+
+    return score

@@ -1,0 +1,1 @@
+"""Baselines in closed form: popularity, nearest neighbors, TF-IDF and EASE."""

@@ -1,0 +1,1 @@
+"""SavedModels made from runs."""

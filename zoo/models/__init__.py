@@ -1,0 +1,1 @@
+"""Neural models: one file or folder each, from formula to spec."""

@@ -1,0 +1,37 @@
+"""Items as vectors whose product with a query is the model's score, for nearest neighbours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from tfrec_fusion.layers.retrieval import CatalogueLogits
+
+
+def candidate_vectors(model: Any) -> np.ndarray | None:
+    """Item vectors with everything in them that the model does between a product and a score.
+
+    Temperature, biases, and what `zoo.models.new_items` does to items without an event are folded
+    in: the score is the product with the query, to which a 1 is appended.
+
+    Args:
+        model: A trained model; None is returned for one whose scores are no such products.
+
+    Returns:
+        `(num_items, dim + 1)` float32, to be compared with `query_models`.
+    """
+    if not hasattr(model, "query_models") or getattr(model.config, "head", "two_tower") == "ncf":
+        return None
+    head = model.get_layer("logits")
+    vectors = model.item_vectors() / model.config.temperature
+    offset = np.zeros(len(vectors), np.float32)
+    if isinstance(head, CatalogueLogits):
+        if head.use_bias:
+            offset += ops.convert_to_numpy(head.bias)
+        if head.partial:
+            left_out = 1 - ops.convert_to_numpy(head.takes_part)
+            vectors = vectors * (1 + left_out * (float(head.stretch) - 1))[:, None]
+            offset += left_out * ops.convert_to_numpy(head.boost)
+    return np.concatenate([vectors, offset[:, None]], axis=1).astype(np.float32)

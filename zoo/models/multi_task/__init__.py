@@ -1,0 +1,1 @@
+"""Next items, ratings, sentiment and review texts learned together."""

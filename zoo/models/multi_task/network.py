@@ -1,0 +1,283 @@
+"""One model, many tasks: the next item, its rating, and what is written about it.
+
+    query, item     = the two towers of tfrec_fusion.zoo.models.text_hybrid.network
+    logits          = query · item                               which item comes next
+    bottom_k        = Σ_e gate_k(x)_e · expert_e(x),             x = [query; item; query * item]
+    rating          = mean + b_u + b_i + w · bottom_rating       in stars
+    next_token      = GPT-2([W · bottom_next_token; tokens])     the review, word by word
+    sentiment       = v · [bottom_sentiment; state after the last token]
+
+    loss            = λ · (L_logits + L_rating) + L_next_token + L_sentiment
+
+Everything behind `x` is shared: what a word of a review costs flows back into the vectors of the
+item it is about and of the user who wrote it, as in Hidden Factors and Hidden Topics (McAuley and
+Leskovec 2013, https://doi.org/10.1145/2507157.2507163), with a GPT-2 in place of the topics. The
+experts are those of MMoE (Ma et al. 2018) or PLE (Tang et al. 2020). `λ`, or each loss's weight, is
+given to `compile`, or balanced while training by `training.balancing`.
+
+At inference the score has two terms, of behaviour and of language, whose weights can be set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tokenizers
+from keras import ops
+
+from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.layers.embedding import HistoryTable
+from tfrec_fusion.text.encoding.item_vectors import text_vectors
+from tfrec_fusion.text.language_models.causal import GPT2Size
+from tfrec_fusion.zoo.models.multi_task.config import MultiTaskConfig
+from tfrec_fusion.zoo.models.multi_task.parts import (
+    bottoms,
+    review_inputs,
+    task_layers,
+    task_outputs,
+)
+from tfrec_fusion.zoo.models.text_hybrid.config import GPT2HybridConfig
+from tfrec_fusion.zoo.models.text_hybrid.network import GPT2Hybrid
+from tfrec_fusion.zoo.models.text_hybrid.parts import item_rows, query_rows
+
+
+@keras.saving.register_keras_serializable("tfrec_fusion")
+class MultiTask(GPT2Hybrid):
+    """Several tasks over one pair of towers, as a functional model; see the module.
+
+    Inputs beside those of `GPT2Hybrid`: `user_id (batch,)`, `pair_step`, `pair_item` and
+    `pair_rating (batch, pairs)`, which the biases leave out, and of the reviews
+    `review_token_ids (batch, pairs, length)` and `review_num_tokens (batch, pairs)`, or
+    `review_vector (batch, pairs, dim)`; `data.pair_tasks` makes them. Outputs beside `logits`: see
+    `multi_task_parts.task_outputs`.
+
+    Args:
+        config: Sizes and choices.
+        text_tower: The language model of the items' texts, where it is tuned.
+        backbone: The GPT-2 that reads reviews, where one does.
+        tokenizer: Its tokenizer, as the JSON of Hugging Face's `tokenizers`.
+        **kwargs: Arguments of `keras.Model`.
+
+    Example: see `multi_task`.
+    """
+
+    config_class: ClassVar[type[GPT2HybridConfig]] = MultiTaskConfig
+    config: MultiTaskConfig
+
+    def __init__(
+        self,
+        config: MultiTaskConfig,
+        text_tower: Any = None,
+        backbone: keras.Model | None = None,
+        tokenizer: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(config, text_tower, task_layers(config, backbone), **kwargs)
+        self.backbone, self.tokenizer = backbone, tokenizer
+
+    @staticmethod
+    def further_outputs(
+        layers: dict[str, Any], config: Any, inputs: dict[str, Any], query: Any, catalogue: Any
+    ) -> dict[str, Any]:
+        """The tasks beside the next item, and their inputs."""
+        inputs.setdefault("user_id", keras.Input((), dtype="int32", name="user_id"))
+        for name in ("pair_step", "pair_item"):
+            inputs[name] = keras.Input((config.pairs,), dtype="int32", name=name)
+        reviews = review_inputs(config, (config.pairs,))
+        inputs |= reviews
+        step = ops.expand_dims(inputs["pair_step"], -1)
+        before = ops.take_along_axis(query, step, axis=1)  # (batch, pairs, size)
+        item = ops.take(catalogue, inputs["pair_item"], axis=0)
+        inputs["pair_rating"] = keras.Input((config.pairs,), name="pair_rating")
+        ids = (inputs["user_id"], inputs["pair_item"])
+        own_rating = inputs["pair_rating"]
+        return task_outputs(layers, config, config.tasks, *ids, before, item, reviews, own_rating)
+
+    def set_known(self, events: Any) -> None:
+        """As of `GPT2Hybrid`, and counts the ratings' biases."""
+        super().set_known(events)
+        if "rating" in self.config.tasks:
+            self.get_layer("biases").set_ratings(events.user, events.item, events.rating)
+
+    def set_score_weights(self, behaviour: float = 1.0, language: float = 1.0) -> None:
+        """Weighs the two terms of the score: query · item, and the profile's match with the text.
+
+        Args:
+            behaviour: Weight of the first.
+            language: Weight of the second; of no account where items have no text.
+
+        Raises:
+            ValueError: When a weight is negative, or both are 0.
+        """
+        self.get_layer("score_weights").set_weights_of(behaviour, language)
+
+    def read_reviews(self, texts: Iterable[str]) -> dict[str, np.ndarray]:
+        """What `data.pair_tasks` and `pair_model` need of reviews.
+
+        Returns:
+            `token_ids (num_texts, review_length)` and `num_tokens (num_texts,)`, or, with a
+            frozen reader, `vector (num_texts, review_dim)`.
+
+        Raises:
+            ValueError: When the model reads no reviews.
+        """
+        if not self.config.reads_reviews:
+            raise InvalidInput(f"No task reads reviews. Received: tasks={self.config.tasks}.")
+        given = [str(text) for text in texts]
+        if self.config.review_reader == "frozen":
+            return {"vector": text_vectors(given, self.config.review_preset)}
+        encoded = tokenizers.Tokenizer.from_str(self.tokenizer).encode_batch(given)
+        length = self.config.review_length
+        ids = np.zeros((len(given), length), np.int32)
+        numbers = np.array([min(len(one.ids), length) for one in encoded], np.int32)
+        for row, number, one in zip(ids, numbers, encoded, strict=True):
+            row[:number] = one.ids[:number]
+        return {"token_ids": ids, "num_tokens": numbers}
+
+    def pair_model(self, known: Any, tasks: Iterable[str] | None = None) -> keras.Model:
+        """What the tasks say of a user and an item, given what the user did.
+
+        Args:
+            known: What users did (`data.events.Events`).
+            tasks: Which of the config's, all by default; `rating` alone needs no review.
+
+        Returns:
+            `{"user_id": (batch,), "item_id": (batch,), review inputs}` → `rating (batch,)`,
+            `sentiment (batch,)`, a logit, and `next_token (batch, length, tokens)`, logits.
+
+        Raises:
+            ValueError: When the model has no such task.
+        """
+        wanted = tuple(self.config.tasks if tasks is None else tasks)
+        if unknown := [task for task in wanted if task not in self.config.tasks]:
+            raise InvalidInput(
+                f"This model has the tasks {', '.join(self.config.tasks)}. "
+                f"Received: {', '.join(unknown)}."
+            )
+        layers, inputs, query, item = self._pair(known)
+        asked = dict(inputs)
+        reviews = review_inputs(self.config, ()) if set(wanted) - {"rating"} else {}
+        inputs |= reviews
+        one = {name: ops.expand_dims(tensor, 1) for name, tensor in reviews.items()}
+        ids = (asked["user_id"], ops.expand_dims(asked["item_id"], 1))
+        found = task_outputs(layers, self.config, wanted, *ids, query, item, one)
+        outputs = {
+            name: ops.squeeze(tensor, 1) if name == "next_token" else ops.squeeze(tensor, (1, 2))
+            for name, tensor in found.items()
+        }
+        return keras.Model(inputs, outputs, name="pairs")
+
+    def gate_model(self, known: Any) -> keras.Model:
+        """`{"user_id": (batch,), "item_id": (batch,)}` → by task `(batch, num_experts)`.
+
+        What each task takes of each expert for a pair; rows sum to 1.
+        """
+        layers, inputs, query, item = self._pair(known)
+        _, gates = bottoms(layers, self.config, query, item)
+        outputs = {task: ops.cast(ops.squeeze(gate, 1), "float32") for task, gate in gates.items()}
+        return keras.Model(inputs, outputs, name="gates")
+
+    def _pair(self, known: Any) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:
+        """Layers, inputs, and query and item `(batch, 1, size)`."""
+        layers = self._layers_by_name(frozen=False)
+        inputs = {
+            name: keras.Input((), dtype="int32", name=name) for name in ("user_id", "item_id")
+        }
+        table = HistoryTable.of_known(known, self.config.history_length, name="histories")
+        history = table(inputs["user_id"])
+        catalogue = item_rows(layers, self.config, inputs["user_id"], catalogue=True)
+        rows = ops.take(catalogue, history, axis=0)
+        read = {"history": history, "user_id": inputs["user_id"]}
+        query = query_rows(layers, self.config, read, rows, last=True)
+        item = ops.take(catalogue, inputs["item_id"], axis=0)
+        return layers, inputs, ops.expand_dims(query, 1), ops.expand_dims(item, 1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments to build it again."""
+        backbone = self.backbone and keras.saving.serialize_keras_object(self.backbone)
+        return {**super().get_config(), "backbone": backbone, "tokenizer": self.tokenizer}
+
+    @classmethod
+    def parts_of_config(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """The constructor's own arguments of a config."""
+        backbone = config["backbone"] and keras.saving.deserialize_keras_object(config["backbone"])
+        return {"backbone": backbone, "tokenizer": config["tokenizer"]}
+
+
+def multi_task(
+    num_users: int,
+    num_items: int,
+    tokenizer: tokenizers.Tokenizer | None = None,
+    backbone: keras.Model | None = None,
+    item_text: np.ndarray | None = None,
+    user_text: np.ndarray | None = None,
+    text_tower: Any = None,
+    item_tokens: tuple[np.ndarray, np.ndarray] | None = None,
+    **choices: Any,
+) -> MultiTask:
+    """A multi-task model; see `MultiTaskConfig` for the keywords.
+
+    Args:
+        num_users: Size of the user vocabulary, the unseen index 0 included.
+        num_items: Size of the item vocabulary, the unseen index 0 included.
+        tokenizer: Of the reviews (`text.byte_pairs.train_tokenizer`), for a GPT-2 that reads them.
+        backbone: A GPT-2 with that vocabulary to go on with (KerasHub's `GPT2Backbone`); by
+            default one of the config's sizes that knows nothing yet.
+        item_text: As of `gpt2_hybrid`, as are the further arguments.
+        user_text: `(num_users, user_text_dim)` vectors of users' own words.
+        text_tower: The language model of the items' texts to tune.
+        item_tokens: Token ids and their numbers, for that one.
+        **choices: Further fields of `MultiTaskConfig`.
+
+    Raises:
+        ValueError: For unsound choices, or reviews to be read by a GPT-2 without a tokenizer.
+
+    Example:
+
+    >>> model = multi_task(4, 6, sources="id", dim=4, tasks=("rating",), pairs=2)
+    >>> x = {"history": np.array([[0, 5, 2]]), "user_id": np.array([1]),
+    ...      "pair_step": np.array([[1, 2]]), "pair_item": np.array([[2, 3]]),
+    ...      "pair_rating": np.array([[4.0, 5.0]])}
+    >>> {name: tuple(one.shape) for name, one in model(x).items()}
+    {'logits': (1, 3, 6), 'rating': (1, 2, 1)}
+    """
+    parts: dict[str, Any] = {}
+    wanted = choices.get("tasks", MultiTaskConfig.tasks)
+    reads = "sentiment" in wanted or "next_token" in wanted
+    if reads and choices.get("review_reader", MultiTaskConfig.review_reader) == "gpt2":
+        if tokenizer is None:
+            raise InvalidInput(
+                'A GPT-2 that reads reviews needs a `tokenizer`. Give one, review_reader="frozen" '
+                'or tasks=("rating",).'
+            )
+        choices["vocabulary_size"] = tokenizer.get_vocab_size() + 1  # and the end of a text
+        parts = {"tokenizer": tokenizer.to_str(), "backbone": backbone or _gpt2(choices)}
+    return MultiTask.of(
+        num_users,
+        num_items,
+        item_text=item_text,
+        user_text=user_text,
+        text_tower=text_tower,
+        item_tokens=item_tokens,
+        name="multi_task",
+        parts=parts,
+        **choices,
+    )
+
+
+def _gpt2(choices: dict[str, Any]) -> keras.Model:
+    """A GPT-2 of the chosen sizes, with a position for what it is told."""
+    size = {
+        field: choices.get(name, getattr(MultiTaskConfig, name))
+        for field, name in {
+            "num_layers": "language_layers",
+            "hidden_dim": "language_dim",
+            "num_heads": "language_heads",
+            "max_length": "review_length",
+        }.items()
+    }
+    size["max_length"] += 1
+    return GPT2Size(vocabulary_size=choices["vocabulary_size"], **size).backbone()

@@ -1,0 +1,1 @@
+"""User profile, item semantics and behavior under one click model."""

@@ -1,0 +1,1 @@
+"""Text, ids and a knowledge graph fused in one retrieval model."""

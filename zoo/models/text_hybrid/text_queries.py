@@ -1,0 +1,94 @@
+"""What a hybrid says of texts that are in no catalogue, as Keras models that an export can hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfrec_fusion.layers.constant_matrix import DenseMatrix
+from tfrec_fusion.zoo.models.text_hybrid.parts import content_of
+
+
+def item_of_text_model(model: Any) -> keras.Model | None:
+    """`{"text": (batch, text_dim)}` → `{"embedding": (batch, size)}`, as of `item_vectors`.
+
+    Args:
+        model: A hybrid; None is returned for one that reads no text.
+
+    Returns:
+        What an item is by its text alone, which is all that is known of it.
+    """
+    if not model.config.reads_text:
+        return None
+    text = keras.Input((model.config.text_dim,), name="text")
+    rows = _rows_of_text({layer.name: layer for layer in model.layers}, model.config, text)
+    return keras.Model({"text": text}, {"embedding": rows}, name="items_of_texts")
+
+
+def score_of_text_model(model: Any, known: Any) -> keras.Model | None:
+    """`{"user_id": (batch,), "text": (batch, text_dim)}` → `{"score": (batch,)}`.
+
+    Scores are those of an item without an event: where `zoo.models.new_items` lifted such items, a
+    text is lifted like the average of them.
+
+    Args:
+        model: A hybrid with two towers; None is returned for one that reads no text, or with
+            another head.
+        known: What users did (`data.events.Events`), for a query that reads it.
+    """
+    config = model.config
+    if not config.reads_text or config.head != "two_tower":
+        return None
+    layers = {layer.name: layer for layer in model.layers}
+    user_id = keras.Input((), dtype="int32", name="user_id")
+    text = keras.Input((config.text_dim,), name="text")
+    of_users, _ = model.query_models(known)
+    query = of_users({"user_id": user_id})["query"]
+    candidate = _rows_of_text(layers, config, text)  # float32, as the query
+    stretch, boost = _lift_of_new_items(layers["logits"])
+    score = stretch * ops.sum(query * candidate, axis=-1) / config.temperature + boost
+    return keras.Model({"user_id": user_id, "text": text}, {"score": score}, name="scores_of_texts")
+
+
+def meaning_model(vectors: np.ndarray) -> keras.Model:
+    """`{"text": (batch, text_dim)}` → `{"scores": (batch, num_items)}`, cosines.
+
+    Args:
+        vectors: `(num_items, text_dim)` of the catalogue's texts, by the model that will make those
+            of the wishes; a vector of length 0 has cosine 0 with all.
+
+    Example:
+
+    >>> model = meaning_model(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 2.0]]))
+    >>> scores = model({"text": np.array([[3.0, 0.0]])})["scores"][0]
+    >>> [round(float(cosine), 2) for cosine in scores]
+    [0.0, 1.0, 0.71]
+    """
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = (vectors / np.where(length > 0, length, 1)).astype(np.float32)
+    text = keras.Input((unit.shape[1],), name="text")
+    wish = keras.layers.UnitNormalization(dtype="float32", name="unit_wish")(text)
+    scores = DenseMatrix.of(np.ascontiguousarray(unit.T), name="unit_texts")(wish)
+    return keras.Model({"text": text}, {"scores": scores}, name="cosines_of_texts")
+
+
+def _rows_of_text(layers: dict[str, Any], config: Any, text: Any) -> Any:
+    """`(batch, size)`: the item tower's vectors of texts without an id."""
+    space = layers["item_text"].vectors_of_text(text)
+    nobody = ops.zeros_like(text[:, 0], dtype="int32")
+    rows = layers["items"](nobody, content_of(layers, config, space, None))
+    rows = layers["join"]([rows, space]) if "profile" in layers else rows
+    return ops.cast(rows, "float32")
+
+
+def _lift_of_new_items(head: Any) -> tuple[float, float]:
+    """What the head multiplies the scores of items without an event by, and adds on average."""
+    if not getattr(head, "partial", False):
+        return 1.0, 0.0
+    new = ops.convert_to_numpy(head.takes_part) == 0
+    new[0] = False
+    boost = ops.convert_to_numpy(head.boost)[new]
+    return float(head.stretch), float(boost.mean()) if len(boost) else 0.0

@@ -1,0 +1,1 @@
+"""Prebuilt models: cards, weights, publishing and reproducing."""

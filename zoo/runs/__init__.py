@@ -1,0 +1,1 @@
+"""Run folders: training, measuring, saving and loading."""

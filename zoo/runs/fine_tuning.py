@@ -1,0 +1,207 @@
+"""A trained model continues with your own events: its vocabularies grow, its weights stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tfrec_fusion.argument_types import check_instance
+from tfrec_fusion.data.tables.item_texts import label_text
+from tfrec_fusion.data.tables.rec_data import RecData
+from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.zoo.baselines.registry import BASELINES
+from tfrec_fusion.zoo.registry import hyperparameters
+from tfrec_fusion.zoo.runs.language_models import check_language_models
+from tfrec_fusion.zoo.runs.run import RUN_REMEDY, Run
+from tfrec_fusion.zoo.runs.train import train
+from tfrec_fusion.zoo.runs.train_options import TrainOptions
+
+FOR_NETWORKS = ("gmf", "mlp", "neumf", "two_tower", "gpt2_hybrid")
+_OF_THE_MODEL = ("split", "text_preset", "text_length", "item_features", "label_separator")
+
+
+def fine_tune(
+    start: Run,
+    tables: RecData,
+    folder: Path,
+    *,
+    options: TrainOptions | None = None,
+    command: str = "",
+    say: Callable[[str], None] = lambda line: None,
+) -> Run:
+    """Continues the training of a model, on the events it learned from and on more.
+
+    Users and items of the model keep their indices and their rows; new ones come after them and
+    begin as in a new model, items with their texts in the space of the model's. The optimizer
+    begins anew. The old events stay part of the training, for a model that sees only new ones
+    forgets the users it knew. A baseline is fitted anew.
+
+    No event that the model was trained on is held out: the training and validation events of the
+    start stay in the training part, and only its test events and the new ones are split (see
+    `data.split`). Epochs are chosen on validation events that the start has never seen; where
+    there are none, all of them are trained.
+
+    Args:
+        start: The run to continue, of `load_run`, or `zoo.load(name).run`.
+        tables: Your own tables. Ids that the model knows mean the same users and items; of known
+            items the model's title, text and labels stay. Rows that equal an event of the start
+            are dropped, so that a full export can be given.
+        folder: The run folder to write.
+        options: How to train; what decides the model's inputs stays as it was, and items already
+            seen are ranked where they were in the start.
+        command: What to note in `run.json`.
+        say: Called with one line about each step.
+
+    Returns:
+        The new run. `info["carried"]` lists for each weight what was carried over.
+
+    Raises:
+        ValueError: When the model cannot grow, no id of the tables is known to it, no event is
+            new, or the tables lack a column that the model reads.
+
+    Example:
+
+    >>> fine_tune(zoo.load("gpt2_hybrid.ml_latest_small").run, mine, "runs/mine")  # doctest: +SKIP
+    """
+    check_instance(start, Run, "start", RUN_REMEDY)
+    name = start.info["model"]
+    config = getattr(start.model, "config", None)
+    if name not in (*FOR_NETWORKS, *BASELINES):
+        raise InvalidInput(
+            f"{name} cannot grow. Baselines can, and {', '.join(FOR_NETWORKS)}. Received: "
+            f"{start.folder}."
+        )
+    if getattr(config, "tunes_text", False) or getattr(config, "user_text_dim", 0):
+        raise InvalidInput(
+            f"{start.folder} holds a tuned language model or users' own words, which a run does "
+            "not keep. Start from one with a frozen language model that reads no users' words."
+        )
+    kept = {
+        key: start.info["options"][key] for key in _OF_THE_MODEL if key in start.info["options"]
+    }
+    kept["text_columns"] = tuple(start.info["options"].get("text_columns", ()))
+    if "item_features" in kept:
+        kept["item_features"] = tuple(kept["item_features"])
+    options = options or TrainOptions()
+    kept["allow_seen"] = options.allow_seen or start.info["options"].get("allow_seen", False)
+    if kept.get("item_features") and start.features is None:
+        raise InvalidInput(
+            f"{start.folder} keeps no labels of its items ({', '.join(kept['item_features'])}), "
+            "so those of new items have no place. Train that model again."
+        )
+    check_language_models(start.info, start.folder)
+    # The model's own choices: defaults, and what "auto" stands for, may be others by now.
+    model = start.model if config is None else config
+    choices = {field.name: getattr(model, field.name) for field in hyperparameters(name)}
+    lowest = kept["positive_from"] = start.info["options"].get("positive_from")
+    return train(
+        name,
+        grown_tables(start, tables.positives(lowest, say), say),
+        folder,
+        options=replace(options, **kept),
+        hyperparameters=choices,
+        command=command,
+        say=say,
+        start=start,
+    )
+
+
+def grown_tables(
+    start: Run, tables: RecData, say: Callable[[str], None] = lambda line: None
+) -> RecData:
+    """The events and catalog of a run, followed by what your own tables add.
+
+    Args:
+        start: The run to continue.
+        tables: Your own tables.
+        say: Called with a line about rows that were dropped.
+
+    Raises:
+        ValueError: As of `fine_tune`.
+    """
+    name = tables.name or "the tables"
+    mine, catalog = tables.interactions, tables.items
+    known_items = mine["item_id"].isin(start.items.ids[1:]).sum()
+    known_users = mine["user_id"].isin(start.users.ids[1:]).sum()
+    if not known_items and not known_users:
+        raise InvalidInput(
+            f"No user and no item of {name} is known to the model, so there is nothing to "
+            f"continue from. Its items are like {start.items.ids[1:4].tolist()} "
+            f"({', '.join(map(repr, start.titles[1:4]))}), those received like "
+            f"{mine['item_id'].unique()[:3].tolist()}. Use the model's ids, or train a new model."
+        )
+    old = _events(start)
+    for column, plain in (("rating", 1), ("timestamp", 0)):
+        if column not in mine and (old[column] != plain).any():
+            raise InvalidInput(
+                f"The interactions of {name} lack `{column}`, which the model's own events have. "
+                f"They have {', '.join(mine.columns)}."
+            )
+    if "timestamp" in mine and not old["timestamp"].any():  # of a start without times
+        old["timestamp"] = max(int(mine["timestamp"].min()) - 1, 0)
+    both: Any = [column for column in old.columns if column in mine]
+    compared = [one for one in both if one.endswith("_id") or old[one].nunique() > 1]
+    new = mine[~_repeats(mine[compared], old[compared])]
+    if repeated := len(mine) - len(new):
+        say(f"{repeated:,} of {len(mine):,} events of {name} are the model's own: dropped")
+    if new.empty:
+        raise InvalidInput(
+            f"All {len(mine):,} events of {name} are the model's own: there is nothing to continue "
+            "with. Give events that it has not seen."
+        )
+    provenance = {
+        key: "; ".join(dict.fromkeys(filter(None, (start.info["data"][key], getattr(tables, key)))))
+        for key in ("licence", "citation")
+    }
+    return RecData(
+        pd.concat([old[both], new[both]], ignore_index=True),
+        _items(start, catalog, name),
+        name=" and ".join(filter(None, (start.info["data"]["name"], tables.name))),
+        **provenance,
+    )
+
+
+def _events(start: Run) -> pd.DataFrame:
+    """The events of a run, of all its parts."""
+    past = start.recommender.known
+    return pd.DataFrame(
+        {
+            "user_id": start.users.id_of(past.user),
+            "item_id": start.items.id_of(past.item),
+            "rating": past.rating,
+            "timestamp": past.timestamp,
+        }
+    )
+
+
+def _repeats(rows: pd.DataFrame, old: pd.DataFrame) -> pd.Series:
+    """Marks rows that equal an old one, each old one once: a further equal row is a new event."""
+    copies = [
+        table.astype({"user_id": str, "item_id": str}).assign(
+            copy=table.groupby(list(table)).cumcount()
+        )
+        for table in (rows, old)
+    ]
+    keys = [pd.MultiIndex.from_frame(table) for table in copies]
+    return pd.Series(keys[0].isin(keys[1]), index=rows.index)
+
+
+def _items(start: Run, catalog: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The catalog of a run, then the items that are new."""
+    old = start.catalog.assign(item_id=start.items.ids[1:])[["item_id", "title", "text"]]
+    more = catalog[~catalog["item_id"].isin(old["item_id"])]
+    read = () if start.features is None else tuple(start.features.table)
+    if (missing := [column for column in read if column not in more]) and len(more):
+        raise InvalidInput(
+            f"The items of {name} lack {', '.join(f'`{one}`' for one in missing)}, which the "
+            f"model reads of {len(more)} new items. They have {', '.join(more.columns)}."
+        )
+    if start.item_columns is not None:
+        old = pd.concat([old, start.item_columns], axis=1)
+        same = [column for column in start.item_columns if column in more]
+        more = more.assign(**{column: more[column].map(label_text) for column in same})
+    return pd.concat([old, more], ignore_index=True)
