@@ -9,7 +9,8 @@ whole catalogue, and the held-out items alone. Once a seed, which also draws the
 `benchmarks/results/cold_items_<data>.csv`: mean and 95% interval over seeds.
 
 The hybrid places new items by their texts and offers them by their share of the catalogue
-(`zoo.models.new_items`), rules that look at no held-out event. Popularity knows nothing of new
+(`zoo.models.text_hybrid.new_items`), rules that look at no held-out event. Popularity knows
+nothing of new
 items: among them its ties are broken by catalogue order, which in MovieLens is itself close to
 popularity; `random` draws scores.
 """
@@ -86,10 +87,8 @@ def main(data: str, data_dir: Path | None, seeds: int, epochs: int | None, runs:
         for seed in range(seeds):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
             model, choices, offers = MODELS[name]
-            options = TrainOptions(
-                split="cold_item", seed=seed, epochs=epochs, offer_new_items=offers
-            )
-            run = trained(model, tables, folder, options, choices)
+            how = {"split": "cold_item", "seed": seed, "epochs": epochs, "offer_new_items": offers}
+            run = trained(model, tables, folder, **how, **choices)
             values[name].append(recalls(run))
             if name == "popularity":
                 values["random"].append(recalls(run, random_seed=seed))

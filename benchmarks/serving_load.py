@@ -45,7 +45,7 @@ LONGEST = 60.0  # seconds that a swap may take
 EXPORT = """
 import sys
 import keras, numpy as np, scipy.sparse as sp
-from tfrec_fusion.serving.export import export
+from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.served import ServedModels
 folder, users, items, *versions = sys.argv[1], *map(int, sys.argv[2:])
 index = keras.Input((), dtype="int32", name="user_id")

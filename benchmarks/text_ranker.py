@@ -44,7 +44,7 @@ from tfrec_fusion.text.encoding.encoder import TextEncoder
 from tfrec_fusion.text.encoding.store import TextStore
 from tfrec_fusion.text.language_models.presets import load_language_model
 from tfrec_fusion.training.fit import fit
-from tfrec_fusion.zoo.models.text_ranker import TextRanker, text_ranker
+from tfrec_fusion.zoo.models.text_ranker.network import TextRanker, text_ranker
 from tfrec_fusion.zoo.runs.seeds import over_seeds
 
 RESULTS = Path(__file__).parent / "results"

@@ -8,14 +8,29 @@ registered, each of which imports its class when a file asks for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 REGISTERED = re.compile(
-    r'^@keras\.saving\.register_keras_serializable\("(\w+)"\)\n(?:@.*\n)*class (\w+)', re.MULTILINE
+    r'^@keras\.saving\.register_keras_serializable\("(\w+)"\)\n((?:@.*\n)*)class (\w+)',
+    re.MULTILINE,
 )
+FORMERLY = re.compile(r"^@formerly\((.*)\)$", re.MULTILINE)
+Class = TypeVar("Class", bound=type)
+
+
+def formerly(*names: str) -> Callable[[Class], Class]:
+    """Names a class had in files of earlier versions, which still load.
+
+    The decorator changes nothing: `saved_classes` reads it in the source. It stands below the one
+    that registers the class with Keras.
+
+    Args:
+        *names: The names, as string literals.
+    """
+    return lambda named: named
 
 
 class SavedClass:
@@ -40,8 +55,10 @@ def saved_classes() -> Iterator[tuple[str, SavedClass]]:
     paths = {*package.rglob("*.py"), *(package / "zoo").rglob("*.py")}  # the zoo may be a link
     for path in sorted(paths):
         module = ".".join(path.relative_to(package.parent).with_suffix("").parts)
-        for space, name in REGISTERED.findall(path.read_text("utf-8")):
-            yield f"{space}>{name}", SavedClass(module, name)
+        for space, decorators, name in REGISTERED.findall(path.read_text("utf-8")):
+            former = re.findall(r'"(\w+)"', "".join(FORMERLY.findall(decorators)))
+            for known in (name, *former):
+                yield f"{space}>{known}", SavedClass(module, name)
 
 
 def register_saved_classes(registry: MutableMapping[str, Any]) -> None:

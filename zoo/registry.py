@@ -1,89 +1,113 @@
-"""The models by name, what each is, and the keywords it takes."""
+"""The models by name: those of the zoo, of installed packages, and those that a program registers.
+
+The zoo's are the `SPEC` or `SPECS` of the modules in `zoo.models` and `zoo.baselines`, found by
+walking these packages. An installed package adds its own by an entry point of the group
+`tfrec_fusion.models` that names a `ModelSpec`; a program calls `register`.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from dataclasses import MISSING, Field, fields
+import pkgutil
+import warnings
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from importlib import import_module, metadata
 from typing import Any
 
-from tfrec_fusion.argument_types import check_types
+from tfrec_fusion.argument_types import check_instance, check_types
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.zoo.baselines.registry import BASELINES
-from tfrec_fusion.zoo.models.multi_task.config import MultiTaskConfig
-from tfrec_fusion.zoo.models.multi_task.network import multi_task
-from tfrec_fusion.zoo.models.ncf import NCFConfig, gmf, mlp, neumf
-from tfrec_fusion.zoo.models.profile_fusion.config import ProfileSemanticsBehaviourConfig
-from tfrec_fusion.zoo.models.profile_fusion.network import profile_semantics_behaviour
-from tfrec_fusion.zoo.models.text_hybrid.config import GPT2HybridConfig
-from tfrec_fusion.zoo.models.text_hybrid.knowledge import KnowledgeHybridConfig, knowledge_hybrid
-from tfrec_fusion.zoo.models.text_hybrid.network import gpt2_hybrid
-from tfrec_fusion.zoo.models.two_tower import TwoTowerConfig, two_tower
+from tfrec_fusion.zoo.spec import SIZES, ModelSpec
 
-NETWORKS: dict[str, Callable[..., Any]] = {
-    "gmf": gmf,
-    "mlp": mlp,
-    "neumf": neumf,
-    "two_tower": two_tower,
-    "gpt2_hybrid": gpt2_hybrid,
-    "knowledge_hybrid": knowledge_hybrid,
-    "multi_task": multi_task,
-    "profile_semantics_behaviour": profile_semantics_behaviour,
-}
-HYBRIDS = ("gpt2_hybrid", "knowledge_hybrid", "multi_task")
-READS_TEXT = (*HYBRIDS, "profile_semantics_behaviour")
-HAS_TASKS = ("multi_task", "profile_semantics_behaviour")
-MODELS: dict[str, Callable[..., Any]] = {**BASELINES, **NETWORKS}
-SUMMARIES = {
-    "popularity": "what most people took",
-    "user_knn": "what similar users took (cosine or Pearson)",
-    "item_knn": "items often taken together",
-    "tfidf": "items whose words are like those of the user's items",
-    "ease": "the best linear item-item model, in closed form (Steck 2019)",
-    "gmf": "generalized matrix factorization (He et al. 2017)",
-    "mlp": "multi-layer perceptron over user and item (He et al. 2017)",
-    "neumf": "GMF and MLP fused (He et al. 2017)",
-    "two_tower": "query tower over the user's history, candidate tower over items",
-    "gpt2_hybrid": "two towers or NCF over a language model's text vectors and behaviour",
-    "knowledge_hybrid": "gpt2_hybrid with a knowledge graph as a further source",
-    "multi_task": "gpt2_hybrid trained along with ratings, sentiment and words of reviews",
-    "profile_semantics_behaviour": "user profile, item semantics and behaviour under one reading",
-}
-_CONFIGS: dict[str, Any] = {
-    "gmf": NCFConfig,
-    "mlp": NCFConfig,
-    "neumf": NCFConfig,
-    "two_tower": TwoTowerConfig,
-    "gpt2_hybrid": GPT2HybridConfig,
-    "knowledge_hybrid": KnowledgeHybridConfig,
-    "multi_task": MultiTaskConfig,
-    "profile_semantics_behaviour": ProfileSemanticsBehaviourConfig,
-}
-_TEXT_ARRAYS = ("item_text", "user_text", "text_tower", "item_tokens")
-_ARRAYS = {
-    "two_tower": ("item_features",),
-    "gpt2_hybrid": _TEXT_ARRAYS,
-    "knowledge_hybrid": ("knowledge", *_TEXT_ARRAYS),
-    "multi_task": ("tokenizer", "backbone", "review_dim", "review_preset", *_TEXT_ARRAYS),
-    "profile_semantics_behaviour": ("item_text", "profile_text", "item_words", "user_words"),
-}
+PACKAGES = ("tfrec_fusion.zoo.baselines", "tfrec_fusion.zoo.models")
+ENTRY_POINTS = "tfrec_fusion.models"
+_registered: dict[str, ModelSpec] = {}
 
 
-def list_models() -> list[str]:
-    """Names that `build` takes, baselines first."""
-    return list(MODELS)
+def register(spec: ModelSpec) -> ModelSpec:
+    """Adds a model: to `build`, `train`, the command line and all that takes a model's name.
+
+    Args:
+        spec: Its description.
+
+    Returns:
+        The same.
+
+    Raises:
+        InvalidInput: When another model has one of its names.
+
+    Example: `CONTRIBUTING.md` has a whole model in a file outside of the package.
+    """
+    check_instance(spec, ModelSpec, "spec", "Describe the model by zoo.ModelSpec(...).")
+    for other in specs().values():
+        taken = {other.name, *other.former_names} & {spec.name, *spec.former_names}
+        if taken and (other.name != spec.name or other.name in _found()):
+            raise InvalidInput(
+                f"There is a model {min(taken)!r} already. Choose another `name` for yours."
+            )
+    _registered[spec.name] = spec
+    return spec
 
 
-def build(name: str, **arguments: Any) -> Any:
-    """A model by name.
+def specs() -> dict[str, ModelSpec]:
+    """Every model by name, baselines first."""
+    return {**_found(), **_registered}
+
+
+@cache
+def _found() -> dict[str, ModelSpec]:
+    found = {spec.name: spec for package in PACKAGES for spec in _specs_in(package)}
+    for point in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            spec = point.load()
+            check_instance(spec, ModelSpec, point.name, "The entry point must name a ModelSpec.")
+        except Exception as error:  # a stranger's package must not break every command
+            warnings.warn(
+                f"The model {point.name!r} of {point.value} cannot be used: {error}", stacklevel=2
+            )
+            continue
+        if spec.name in found:
+            warnings.warn(f"{point.value}: there is a model {spec.name!r} already.", stacklevel=2)
+            continue
+        found[spec.name] = spec
+    return found
+
+
+def _specs_in(package: str) -> Iterator[ModelSpec]:
+    path = import_module(package).__path__
+    for module in sorted(one.name for one in pkgutil.iter_modules(path)):
+        said = vars(import_module(f"{package}.{module}"))
+        yield from said.get("SPECS", (said["SPEC"],) if "SPEC" in said else ())
+
+
+def get_spec(name: object) -> ModelSpec:
+    """Finds a model's description by its name, or by one of an earlier version.
+
+    Raises:
+        InvalidInput: With the names, and the one that was probably meant.
+    """
+    known = specs()
+    if isinstance(name, str):
+        for spec in known.values():
+            if name == spec.name or name in spec.former_names:
+                return spec
+    close = difflib.get_close_matches(str(name).casefold(), known, n=1)
+    meant = f" Did you mean {close[0]!r}?" if close and isinstance(name, str) else ""
+    raise InvalidInput(f"`name` must be one of {', '.join(known)}. Received: {name!r:.60}.{meant}")
+
+
+def build(name: str, **keywords: Any) -> Any:
+    """Builds a model by name.
 
     Args:
         name: One of `list_models()`.
-        **arguments: The model's keywords. Neural models need `num_users` and `num_items`, the
-            sizes of the vocabularies (the unseen index 0 included); classics learn them in `fit`.
+        **keywords: The fields of its config and its arrays. Neural models need `num_users` and
+            `num_items`, the sizes of the vocabularies (the OOV index 0 included); baselines learn
+            them in `fit`.
 
     Returns:
-        A `keras.Model`, or a classic with `fit(events, item_texts)`.
+        A `keras.Model`, or a baseline with `fit(events, item_texts)`.
 
     Raises:
         ValueError: When the name or a keyword is unknown; the message lists the valid ones.
@@ -94,46 +118,19 @@ def build(name: str, **arguments: Any) -> Any:
     >>> build("two_tower", num_users=944, num_items=1683, dim=32).name
     'two_tower'
     """
-    check_name(name)
-    sizes = ("num_users", "num_items") if name in NETWORKS else ()
-    missing = [size for size in sizes if size not in arguments]
-    if missing:
+    spec = get_spec(name)
+    if missing := [size for size in spec.required if size not in keywords]:
         raise InvalidInput(f"{name} needs {' and '.join(f'`{size}`' for size in missing)}.")
-    extra = _ARRAYS.get(name, ())
-    valid = [*sizes, *(one.name for one in hyperparameters(name)), *extra]
-    unknown = [argument for argument in arguments if argument not in valid]
-    if unknown:
+    of_config = [one.name for one in fields(spec.config)]
+    sizes = [] if spec.is_baseline else [size for size in SIZES if size in of_config]
+    valid = [*sizes, *(one.name for one in spec.config_options), *spec.arrays]
+    # Whoever builds any model gives both sizes; a config that lacks one needs none.
+    ignored = () if spec.is_baseline else set(SIZES) - set(sizes)
+    given = {key: value for key, value in keywords.items() if key not in ignored}
+    if unknown := [key for key in given if key not in valid]:
         raise InvalidInput(f"{name} takes {', '.join(valid)}. Received: {', '.join(unknown)}.")
-    config = _CONFIGS.get(name, MODELS[name])
-    check_types([one for one in fields(config) if one.name in valid], arguments)
-    return MODELS[name](**arguments)
-
-
-def hyperparameters(name: str) -> list[Field[Any]]:
-    """The dataclass fields a model's keywords come from: name, type, default and help.
-
-    Raises:
-        ValueError: When the name is unknown.
-    """
-    check_name(name)
-    chosen = [one for one in fields(_CONFIGS.get(name, MODELS[name])) if one.metadata]
-    left_out = {
-        "gmf": ("mlp_dim", "mlp_units"),
-        "mlp": ("gmf_dim",),
-        "knowledge_hybrid": ("head", "mlp_units"),
-        "multi_task": ("head", "mlp_units", "negatives"),
-    }.get(name, ())
-    return [one for one in chosen if one.name not in left_out and one.default is not MISSING]
-
-
-def check_name(name: object) -> None:
-    """Refuses what is no name of a model.
-
-    Raises:
-        InvalidInput: With the names, and the one that was probably meant.
-    """
-    if isinstance(name, str) and name in MODELS:
-        return
-    close = difflib.get_close_matches(str(name).casefold(), MODELS, n=1)
-    meant = f" Did you mean {close[0]!r}?" if close and isinstance(name, str) else ""
-    raise InvalidInput(f"`name` must be one of {', '.join(MODELS)}. Received: {name!r:.60}.{meant}")
+    check_types([one for one in fields(spec.config) if one.name in valid], given)
+    arrays = {key: value for key, value in given.items() if key not in of_config}
+    choices = {key: value for key, value in given.items() if key in of_config}
+    own_sizes = {} if spec.sizes is None else spec.sizes(**arrays)
+    return spec.build(spec.make_config(**{**choices, **own_sizes}), **arrays)

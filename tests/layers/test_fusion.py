@@ -8,7 +8,7 @@ from tfrec_fusion.layers.fused_tower import FusedTower
 from tfrec_fusion.layers.fusion import FUSIONS, ConcatFusion, fusion_layer
 from tfrec_fusion.layers.retrieval import CatalogueLogits
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
-from tfrec_fusion.zoo.models.new_items import boost_for_share
+from tfrec_fusion.zoo.models.text_hybrid.new_items import boost_for_share
 
 IDS = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
 TEXTS = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], np.float32)

@@ -15,7 +15,7 @@ EXPORT = """
 import sys
 from test_export import SCORES, SMALL
 from serving_models import table_model
-from tfrec_fusion.serving.export import export
+from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.served import ServedModels
 print("begun", flush=True)
 export(ServedModels(table_model("user_id", SCORES)), sys.argv[1], **SMALL)

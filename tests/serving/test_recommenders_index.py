@@ -21,7 +21,7 @@ from tfrec_fusion.serving.local.servable import Servable
 EXPORT = """
 import sys
 from test_nearest import PARTS, VECTORS, query_models
-from tfrec_fusion.serving.export import export
+from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.index.recommenders_index import RecommendersIndex
 from tfrec_fusion.serving.export.served import ServedModels
 for kind in ("brute_force", "scann"):

@@ -12,7 +12,7 @@ from request_cost import costs
 from serving_models import table_model
 
 from tfrec_fusion.layers.history import HistoryEncoder, most_recent
-from tfrec_fusion.serving.export import export
+from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.index.inverted_file import InvertedFile
 from tfrec_fusion.serving.local.signatures import read_signature_defs

@@ -27,7 +27,7 @@ from tfrec_fusion.serving.export.signatures import AnswerGraph
 from tfrec_fusion.zoo.answers.recommender import Recommender
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain
 from tfrec_fusion.zoo.baselines.registry import BASELINES
-from tfrec_fusion.zoo.models.ensemble import Ensemble
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 
 TEXT = tf.TensorSpec((None,), tf.string)
 

@@ -381,7 +381,7 @@ def test_the_operations_that_compute_are_those_that_tensorflow_says_have_no_stat
         pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList())
     )
     ops = {one.name: one for one in known.op}
-    folder = ROOT / "tfrec_fusion" / "serving"
+    folder = ROOT / "tfrec_fusion" / "serving" / "export"
     pure = (folder / "pure_ops.txt").read_text().split()
     stateful = (folder / "stateful_ops.txt").read_text().split()
     assert len(pure) > 700 and computing_ops() == {*pure, *stateful}

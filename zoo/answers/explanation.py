@@ -23,10 +23,7 @@ from tfrec_fusion.zoo.answers.graph_paths import beside_a_bar, graph_paths, on_a
 from tfrec_fusion.zoo.answers.printable import printable
 from tfrec_fusion.zoo.answers.questions import unknown_id
 from tfrec_fusion.zoo.answers.recommender import Recommender
-from tfrec_fusion.zoo.capabilities import reads_graph
-from tfrec_fusion.zoo.models.profile_fusion.network import ProfileSemanticsBehaviour
-from tfrec_fusion.zoo.models.text_hybrid.network import GPT2Hybrid
-from tfrec_fusion.zoo.models.text_hybrid.pair_scores import scores_of_texts
+from tfrec_fusion.zoo.protocols import Network, ReadsText, ReadsUser, reads_graph
 
 _HISTORIES_AT_ONCE = 64
 
@@ -45,7 +42,8 @@ class Explanation:
         words: `word`, `effect` and `gradient` of each word of the item's text: by how much the
             score falls when the word is left out, and its integrated gradient
             (`text.attribution`); empty for a model that reads none. Of an item that
-            `zoo.models.new_items` placed, only what the words add through the content filter.
+            `zoo.models.text_hybrid.new_items` placed, only what the words add through the content
+            filter.
         paths: `path`, `effect`, `weight` and more of each neighbour of the item in the knowledge
             graph (`zoo.answers.graph_paths`), empty where it has none; None for a model without a
             graph.
@@ -118,10 +116,10 @@ class Explainer:
 
     def __init__(self, recommender: Recommender, encoder: TextEncoder | None = None) -> None:
         self.recommender = recommender
-        model: Any = recommender.model
-        by_user = isinstance(model, GPT2Hybrid | ProfileSemanticsBehaviour)
-        self._reads_user = by_user and model.config.reads_user_id
-        graph = model.history_model(asks_user=True) if self._reads_user else model.history_model()
+        model = recommender.model
+        self._reads_user = isinstance(model, ReadsUser) and model.reads_user_id
+        asked = {"asks_user": True} if self._reads_user else {}
+        graph = model.history_model(**asked)
         if graph is None:
             raise InvalidInput(
                 "This model knows people by their ids alone: no past item carries its scores. "
@@ -131,10 +129,9 @@ class Explainer:
             lambda inputs: graph(inputs, training=False)["scores"], reduce_retracing=True
         )
         self._effects: WordEffects | None = None
-        if encoder is not None and isinstance(model, GPT2Hybrid) and model.config.reads_text:
-            table: Any = model.get_layer("item_text")
-            tower = table.tower if model.config.tunes_text else encoder.tower
-            self._effects = WordEffects(tower, encoder.tokens)
+        if encoder is not None and isinstance(model, ReadsText) and model.reads_text:
+            self._effects = WordEffects(model.tuned_tower or encoder.tower, encoder.tokens)
+            self._text_scores = model.text_scores
 
     def explain(self, user_id: object, item_id: object = None) -> Explanation:
         """Measures what carried an item's score for a user.
@@ -180,7 +177,7 @@ class Explainer:
         past = _strongest(past)
         words: list[tuple[str, float, float]] = []
         if self._effects is not None:
-            score = scores_of_texts(one.model, history, user, item)
+            score = self._text_scores(history, user, item)
             words = self._effects.of(str(one.read_texts[item]), score)
         return Explanation(
             user_id,
@@ -205,8 +202,9 @@ class Explainer:
         """What the model reads of a user's events: item indices, oldest first."""
         known = self.recommender.known
         most = int(np.bincount(known.user).max(initial=1))
-        config = getattr(self.recommender.model, "config", None)
-        history = known.histories(getattr(config, "history_length", most))[user]
+        model = self.recommender.model
+        config = vars(model.config) if isinstance(model, Network) else {}
+        history = known.histories(config.get("history_length", most))[user]
         return history[history > 0]
 
     def scores_of_histories(self, histories: list[np.ndarray], user: int = 0) -> np.ndarray:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tfrec_fusion.data.graph_names import GraphNames
 from tfrec_fusion.zoo.answers.recommender import Recommender
-from tfrec_fusion.zoo.models.text_hybrid.pair_scores import scores_without
+from tfrec_fusion.zoo.protocols import ReadsGraph
 
 COLUMNS = (
     *("path", "effect", "weight"),
@@ -31,8 +31,8 @@ def graph_paths(
 
     What the model reads at inference is read here: of an item with many neighbours the same few
     each time. An entity that past items read too makes paths between them and the item; it is set
-    aside at both ends. The vector of an item that `zoo.models.new_items` placed reads no graph:
-    there only what the entity does for the past items counts.
+    aside at both ends. The vector of an item that `zoo.models.text_hybrid.new_items` placed reads
+    no graph: there only what the entity does for the past items counts.
 
     Args:
         recommender: A two-tower hybrid that reads histories and a graph, and its catalogue.
@@ -49,13 +49,14 @@ def graph_paths(
         entity, by falling attention; `past_items`, those that read it too: `item_id`, `title` and
         `relation_ids`. No row for an item without neighbours.
     """
-    model: Any = recommender.model
+    model = recommender.model
+    assert isinstance(model, ReadsGraph)
     others = [one for one in past if one != item]
-    evidence = model.get_layer("graph")(np.array([item, *others]), return_evidence=True)
-    weights, relation, tail = map(np.asarray, evidence[1:])  # (1 + others, num_neighbours)
+    # (1 + others, num_neighbors) each
+    weights, relation, tail = model.graph_evidence(np.array([item, *others]))
     own, *theirs = map(_neighbours, weights, relation, tail)
     aside = np.array([0, *own])[:, None]  # one at a time, after none
-    whole, *rest = scores_without(model, history, user, item, aside)
+    whole, *rest = model.scores_without(history, user, item, aside)
     rows = []
     for (entity, relations), score in zip(own.items(), rest, strict=True):
         readers = zip(others, theirs, strict=True)

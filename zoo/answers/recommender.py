@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -23,35 +23,13 @@ from tfrec_fusion.text.interests.profiles import Interests, Phrase, reason
 from tfrec_fusion.zoo.answers.answer_warnings import warn_of_few_items, warn_of_unknown_users
 from tfrec_fusion.zoo.answers.near_misses import near_misses
 from tfrec_fusion.zoo.answers.questions import asked_users, unknown_id
+from tfrec_fusion.zoo.protocols import Model
 
 MODEL, POPULARITY = "model", "popularity"  # what a score comes from
 _FALLBACK = f"these are popular items, whose scores count events (source `{POPULARITY}`)"
 Users: TypeAlias = str | int | Iterable[object] | pd.DataFrame
 Ranked: TypeAlias = tuple[np.ndarray, np.ndarray]  # items and scores, best first
 _PAIRS_AT_ONCE = 2**20  # bounds the memory of models that score pair by pair
-
-
-@runtime_checkable
-class Model(Protocol):
-    """What every model of the zoo offers beside what makes it special."""
-
-    def score_model(self, known: Events | None = None, frozen: bool = False) -> keras.Model:
-        """`{"user_id": (batch,)}` → `{"scores": (batch, num_items)}`, given what is known.
-
-        `frozen` computes what does not depend on the user once, now.
-        """
-        ...
-
-    def history_model(self) -> keras.Model | None:
-        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, or None.
-
-        For people who are in no vocabulary: item indices, oldest first, 0 where there is none.
-        """
-        ...
-
-    def similarity_model(self) -> keras.Model | None:
-        """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, or None."""
-        ...
 
 
 @dataclass(frozen=True)

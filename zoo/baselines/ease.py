@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
@@ -25,6 +25,7 @@ import scipy.sparse as sp
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.zoo.baselines.matrix_chain import Matrix, MatrixChain, histories
+from tfrec_fusion.zoo.spec import ModelSpec, itself, option
 
 BYTES_PER_CELL = 12  # float64 while inverting, float32 to keep
 
@@ -47,14 +48,10 @@ class EASE(MatrixChain):
     100.0
     """
 
-    l2: float = field(default=200.0, metadata={"help": "strength of the ridge penalty"})
-    half_life: float = field(
-        default=0.0, metadata={"help": "later events after which an item counts half; 0: never"}
-    )
-    kept: int = field(default=0, metadata={"help": "largest weights kept for each item; 0: all"})
-    memory_limit_gib: float = field(
-        default=4.0, metadata={"help": "most memory (GiB) the item-item matrices may take"}
-    )
+    l2: float = option(200.0, "strength of the ridge penalty")
+    half_life: float = option(0.0, "later events after which an item counts half; 0: never")
+    kept: int = option(0, "largest weights kept for each item; 0: all")
+    memory_limit_gib: float = option(4.0, "most memory (GiB) the item-item matrices may take")
 
     score_chain: ClassVar[tuple[str, ...]] = ("known", "weights")
     similar_chain: ClassVar[tuple[str, ...]] = ("weights",)
@@ -124,3 +121,6 @@ def _ease_weights(known: sp.csr_matrix, l2: float) -> np.ndarray:
     half += half.T
     half /= -diagonal.astype(np.float32)[None, :]
     return np.ascontiguousarray(half)
+
+
+SPEC = ModelSpec("ease", "linear item-item model in closed form (Steck 2019)", EASE, itself)

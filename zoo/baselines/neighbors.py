@@ -16,7 +16,7 @@ of rows at a time, so memory does not grow with the square of the number of rows
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import keras
@@ -26,6 +26,7 @@ import scipy.sparse as sp
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain, histories
+from tfrec_fusion.zoo.spec import ModelSpec, itself, option
 
 BLOCK_CELLS = 2**23  # similarities held at a time
 SIMILARITIES = ("cosine", "pearson")
@@ -35,11 +36,9 @@ SIMILARITIES = ("cosine", "pearson")
 class _Neighbours(MatrixChain):
     """The hyperparameters that both models have."""
 
-    k: int = field(default=300, metadata={"help": "neighbours kept"})
-    shrink: float = field(
-        default=10.0, metadata={"help": "added to the similarity's denominator: distrusts overlap"}
-    )
-    similarity: str = field(default="cosine", metadata={"help": "cosine or pearson"})
+    k: int = option(300, "neighbours kept")
+    shrink: float = option(10.0, "added to the similarity's denominator: distrusts overlap")
+    similarity: str = option("cosine", "cosine or pearson")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -103,10 +102,8 @@ class UserKNN(_Neighbours):
     100
     """
 
-    k: int = field(default=100, metadata={"help": "neighbours kept"})
-    use_ratings: bool = field(
-        default=False, metadata={"help": "weigh by ratings instead of by ones"}
-    )
+    k: int = option(100, "neighbours kept")
+    use_ratings: bool = option(False, "weigh by ratings instead of by ones")
 
     score_chain: ClassVar[tuple[str, ...]] = ("neighbours", "votes")
     similar_chain: ClassVar[tuple[str, ...]] = ("items_to_users", "users_to_items")
@@ -168,3 +165,8 @@ def _largest(alike: np.ndarray, k: int) -> sp.csr_matrix:
 
 def _sums(rows: sp.csr_matrix) -> np.ndarray:
     return np.asarray(rows.sum(axis=1), np.float64).ravel()
+
+
+USER_KNN = ModelSpec("user_knn", "items of similar users (cosine or Pearson)", UserKNN, itself)
+ITEM_KNN = ModelSpec("item_knn", "items with many users in common", ItemKNN, itself)
+SPECS = (USER_KNN, ITEM_KNN)

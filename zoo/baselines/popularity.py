@@ -13,6 +13,7 @@ import numpy as np
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain, histories
+from tfrec_fusion.zoo.spec import ModelSpec, itself
 
 
 @dataclass
@@ -46,3 +47,6 @@ class Popularity(MatrixChain):
         self._check_fitted()
         counts = self._matrices["popularity"][0]
         return np.broadcast_to(counts, (len(user_indices), len(counts)))
+
+
+SPEC = ModelSpec("popularity", "most popular items", Popularity, itself)

@@ -9,7 +9,7 @@ between the item and the user's history. It scores items that nobody has taken y
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
@@ -19,6 +19,8 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.interests.words import terms
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain, histories
+from tfrec_fusion.zoo.spec import ModelSpec, itself, option
+from tfrec_fusion.zoo.training_options import TextColumns
 
 
 @dataclass
@@ -38,9 +40,9 @@ class TFIDF(MatrixChain):
     1
     """
 
-    min_count: int = field(default=1, metadata={"help": "fewest items a term must occur in"})
-    ngrams: int = field(default=1, metadata={"help": "longest run of words that is a term"})
-    sublinear: bool = field(default=False, metadata={"help": "count terms as 1 + log(count)"})
+    min_count: int = option(1, "fewest items a term must occur in")
+    ngrams: int = option(1, "longest run of words that is a term")
+    sublinear: bool = option(False, "count terms as 1 + log(count)")
 
     score_chain: ClassVar[tuple[str, ...]] = ("profiles", "vectors", "terms")
     similar_chain: ClassVar[tuple[str, ...]] = ("vectors", "terms")
@@ -103,3 +105,12 @@ def _checked_texts(item_texts: Sequence[str] | None, num_items: int) -> list[str
                 "use an empty string for an item without text."
             )
     return ["", *item_texts[1:]]
+
+
+SPEC = ModelSpec(
+    "tfidf",
+    "items whose words resemble those of the user's items",
+    TFIDF,
+    itself,
+    options=(TextColumns,),
+)

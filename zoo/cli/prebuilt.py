@@ -18,7 +18,6 @@ from tfrec_fusion.zoo.prebuilt.publishing import publish as publish_runs
 from tfrec_fusion.zoo.prebuilt.reproducing import reproduce as reproduce_card
 from tfrec_fusion.zoo.runs.comparison import shown_metrics
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune as fine_tune_run
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 
 @click.command()
@@ -99,7 +98,8 @@ def fine_tune(
         open_run(start),
         read_tables(data, data_dir, **csv),
         out,
-        options=TrainOptions(progress=not as_json, **chosen),
+        progress=not as_json,
+        **chosen,
         command=shlex.join(["tfrec-zoo", *sys.argv[1:]]),
         say=_tell,
     )

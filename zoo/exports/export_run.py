@@ -21,19 +21,14 @@ from tfrec_fusion.text.encoding.encoder import TextEncoder
 from tfrec_fusion.text.encoding.item_vectors import item_encoder, text_vectors
 from tfrec_fusion.zoo.answers.recommender import Recommender, compiled_scores
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain
-from tfrec_fusion.zoo.capabilities import reads_text
 from tfrec_fusion.zoo.exports.half_tables import with_half_tables
 from tfrec_fusion.zoo.exports.item_index import ItemIndex, item_index, ndcg_beside_exact
-from tfrec_fusion.zoo.models.ensemble import Ensemble
-from tfrec_fusion.zoo.models.text_hybrid.network import GPT2Hybrid
-from tfrec_fusion.zoo.models.text_hybrid.text_queries import (
-    item_of_text_model,
-    meaning_model,
-    score_of_text_model,
-)
+from tfrec_fusion.zoo.protocols import ReadsText, reads_text
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.full_ranking import ranking_of
 from tfrec_fusion.zoo.runs.language_models import check_language_models
 from tfrec_fusion.zoo.runs.run import RUN_REMEDY, Run
+from tfrec_fusion.zoo.scoring.similarity import meaning_model
 
 _TEXTS_AT_ONCE = 64
 
@@ -222,18 +217,18 @@ def _ndcg(run: Run, half: bool) -> float:
 def _text_models(recommender: Recommender, preset: str, length: int | None) -> dict[str, Any]:
     """The language model, and what reads its vectors."""
     model: Any = recommender.model
-    own = reads_text(model)
+    own = isinstance(model, ReadsText) and model.reads_text
     texts = recommender.read_texts
     encoder = item_encoder(preset, length)
-    if own and getattr(model.config, "tunes_text", False):
-        language_model = _tuned(encoder, model.get_layer("item_text").tower)
+    if own and model.tuned_tower is not None:
+        language_model = _tuned(encoder, model.tuned_tower)
         vectors = _read_all(language_model, texts)
     else:
         language_model, vectors = encoder.model, text_vectors(texts, preset, length)
     found: dict[str, Any] = {"encoder": language_model, "search": meaning_model(vectors)}
-    if own and isinstance(model, GPT2Hybrid):
-        found["item_of_text"] = item_of_text_model(model)
-        found["score_of_text"] = score_of_text_model(model, recommender.known)
+    if own:
+        found["item_of_text"] = model.text_item_model()
+        found["score_of_text"] = model.text_score_model(recommender.known)
     return found
 
 

@@ -16,7 +16,7 @@ from tfrec_fusion.serving.export.catalog import LOWEST
 from tfrec_fusion.serving.export.top_k import NearItems
 from tfrec_fusion.serving.index.inverted_file import InvertedFile, Precision
 from tfrec_fusion.serving.index.recommenders_index import Kind, RecommendersIndex
-from tfrec_fusion.zoo.models.candidate_vectors import candidate_vectors
+from tfrec_fusion.zoo.protocols import ScoresByVectors
 
 K = 10
 _MOST_USERS = 1000
@@ -31,7 +31,7 @@ class ItemIndex:
     Attributes:
         of_users: `{"user_id": (batch,)}` → `{"query": (batch, dim)}`.
         of_histories: `{"history": (batch, steps)}` → the same, or None.
-        index: Over `candidate_vectors`.
+        index: Over the model's `candidate_vectors`.
         recall: Share of the exact search's ten best new items that it finds, on average over users
             by whom it was not chosen how far to look.
     """
@@ -73,7 +73,8 @@ def item_index(
         raise InvalidInput(
             f"`recall_floor` must be above 0 and at most 1. Received: {recall_floor}."
         )
-    vectors = candidate_vectors(model)
+    by_vectors = isinstance(model, ScoresByVectors)
+    vectors = model.candidate_vectors() if by_vectors else None
     if vectors is None:
         raise InvalidInput(
             f"{type(model).__name__} has no item vectors whose product with a query is the score: "
@@ -123,7 +124,7 @@ def ndcg_beside_exact(
         known: What is known when the held-out events are predicted.
         heldout: What should be found.
     """
-    vectors: Any = candidate_vectors(model)
+    vectors: Any = model.candidate_vectors()
     of_users, _ = model.query_models(known)
     candidates = np.arange(known.num_items) > 0
 

@@ -19,7 +19,7 @@ from safetensors.numpy import save
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.whole import whole_file
-from tfrec_fusion.zoo.baselines.registry import BASELINES
+from tfrec_fusion.zoo.registry import get_spec
 
 _HYPERPARAMETER = "hyperparameter."
 _SHAPE = ".shape"  # of a sparse matrix: small, and read as it is
@@ -36,7 +36,7 @@ def save_half(path: Path, name: str, model: Any) -> None:
     Raises:
         ValueError: When a weight has no finite value of 16 bits.
     """
-    if name in BASELINES:
+    if get_spec(name).is_baseline:
         arrays = model.arrays()
         config = {
             key.removeprefix(_HYPERPARAMETER): arrays.pop(key).item()
@@ -72,10 +72,11 @@ def load_half(path: Path) -> Any:
         name, config = said["model"], json.loads(said["config"])
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise InvalidInput(f"It is no file of weights of the zoo: {error}.") from error
-    if name in BASELINES:
+    spec = get_spec(name)
+    if spec.is_baseline:
         arrays = {key: _usual(array) for key, array in arrays.items()}
         chosen = {f"{_HYPERPARAMETER}{key}": np.asarray(value) for key, value in config.items()}
-        return BASELINES[name].from_arrays(arrays | chosen)
+        return spec.config.from_arrays(arrays | chosen)
     try:
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     except Exception as error:  # Keras raises what the config makes it raise

@@ -6,8 +6,8 @@ from typing import Any, Literal, overload
 
 import pandas as pd
 
-from tfrec_fusion.zoo import registry
 from tfrec_fusion.zoo.prebuilt.card import table_of_cards
+from tfrec_fusion.zoo.registry import specs
 
 
 @overload
@@ -24,4 +24,4 @@ def list_models(pretrained: bool = False) -> Any:
     Args:
         pretrained: Instead, a table of the trained models that `load` takes, with their numbers.
     """
-    return table_of_cards() if pretrained else registry.list_models()
+    return table_of_cards() if pretrained else list(specs())

@@ -26,9 +26,9 @@ from tfrec_fusion.text.language_models.presets import (
 from tfrec_fusion.zoo.answers.item_titles import ItemTitles
 from tfrec_fusion.zoo.answers.questions import folder_path
 from tfrec_fusion.zoo.answers.recommender import Recommender, Users
-from tfrec_fusion.zoo.models.ensemble import Ensemble
 from tfrec_fusion.zoo.prebuilt.card import Card, cards
 from tfrec_fusion.zoo.prebuilt.half_precision import load_half
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.run import BrokenRun, Run, assemble, load_run
 
 if TYPE_CHECKING:

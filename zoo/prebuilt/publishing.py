@@ -10,7 +10,6 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,6 @@ from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.files.checksums import checksum_of
 from tfrec_fusion.files.lock import only_writer
 from tfrec_fusion.text.language_models.presets import load_language_model
-from tfrec_fusion.zoo import registry
-from tfrec_fusion.zoo.capabilities import reads_text
-from tfrec_fusion.zoo.models.ensemble import Ensemble
 from tfrec_fusion.zoo.prebuilt.card import CARDS, Card, cards
 from tfrec_fusion.zoo.prebuilt.half_precision import load_half, save_half
 from tfrec_fusion.zoo.prebuilt.load import WEIGHTS, card_of, load
@@ -36,11 +32,14 @@ from tfrec_fusion.zoo.prebuilt.package_files import (
 )
 from tfrec_fusion.zoo.prebuilt.packed_people import check_agreed
 from tfrec_fusion.zoo.prebuilt.query_texts import catalog_vectors, query_reader
+from tfrec_fusion.zoo.protocols import reads_text
+from tfrec_fusion.zoo.registry import get_spec
 from tfrec_fusion.zoo.runs.differences import differences
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.full_ranking import ranking_of
 from tfrec_fusion.zoo.runs.run import PUBLISHED, Run, load_run
 from tfrec_fusion.zoo.runs.seeds import summary
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.settings import Settings
 
 METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10", "auc", "rmse")
 WAIT_SECONDS = 600.0  # for another publication
@@ -201,11 +200,13 @@ def _command(name: str, run: Run, members: Mapping[str, float]) -> str:
         return shlex.join(["tfrec-zoo", "ensemble", *folders, *scale, "--out", out])
     if "start" in run.info:
         return str(run.info["command"])
-    model = run.info["model"]
-    defaults = {one.name: one.default for one in registry.hyperparameters(model)}
-    defaults |= asdict(TrainOptions(progress=run.info["options"].get("progress", True)))
-    given = {**run.info["hyperparameters"], **run.info["options"]}
-    words = ["tfrec-zoo", "train", model, "--data", run.info["data"]["name"]]
+    spec = get_spec(run.info["model"])
+    choices, options = run.info["hyperparameters"], run.info["options"]
+    progress = {"progress": options.get("progress", True)}
+    standard = Settings.from_keywords(spec, progress).as_options()
+    defaults = {**spec.choices_of({}), **standard}
+    given = {**choices, **options}
+    words = ["tfrec-zoo", "train", spec.name, "--data", run.info["data"]["name"]]
     for key, value in given.items():
         if key in defaults and json.dumps(value) != json.dumps(defaults[key]):
             words += _option(key, value, repeats=key in run.info["options"])
@@ -273,7 +274,7 @@ def _language_model(run: Run) -> str:
 def _parameters(model: Any) -> int:
     if isinstance(model, keras.Model):
         return int(model.count_params())
-    if hasattr(model, "members"):
+    if isinstance(model, Ensemble):
         return sum(_parameters(one) for one in model.counted.values())
     return int(sum(array.size for array in model.arrays().values()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.zoo.prebuilt.card import Card
 from tfrec_fusion.zoo.prebuilt.load import card_of
+from tfrec_fusion.zoo.registry import get_spec
 from tfrec_fusion.zoo.runs.ensembling import train_ensemble
 from tfrec_fusion.zoo.runs.run import Run, load_run
 from tfrec_fusion.zoo.runs.train import train
@@ -118,16 +119,20 @@ def _run(
             f"{card.data['checksum'][:12]}…. Received: {received[:12]}…; give the folder of the "
             "same release with --data-dir."
         )
-    said = {key: value for key, value in card.options.items() if key != "progress"}
-    options = replace(
-        TrainOptions(**{**said, "item_features": tuple(said["item_features"])}), seed=seed
-    )
     return train(
         card.architecture,
         tables,
         folder,
-        options=options,
-        hyperparameters=card.hyperparameters,
         command=card.command,
         say=say,
+        **{**_keywords(card), "seed": seed},
     )
+
+
+def _keywords(card: Card) -> dict[str, Any]:
+    """The keywords of a card's training; cards of version 0.1 hold options of other models."""
+    spec = get_spec(card.architecture)
+    own = {one.name for one in (*fields(TrainOptions), *spec.training_options)} - {"progress"}
+    said = {key: value for key, value in card.options.items() if key in own}
+    said |= card.hyperparameters
+    return {key: tuple(one) if isinstance(one, list) else one for key, one in said.items()}

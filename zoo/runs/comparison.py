@@ -11,11 +11,13 @@ from typing import Any
 from tfrec_fusion.data.indexed import IndexedData
 from tfrec_fusion.data.suspicious import audit_lines
 from tfrec_fusion.evaluation.report import ReportRow, write_csv, write_html
-from tfrec_fusion.zoo import registry
-from tfrec_fusion.zoo.runs.measurement import Measured, measured
+from tfrec_fusion.zoo.baselines.ease import SPEC as EASE
+from tfrec_fusion.zoo.baselines.neighbors import ITEM_KNN
+from tfrec_fusion.zoo.baselines.popularity import SPEC as POPULARITY
+from tfrec_fusion.zoo.registry import specs
+from tfrec_fusion.zoo.runs.measurement import Measured, further_metrics, measured
 
 SHOWN_METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10")
-OF_TASKS = ("auc", "rmse", "sentiment_auc", "perplexity")
 
 
 def yardsticks(
@@ -37,23 +39,22 @@ def yardsticks(
             where it is one of the classics with its defaults.
     """
     known, rows = data.train_and_validation, []
-    classic = "ease" if registry.build("ease").fits_memory(known.num_items) else "item_knn"
-    for name in ("popularity", classic):
-        title, model = f"{name} (classic)", registry.build(name)
+    tuned = EASE if EASE.config().fits_memory(known.num_items) else ITEM_KNN
+    for spec in (POPULARITY, tuned):
+        title, model = f"{spec.name} (classic)", spec.config()
         if own is not None and model == own[0]:  # of the same class, with the same keywords
             rows.append(replace(own[1].row, model=title))
             continue
         model.fit(known)
-        asked: dict[str, Any] = {"title": title, "allow_seen": allow_seen, "auc": auc}
-        rows.append(measured(name, model, known, data.test, **asked).row)
+        found = measured(title, model, known, data.test, allow_seen=allow_seen, auc=auc)
+        rows.append(found.row)
     return rows
 
 
 def shown_metrics(rows: Sequence[ReportRow], model: str) -> list[str]:
     """What a table about a model shows: the lists' metrics, and the tasks' where it has some."""
     present = {name for row in rows for name in row.metrics}
-    tasks = OF_TASKS if model in registry.HAS_TASKS else ()
-    return [name for name in (*SHOWN_METRICS, *tasks) if name in present]
+    return [name for name in (*SHOWN_METRICS, *further_metrics(model)) if name in present]
 
 
 def notes(info: Mapping[str, Any]) -> list[str]:
@@ -125,7 +126,8 @@ def plotted_curves(history: Mapping[str, Sequence[float | None]]) -> dict[str, l
 
 def _is_plotted(name: str) -> bool:
     """Losses, weights of losses, and what chooses epochs."""
-    plotted = ("loss", "val_ndcg@10", *(f"val_{one}" for one in OF_TASKS))
+    of_tasks = {metric for spec in specs().values() for metric in spec.metrics}
+    plotted = ("loss", "val_ndcg@10", *(f"val_{one}" for one in of_tasks))
     return name in plotted or name.endswith(("_loss", "_weight"))
 
 

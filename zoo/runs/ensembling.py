@@ -18,11 +18,11 @@ from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.layers.ensemble import SCALES, scaled
 from tfrec_fusion.training.checkpoint import best_weights
 from tfrec_fusion.zoo.answers.recommender import compiled_scores
-from tfrec_fusion.zoo.baselines.registry import BASELINES
-from tfrec_fusion.zoo.models.ensemble import Ensemble
+from tfrec_fusion.zoo.registry import build, get_spec
 from tfrec_fusion.zoo.runs.after_fit import set_after_fit
 from tfrec_fusion.zoo.runs.comparison import notes, write_report
 from tfrec_fusion.zoo.runs.differences import differences
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.full_ranking import count_seen, seen_note, why_undefined
 from tfrec_fusion.zoo.runs.measurement import measured
 from tfrec_fusion.zoo.runs.plan import claimed
@@ -220,9 +220,9 @@ def before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
         ValueError: When the run keeps no such model.
     """
     name = run.info["model"]
-    if name in BASELINES:
+    if get_spec(name).is_baseline:
         texts = run.texts.tolist()
-        return BASELINES[name](**run.info["hyperparameters"]).fit(train, texts).score
+        return build(name, **run.info["hyperparameters"]).fit(train, texts).score
     checkpoint = run.folder / "training" / f"choose_epochs-{name}" / "checkpoints" / "training.npz"
     if not checkpoint.exists():
         raise InvalidInput(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfrec_fusion.argument_types import check_instance
 from tfrec_fusion.text.encoding.item_vectors import item_encoder
 from tfrec_fusion.zoo.answers.explanation import Explainer
-from tfrec_fusion.zoo.capabilities import reads_text
+from tfrec_fusion.zoo.protocols import reads_text
 from tfrec_fusion.zoo.runs.language_models import check_language_models
 from tfrec_fusion.zoo.runs.run import RUN_REMEDY, Run
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,15 @@ from tfrec_fusion.argument_types import check_instance
 from tfrec_fusion.data.tables.item_texts import label_text
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.zoo.baselines.registry import BASELINES
-from tfrec_fusion.zoo.registry import hyperparameters
+from tfrec_fusion.zoo.protocols import Grows, Network
+from tfrec_fusion.zoo.registry import get_spec, specs
 from tfrec_fusion.zoo.runs.language_models import check_language_models
 from tfrec_fusion.zoo.runs.run import RUN_REMEDY, Run
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
-FOR_NETWORKS = ("gmf", "mlp", "neumf", "two_tower", "gpt2_hybrid")
-_OF_THE_MODEL = ("split", "text_preset", "text_length", "item_features", "label_separator")
+_OF_THE_MODEL = (
+    *("text_preset", "text_length", "text_columns", "item_features", "label_separator"),
+)
 
 
 def fine_tune(
@@ -29,9 +28,9 @@ def fine_tune(
     tables: RecData,
     folder: Path,
     *,
-    options: TrainOptions | None = None,
     command: str = "",
     say: Callable[[str], None] = lambda line: None,
+    **options: Any,
 ) -> Run:
     """Continues the training of a model, on the events it learned from and on more.
 
@@ -51,10 +50,10 @@ def fine_tune(
             items the model's title, text and labels stay. Rows that equal an event of the start
             are dropped, so that a full export can be given.
         folder: The run folder to write.
-        options: How to train; what decides the model's inputs stays as it was, and items already
-            seen are ranked where they were in the start.
         command: What to note in `run.json`.
         say: Called with one line about each step.
+        **options: Training options; what decides the model's inputs stays as it was, and items
+            already seen are ranked where they were in the start.
 
     Returns:
         The new run. `info["carried"]` lists for each weight what was carried over.
@@ -68,26 +67,14 @@ def fine_tune(
     >>> fine_tune(zoo.load("gpt2_hybrid.ml_latest_small").run, mine, "runs/mine")  # doctest: +SKIP
     """
     check_instance(start, Run, "start", RUN_REMEDY)
-    name = start.info["model"]
-    config = getattr(start.model, "config", None)
-    if name not in (*FOR_NETWORKS, *BASELINES):
+    spec, model, kept = get_spec(start.info["model"]), start.model, _kept_options(start)
+    if not spec.can_grow:
+        able = [name for name, one in specs().items() if one.can_grow]
         raise InvalidInput(
-            f"{name} cannot grow. Baselines can, and {', '.join(FOR_NETWORKS)}. Received: "
-            f"{start.folder}."
+            f"{spec.name} cannot grow; {', '.join(able)} can. Received: {start.folder}."
         )
-    if getattr(config, "tunes_text", False) or getattr(config, "user_text_dim", 0):
-        raise InvalidInput(
-            f"{start.folder} holds a tuned language model or users' own words, which a run does "
-            "not keep. Start from one with a frozen language model that reads no users' words."
-        )
-    kept = {
-        key: start.info["options"][key] for key in _OF_THE_MODEL if key in start.info["options"]
-    }
-    kept["text_columns"] = tuple(start.info["options"].get("text_columns", ()))
-    if "item_features" in kept:
-        kept["item_features"] = tuple(kept["item_features"])
-    options = options or TrainOptions()
-    kept["allow_seen"] = options.allow_seen or start.info["options"].get("allow_seen", False)
+    if isinstance(model, Grows) and (obstacle := model.growth_obstacle()):
+        raise InvalidInput(f"{start.folder} cannot grow. {obstacle}")
     if kept.get("item_features") and start.features is None:
         raise InvalidInput(
             f"{start.folder} keeps no labels of its items ({', '.join(kept['item_features'])}), "
@@ -95,19 +82,30 @@ def fine_tune(
         )
     check_language_models(start.info, start.folder)
     # The model's own choices: defaults, and what "auto" stands for, may be others by now.
-    model = start.model if config is None else config
-    choices = {field.name: getattr(model, field.name) for field in hyperparameters(name)}
-    lowest = kept["positive_from"] = start.info["options"].get("positive_from")
+    chosen = model.config if isinstance(model, Network) else model
+    choices = {field.name: getattr(chosen, field.name) for field in spec.config_options}
+    kept["allow_seen"] = bool(options.get("allow_seen")) or kept["allow_seen"]
     return train(
-        name,
-        grown_tables(start, tables.positives(lowest, say), say),
+        spec.name,
+        grown_tables(start, tables.positives(kept["positive_from"], say), say),
         folder,
-        options=replace(options, **kept),
-        hyperparameters=choices,
         command=command,
         say=say,
         start=start,
+        **{**options, **kept, **choices},
     )
+
+
+def _kept_options(start: Run) -> dict[str, Any]:
+    """The training options that a model's inputs depend on, and those of its events."""
+    own = {one.name for one in get_spec(start.info["model"]).training_options}
+    said = start.info["options"]
+    kept = {key: said[key] for key in _OF_THE_MODEL if key in said and key in own}
+    for key in ("item_features", "text_columns"):
+        if key in kept:
+            kept[key] = tuple(kept[key])
+    general = {key: said.get(key) for key in ("positive_from", "allow_seen")}
+    return {**kept, **general, "split": said.get("split", "temporal")}
 
 
 def grown_tables(

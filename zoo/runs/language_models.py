@@ -7,41 +7,36 @@ from dataclasses import replace
 from typing import Any
 
 from tfrec_fusion.text.language_models.revisions import check_preset, pinned, preset_files
-from tfrec_fusion.zoo.registry import READS_TEXT
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.settings import Settings
+
+PRESETS = ("text_preset", "language_model")  # training options that name language models
 
 
-def with_pinned_language_models(model: str, options: TrainOptions) -> TrainOptions:
-    """Returns options whose language models stand for the same revisions for good.
+def _presets(settings: Settings) -> dict[str, str]:
+    given = {name: settings.further.get(name) for name in PRESETS}
+    return {name: preset for name, preset in given.items() if preset is not None}
+
+
+def with_pinned_language_models(settings: Settings) -> Settings:
+    """Returns settings whose language models stand for the same revisions for good.
 
     Args:
-        model: A name of the zoo; options of one that reads no text are returned as they are.
-        options: How to train.
+        settings: Of a training; those of a model that reads no text are returned as they are.
 
     Raises:
         PresetUnavailable: When a hub does not answer and the model is not in its cache.
     """
-    if model not in READS_TEXT:
-        return options
-    other = options.language_model
-    return replace(
-        options,
-        text_preset=pinned(options.text_preset),
-        language_model=None if other is None else pinned(other),
-    )
+    fixed = {name: pinned(preset) for name, preset in _presets(settings).items()}
+    return replace(settings, further={**settings.further, **fixed}) if fixed else settings
 
 
-def language_model_files(model: str, options: TrainOptions) -> dict[str, dict[str, str]]:
+def language_model_files(settings: Settings) -> dict[str, dict[str, str]]:
     """Returns sha256 by name of what the language models of a training were read from.
 
     Args:
-        model: A name of the zoo.
-        options: How it was trained, of `with_pinned_language_models`.
+        settings: Of the training, of `with_pinned_language_models`.
     """
-    if model not in READS_TEXT:
-        return {}
-    presets = (options.text_preset, options.language_model)
-    return {preset: preset_files(preset) for preset in presets if preset is not None}
+    return {preset: preset_files(preset) for preset in _presets(settings).values()}
 
 
 def check_language_models(info: Mapping[str, Any], whose: object) -> None:

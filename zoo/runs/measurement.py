@@ -10,7 +10,8 @@ from typing import Any
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.report import ReportRow
-from tfrec_fusion.zoo import registry
+from tfrec_fusion.zoo.protocols import PairModel
+from tfrec_fusion.zoo.registry import specs
 from tfrec_fusion.zoo.runs.full_ranking import count_seen, ranking_of, seen_note
 from tfrec_fusion.zoo.runs.pair_metrics import pair_metrics
 from tfrec_fusion.zoo.runs.run import Run
@@ -30,12 +31,11 @@ class Measured:
 
 
 def measured(
-    name: str,
+    title: str,
     model: Any,
     known: Events,
     heldout: Events,
     *,
-    title: str = "",
     allow_seen: bool = False,
     auc: bool = False,
     tasks: bool = True,
@@ -43,13 +43,12 @@ def measured(
     """Measures a model's lists, and its tasks where it has some.
 
     Args:
-        name: The model's name in the zoo.
+        title: What the row is called.
         model: The model.
         known: What is known when the held-out events are predicted.
         heldout: What should be found.
-        title: What the row is called; the name by default.
         allow_seen: Whether items that a user has already are ranked too.
-        auc: Whether AUC over the catalog is measured also of a model without tasks.
+        auc: Whether AUC over the catalog is measured.
         tasks: Whether the tasks are measured, which needs the texts of the events.
 
     Returns:
@@ -60,26 +59,24 @@ def measured(
     metrics: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     measures: list[Callable[[], Any]] = [
-        lambda: ranking_of(
-            model, *parts, allow_seen=allow_seen, auc=auc or name in registry.HAS_TASKS
-        )()
+        lambda: ranking_of(model, *parts, allow_seen=allow_seen, auc=auc)()
     ]
-    if tasks and hasattr(model, "pair_model") and len(heldout):
+    if tasks and isinstance(model, PairModel) and len(heldout):
         measures.append(lambda: pair_metrics(model, *parts)())
     notes: list[str] = []
     for measure in measures:
         try:
             found = measure()
         except InvalidInput as error:
-            notes.append(f"{title or name} could not be measured: {error}")
+            notes.append(f"{title} could not be measured: {error}")
             continue
         notes += found.notes
         metrics |= found.metrics
         intervals |= found.intervals
     if infinite := [key for key, value in metrics.items() if not math.isfinite(value)]:
-        notes.append(f"{', '.join(infinite)} of {title or name} is not finite and is omitted.")
+        notes.append(f"{', '.join(infinite)} of {title} is not finite and is omitted.")
     row = ReportRow(
-        title or name,
+        title,
         {key: value for key, value in metrics.items() if key not in infinite},
         {
             key: ends
@@ -88,6 +85,12 @@ def measured(
         },
     )
     return Measured(row, tuple(notes))
+
+
+def further_metrics(name: str) -> tuple[str, ...]:
+    """Returns what a report shows of a model besides the lists' metrics; nothing of an ensemble."""
+    spec = specs().get(name)
+    return () if spec is None else spec.metrics
 
 
 def evaluated(run: Run, allow_seen: bool = False) -> tuple[dict[str, Any], ReportRow]:
@@ -104,7 +107,8 @@ def evaluated(run: Run, allow_seen: bool = False) -> tuple[dict[str, Any], Repor
     """
     name, known, test = run.info["model"], run.known_at_test, run.parts["test"]
     allow_seen = allow_seen or bool(run.info.get("options", {}).get("allow_seen"))
-    found = measured(name, run.model, known, test, allow_seen=allow_seen, tasks=False)
+    auc = "auc" in further_metrics(name)
+    found = measured(name, run.model, known, test, allow_seen=allow_seen, auc=auc, tasks=False)
     seen = seen_note(known, test, allow_seen=allow_seen)
     answer = {
         "model": name,

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -18,33 +19,32 @@ from tfrec_fusion.data.graph import Knowledge, knowledge_of
 from tfrec_fusion.data.indexed import IndexedData
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.encoding.item_vectors import text_vectors
-from tfrec_fusion.text.pretraining.augment import TextAugmentation
-from tfrec_fusion.training.balancing import BalancedModel
-from tfrec_fusion.training.callbacks import Mode
 from tfrec_fusion.training.carry_over import Carried, carry_over
 from tfrec_fusion.training.distribution import distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
-from tfrec_fusion.zoo import registry
-from tfrec_fusion.zoo.models.multi_task.review_reader import review_arguments, review_gaps
-from tfrec_fusion.zoo.models.profile_fusion.profile_inputs import profile_arguments
-from tfrec_fusion.zoo.models.text_hybrid.text_inputs import text_arguments
+from tfrec_fusion.training.recipe import Recipe
+from tfrec_fusion.zoo.protocols import (
+    KnowsEvents,
+    PairModel,
+    ReadsText,
+    StartsFromParts,
+    WeightsScores,
+)
+from tfrec_fusion.zoo.registry import build, get_spec
 from tfrec_fusion.zoo.runs.after_fit import set_after_fit
 from tfrec_fusion.zoo.runs.full_ranking import ranking_of, why_undefined
 from tfrec_fusion.zoo.runs.pair_metrics import pair_metrics, undefined_tasks
-from tfrec_fusion.zoo.runs.recipes import Recipe, recipe_for
 from tfrec_fusion.zoo.runs.run import Run
 from tfrec_fusion.zoo.runs.score_weights import choose_score_weights
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
-
-# What chooses epochs: the recipe's metric of `logits`, or that of the first other output whose loss
-# has a weight.
-MONITORS: dict[str, tuple[str, Mode]] = {
-    "rating": ("rmse", "min"),
-    "next_token": ("perplexity", "min"),
-    "sentiment": ("sentiment_auc", "max"),
-}
-BRANCHES = ("gmf", "mlp")
-FROZEN = " frozen"  # a model of this name with its language model left as it is
+from tfrec_fusion.zoo.runs.settings import Settings
+from tfrec_fusion.zoo.runs.task_losses import (
+    augmentation_of,
+    balanced,
+    loss_weights_of,
+    losses_of,
+    monitor_of,
+)
+from tfrec_fusion.zoo.spec import ModelSpec, Part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +53,11 @@ class NetworkTrainer:
 
     Attributes:
         data: Vocabularies and parts.
-        hyperparameters: The model's own keywords.
-        options: How to train.
+        settings: The model and its options.
         folder: Where checkpoints and logs go, a folder for each pass.
         say: Called with one line about each step.
-        chosen: What the first pass found, by model.
-        score_weights: What the first pass chose of them, where that is wanted.
+        chosen: What the first pass found, by the label of its part.
+        score_weights: Those that the first pass chose, where that is wanted.
         start: A run of the same model over some of the users and items, whose weights both passes
             start from. None of the events that it was trained on may be in `data.validation`.
         carried: What the last pass took over of it, a row a weight.
@@ -66,8 +65,7 @@ class NetworkTrainer:
     """
 
     data: IndexedData
-    hyperparameters: Mapping[str, Any]
-    options: TrainOptions
+    settings: Settings
     folder: Path
     say: Callable[[str], None]
     chosen: dict[str, FitResult] = dataclasses.field(default_factory=dict)
@@ -84,28 +82,31 @@ class NetworkTrainer:
     @cached_property
     def texts(self) -> np.ndarray:
         """`(num_items,)` texts as the model reads them."""
-        return self.data.item_texts(self.options.text_columns)
+        return self.data.item_texts(self.settings.further.get("text_columns", ()))
 
     @cached_property
     def features(self) -> LabelFeatures | None:
         """Labels of the items, those that the run to start from has in their old positions."""
-        if not self.options.item_features:
+        columns = self.settings.further.get("item_features", ())
+        if not columns:
             return None
         old = self.start.features if self.start is not None else None
         labels = () if old is None else old.labels
-        columns, separator = self.options.item_features, self.options.label_separator
+        separator = self.settings.further["label_separator"]
         return LabelFeatures.from_table(self.data.item_table, columns, labels, separator)
 
-    def run(self, name: str) -> tuple[keras.Model, dict[str, Any]]:
-        """Trains `name`; returns the model to keep and what to note about its training."""
+    def run(self) -> tuple[keras.Model, dict[str, Any]]:
+        """Trains the model; returns it and what to note about its training."""
+        name = self.settings.spec.name
+        whole = Part(name, label=name)
         validates = len(self.data.validation) > 0
         if validates:
-            model = self._pass(name, "choose_epochs", self.data.train, self.data.validation)
+            model = self._pass(whole, "choose_epochs", self.data.train, self.data.validation)
         else:
             self.say(f"{name}: no event is left for validation, so all epochs are trained")
-        if self.options.refit or not validates:
-            model = self._pass(name, "refit", self.data.train_and_validation, None)
-        found, (monitor, _) = self.chosen[name], self._monitor(model)
+        if self.settings.options.refit or not validates:
+            model = self._pass(whole, "refit", self.data.train_and_validation, None)
+        found, (monitor, _) = self.chosen[name], monitor_of(self.settings, model)
         policy = model.dtype_policy.name
         return model, {
             **({"dtype_policy": policy} if policy != "float32" else {}),
@@ -118,73 +119,91 @@ class NetworkTrainer:
             },
         }
 
-    def _parts(self, name: str) -> tuple[str, ...]:
-        """What a model starts from."""
-        if not self.options.pretrain or self.start is not None:
+    def _parts(self, whole: Part) -> tuple[Part, ...]:
+        """The models that one starts from, with their labels."""
+        if not self.settings.further.get("pretrain", False) or self.start is not None:
             return ()
-        if name == "neumf":
-            return BRANCHES
-        mode = self.hyperparameters.get("text_mode", "frozen")
-        tunes = name in registry.READS_TEXT and mode != "frozen"
-        return (f"{name}{FROZEN}",) if tunes else ()
+        spec = self._spec_of(whole)
+        parts = spec.parts_of(spec.choices_of({**self.settings.choices, **whole.choices}))
+        return tuple(
+            Part(
+                part.model or whole.model,
+                {**whole.choices, **part.choices},
+                f"{whole.label} {part.label}" if part.label else str(part.model),
+            )
+            for part in parts
+        )
+
+    def _spec_of(self, part: Part) -> ModelSpec:
+        own = self.settings.spec
+        return own if part.model == own.name else get_spec(part.model)
 
     def _pass(
         self,
-        name: str,
+        part: Part,
         phase: str,
         events: Events,
         validation: Events | None,
         is_part: bool = False,
     ) -> keras.Model:
-        parts = self._parts(name)
-        starts = [self._pass(part, phase, events, validation, is_part=True) for part in parts]
-        keras.utils.set_random_seed(self.options.seed)
-        with distribution_strategy(self.options.strategy).scope():
-            model = self._build(name, events)
-        if starts:
+        spec, options, label = self._spec_of(part), self.settings.options, part.label
+        settings = dataclasses.replace(self.settings, spec=spec)
+        starts = [
+            self._pass(one, phase, events, validation, is_part=True) for one in self._parts(part)
+        ]
+        keras.utils.set_random_seed(options.seed)
+        with distribution_strategy(options.strategy).scope():
+            model = self._build(spec, part, events)
+        if starts and isinstance(model, StartsFromParts):
             model.start_from(*starts)
         if self.start is not None:
             self._carry_over(self.start.model, model, events)
-        recipe = self._recipe(model, from_branches=bool(starts), is_part=is_part)
-        settings = partial(set_after_fit, model, events, new_items=self.options.offer_new_items)
-        monitor, mode = self._monitor(model)
+        recipe = self._recipe(spec, model, after_parts=bool(starts), is_part=is_part)
+        new_items = self.settings.further.get("offer_new_items", False)
+        set_rest = partial(set_after_fit, model, events, new_items=new_items)
+        monitor, mode = monitor_of(settings, model)
         validate = None
-        if validation is not None and self._is_defined(monitor, model, events, validation):
-            allow_seen = self.options.allow_seen
-            validate = _validator(model, events, validation, settings, monitor, allow_seen)
-        batches = recipe.batches(model, events, recipe.batch_size, self.options.seed)
-        balanced = self._balanced(model)
+        if validation is not None and self._is_defined(
+            settings, monitor, model, events, validation
+        ):
+            allow_seen = options.allow_seen
+            validate = _validator(model, events, validation, set_rest, monitor, allow_seen)
+        if spec.batches is None:
+            raise InvalidInput(f"{spec.name} has no `batches` to be trained on.")
+        batches = spec.batches(model, events, recipe.batch_size, options.seed)
+        of_balance = balanced(settings, model)
         result = fit(
-            balanced or model,
+            of_balance or model,
             batches,
             # A refit stops where validation was best, on the way down the same learning rates.
-            epochs=self.chosen[name].best_epoch if name in self.chosen else recipe.epochs,
+            epochs=self.chosen[label].best_epoch if label in self.chosen else recipe.epochs,
             optimizer=recipe.optimizer(int(batches.cardinality())),
-            loss=recipe.losses(model, self.options.label_smoothing),
-            loss_weights=None if balanced else self._loss_weights(model),
-            jit_compile=recipe.jit_compile if self.options.strategy == "none" else "auto",
+            loss=losses_of(spec, model, options.label_smoothing),
+            loss_weights=None if of_balance else loss_weights_of(settings, model),
+            jit_compile=recipe.jit_compile if options.strategy == "none" else "auto",
             validate=validate,
             validate_every=recipe.validate_every,
             monitor=monitor,
             mode=mode,
-            adversarial_epsilon=0.0 if balanced else self.options.adversarial_epsilon,
-            augment=self._augmentation(model),
+            adversarial_epsilon=0.0 if of_balance else options.adversarial_epsilon,
+            augment=augmentation_of(settings.further, model),
             patience=recipe.patience,
-            run_dir=self.folder / "training" / f"{phase}-{name.replace(' ', '_')}",
-            seed=self.options.seed,
-            progress=self.options.progress,
+            run_dir=self.folder / "training" / f"{phase}-{label.replace(' ', '_')}",
+            seed=options.seed,
+            progress=options.progress,
         )
         if not is_part:
             self._choose_score_weights(model, events, validation)
-            settings(self.score_weights)
+            set_rest(self.score_weights)
         if validate is None:
-            self.chosen.setdefault(name, result)
+            self.chosen.setdefault(label, result)
             how = "refitted on train and validation" if validation is None else "trained"
-            self.say(f"{name}: {how}, {result.seconds:.0f} s")
+            self.say(f"{label}: {how}, {result.seconds:.0f} s")
         else:
-            self.chosen[name] = result
+            self.chosen[label] = result
             self.say(
-                f"{name}: best of {result.epochs_run} epochs on validation is {result.best_epoch}, "
+                f"{label}: best of {result.epochs_run} epochs on validation is "
+                f"{result.best_epoch}, "
                 f"{monitor.replace('ndcg', 'NDCG')} {result.best_value:.4f}, {result.seconds:.0f} s"
             )
         return model
@@ -194,10 +213,9 @@ class NetworkTrainer:
         old, new = (dataclasses.asdict(one.config) for one in (trained, model))
         grown = {size: (old[size], new[size]) for size in old if old[size] != new[size]}
         self.carried[:] = carry_over(trained, model, grown.values())
-        if getattr(model.config, "reads_text", False):
-            language = (self.options.text_preset, self.options.text_length)
-            model.get_layer("item_text").place_texts(text_vectors(self.texts, *language))
-        if hasattr(model, "set_known"):
+        if isinstance(model, ReadsText) and model.reads_text:
+            model.place_texts(text_vectors(self.texts, *self._language()))
+        if isinstance(model, KnowsEvents):
             model.set_known(events)
         kept, added = (sum(getattr(row, name) for row in self.carried) for name in ("kept", "new"))
         users, items = (new[size] - old[size] for size in ("num_users", "num_items"))
@@ -206,122 +224,68 @@ class NetworkTrainer:
             f"{items} items"
         )
 
-    def _monitor(self, model: Any) -> tuple[str, Mode]:
-        """The metric that chooses epochs, and whether it is to be high or low."""
-        weights = self.options.loss_weights
-        if weights.get("logits", 1):
-            return recipe_for(model.name, model.config).monitor, "max"
-        learned = [name for name in MONITORS if name in model.output and weights.get(name, 1)]
-        if not learned:
-            raise InvalidInput(
-                f"One of {', '.join(('logits', *MONITORS))} must have a loss with a weight above "
-                f"0, to choose epochs by. Received: {weights}."
-            )
-        return MONITORS[learned[0]]
+    def _language(self) -> tuple[str, int | None]:
+        return self.settings.further["text_preset"], self.settings.further["text_length"]
 
-    def _is_defined(self, monitor: str, model: Any, known: Events, heldout: Events) -> bool:
+    def _is_defined(
+        self, settings: Settings, monitor: str, model: Any, known: Events, heldout: Events
+    ) -> bool:
         """Whether validation can choose epochs; notes why not. Otherwise all are trained."""
-        if monitor in dict(MONITORS.values()):
+        if monitor in {task.metric for task in settings.spec.tasks.values()}:
             reason = undefined_tasks(model, model.output, known, heldout)[monitor]
         else:
-            reason = why_undefined(monitor, known, heldout, allow_seen=self.options.allow_seen)
+            allow_seen = settings.options.allow_seen
+            reason = why_undefined(monitor, known, heldout, allow_seen=allow_seen)
         if reason:
             note = f"{model.name}: {reason.rstrip('.')}, so all epochs are trained."
             self.say(note)
             self.notes.append(note)
         return not reason
 
-    def _loss_weights(self, model: Any) -> dict[str, float] | None:
-        """One for each output, as Keras wants them."""
-        given = self.options.loss_weights
-        return {name: given.get(name, 1.0) for name in model.output} if given else None
-
-    def _balanced(self, model: Any) -> BalancedModel | None:
-        """The model with its losses balanced, where that is more than a sum."""
-        options = self.options
-        if unknown := [name for name in options.loss_weights if name not in model.output]:
-            raise InvalidInput(
-                f"`loss_weights` names outputs that {model.name} does not have: "
-                f"{', '.join(unknown)}. Its outputs are {', '.join(model.output)}."
-            )
-        if options.balance == "fixed":
-            return None
-        if len(model.output) < 2:
-            raise InvalidInput(
-                f"{model.name} has one loss, so there is nothing to balance. "
-                f"Received: balance={options.balance!r}."
-            )
-        with model.distribute_strategy.scope():
-            return BalancedModel(
-                model,
-                options.balance,
-                loss_weights=options.loss_weights,
-                epsilon=options.adversarial_epsilon,
-            )
-
-    def _augmentation(self, model: Any) -> TextAugmentation | None:
-        """Words of reviews left out or moved, where that is wanted."""
-        rates = {name: getattr(self.options, name) for name in ("word_dropout", "span_swap")}
-        if not any(rates.values()):
-            return None
-        if "review_token_ids" not in model.input:
-            raise InvalidInput(
-                f"{model.name} reads no words of reviews that could be left out or moved. "
-                f"Received: {rates}."
-            )
-        if rates["span_swap"] and "next_token" in model.output:
-            raise InvalidInput(
-                "`span_swap` moves words before others that next_token is yet to predict. Leave "
-                f"it out, or take tasks=rating,sentiment. Received: {rates['span_swap']}."
-            )
-        return TextAugmentation(("review",), unknown_id=model.config.vocabulary_size - 1, **rates)
-
     def _choose_score_weights(self, model: Any, events: Events, validation: Events | None) -> None:
         """Chooses the weights of behavior and language on validation, where that is wanted."""
-        if not self.options.weigh_scores or validation is None:
+        if not self.settings.further.get("weigh_scores") or validation is None:
             return
-        if not hasattr(model, "set_score_weights"):
-            raise InvalidInput(f"{model.name} has no score weights; multi_task has.")
-        self.score_weights.update(
-            choose_score_weights(model, events, validation, allow_seen=self.options.allow_seen)
-        )
-        self.say(f"{model.name}: weights of the score on validation {self.score_weights}")
+        if not isinstance(model, WeightsScores):
+            raise InvalidInput(f"{self.settings.spec.name} has no score weights; multi_task has.")
+        allow_seen = self.settings.options.allow_seen
+        found = choose_score_weights(model, events, validation, allow_seen=allow_seen)
+        self.score_weights.update(found)
+        name = self.settings.spec.name
+        self.say(f"{name}: weights of the score on validation {self.score_weights}")
 
-    def _build(self, name: str, events: Events) -> Any:
-        valid = {one.name for one in registry.hyperparameters(name.removesuffix(FROZEN))}
-        own = {key: value for key, value in self.hyperparameters.items() if key in valid}
-        if name.endswith(FROZEN):
-            name, own = name.removesuffix(FROZEN), own | {"text_mode": "frozen"}
+    def _build(self, spec: ModelSpec, part: Part, events: Events) -> Any:
+        given = {**self.settings.choices, **part.choices}
+        choices = spec.choices_of(given)
+        arrays: dict[str, Any] = {}
+        if spec.prepare is not None:
+            context = SimpleNamespace(
+                data=self.data,
+                events=events,
+                texts=self.texts,
+                choices=choices,
+                options=self.settings.further,
+                features=self.features,
+                knowledge=self.knowledge,
+                say=self.say,
+            )
+            arrays = spec.prepare(context)
         sizes = {"num_users": len(self.data.users), "num_items": len(self.data.items)}
-        if self.features is not None:
-            own["item_features"] = self.features.multi_hot()
-        if name not in registry.READS_TEXT:
-            return registry.build(name, **sizes, **own)
-        language = (self.options.text_preset, self.options.text_length)
-        own |= text_arguments(self.texts, events, own, *language)
-        if name == "multi_task":
-            own |= review_arguments(events, own, self.options.language_model, language[0])
-        if name == "profile_semantics_behaviour":
-            own |= profile_arguments(self.data, self.texts, events, *language)
-        if name == "knowledge_hybrid" and own.get("use_graph", True) and self.knowledge:
-            own["knowledge"] = self.knowledge
-            self.say(f"graph: {self.knowledge.description}")
-        model = registry.build(name, **sizes, **own)
-        model.set_known(events)
-        if name == "multi_task":
-            for gap in review_gaps(events, model.config):
-                self.say(gap)
+        own = {key: value for key, value in given.items() if key in choices}
+        model = build(spec.name, **sizes, **own, **arrays)
+        if isinstance(model, KnowsEvents):
+            model.set_known(events)
         return model
 
-    def _recipe(self, model: Any, *, from_branches: bool, is_part: bool) -> Recipe:
+    def _recipe(self, spec: ModelSpec, model: Any, *, after_parts: bool, is_part: bool) -> Recipe:
         names = ("epochs", "batch_size", "learning_rate", "weight_decay")
-        given = {one: getattr(self.options, one) for one in names}
-        if is_part and self.options.part_epochs is not None:
-            given["epochs"] = self.options.part_epochs
+        given = {one: getattr(self.settings.options, one) for one in names}
+        part_epochs = self.settings.further.get("part_epochs")
+        if is_part and part_epochs is not None:
+            given["epochs"] = part_epochs
         changed = {one: value for one, value in given.items() if value is not None}
-        return dataclasses.replace(
-            recipe_for(model.name, model.config, from_branches=from_branches), **changed
-        )
+        recipe = spec.recipe_of(model.config, after_parts=after_parts)
+        return dataclasses.replace(recipe, **changed)
 
 
 def _validator(
@@ -336,7 +300,7 @@ def _validator(
     measures: list[Callable[[], Any]] = [
         ranking_of(model, known, heldout, num_bootstrap=0, **asked)
     ]
-    if hasattr(model, "pair_model"):
+    if isinstance(model, PairModel):
         measures.append(pair_metrics(model, known, heldout, num_bootstrap=0))
 
     def validate() -> Mapping[str, float]:

@@ -40,11 +40,10 @@ from tfrec_fusion.files.string_table import write_strings
 from tfrec_fusion.files.whole import copy_whole, whole_file, whole_path, write_text
 from tfrec_fusion.text.interests.profiles import Interests
 from tfrec_fusion.zoo.answers.questions import folder_path
-from tfrec_fusion.zoo.answers.recommender import Model, Recommender
-from tfrec_fusion.zoo.baselines.registry import BASELINES
-from tfrec_fusion.zoo.capabilities import reads_graph
-from tfrec_fusion.zoo.models.ensemble import Ensemble
-from tfrec_fusion.zoo.registry import READS_TEXT
+from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.protocols import Model, reads_graph
+from tfrec_fusion.zoo.registry import get_spec
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.item_rows import read_item_rows
 from tfrec_fusion.zoo.runs.run_checksums import belongs, fault_of_run, with_checksums
 from tfrec_fusion.zoo.runs.run_files import (
@@ -210,7 +209,7 @@ def save_ensemble(folder: Path, runs: Mapping[str, Run], info: Mapping[str, Any]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
     for name, run in runs.items():
-        model = "model.npz" if run.info["model"] in BASELINES else "model.keras"
+        model = "model.npz" if get_spec(run.info["model"]).is_baseline else "model.keras"
         copy_whole(run.folder / model, folder / "members" / name / model)
         for shared in SHARED:
             if (run.folder / shared).exists():
@@ -241,7 +240,7 @@ def load_run(folder: str | Path) -> Run:
     if fault := fault_of_run(folder):
         raise BrokenRun(f"{fault} Restore it, or train again with --out {folder}.")
     model: Any = None
-    if info["model"] == "ensemble":
+    if "members" in info:
         members = {
             name: read_model(folder, f"members/{name}/", one["model"])
             for name, one in info["members"].items()
@@ -275,7 +274,8 @@ def assemble(
     check_sizes(folder, model, *sizes)
     parts = read_file(folder, "events.npz", lambda path: read_events(path, PARTS, *sizes))
     interests = None
-    if info["model"] in READS_TEXT or belongs(folder, "interests.npz", files):
+    reads_texts = not isinstance(model, Ensemble) and get_spec(info["model"]).reads_texts
+    if reads_texts or belongs(folder, "interests.npz", files):
         interests = read_file(
             folder, "interests.npz", lambda path: read_interests(path, len(users))
         )

@@ -16,10 +16,10 @@ from tfrec_fusion.files.archives import read_arrays
 from tfrec_fusion.files.keras_file import check_keras_file
 from tfrec_fusion.files.regular import open_regular
 from tfrec_fusion.text.interests.profiles import Interests
-from tfrec_fusion.zoo.answers.recommender import Model
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain
-from tfrec_fusion.zoo.baselines.registry import BASELINES
-from tfrec_fusion.zoo.models.ensemble import Ensemble
+from tfrec_fusion.zoo.protocols import Model
+from tfrec_fusion.zoo.registry import get_spec
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 
 Read = TypeVar("Read")
 # Of each column of events: its kinds of numbers.
@@ -72,8 +72,9 @@ def read_model(folder: Path, where: str, name: str) -> Any:
     Raises:
         BrokenRun: When the file is not sound, or holds another model.
     """
-    if name in BASELINES:
-        kind = BASELINES[name]
+    spec = get_spec(name)
+    if spec.is_baseline:
+        kind = spec.config
         return read_file(
             folder, f"{where}model.npz", lambda path: kind.from_arrays(read_arrays(path))
         )
@@ -82,7 +83,7 @@ def read_model(folder: Path, where: str, name: str) -> Any:
         check_keras_file(path)
         model: Any = keras.models.load_model(path, safe_mode=True)
         received = getattr(model, "name", type(model).__name__)
-        if not isinstance(model, Model) or received != name:
+        if not isinstance(model, Model) or received not in (name, spec.name, *spec.former_names):
             raise InvalidInput(f"It must hold the model {name}. Received: {received!r:.60}.")
         return model
 
@@ -97,7 +98,8 @@ def check_sizes(folder: Path, model: Any, num_users: int, num_items: int) -> Non
     """
     for one in model.members.values() if isinstance(model, Ensemble) else (model,):
         sizes = one if isinstance(one, MatrixChain) else one.config
-        found = (sizes.num_users, sizes.num_items)
+        # A config may lack the number of users.
+        found = (vars(sizes).get("num_users", num_users), sizes.num_items)
         if found != (num_users, num_items):
             of_model, of_run = (
                 f"{users - 1:,} users and {items - 1:,} items"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,17 @@ from tfrec_fusion.files.json_fields import (
 )
 from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.layers.ensemble import SCALES
-from tfrec_fusion.zoo.baselines.registry import BASELINES
-from tfrec_fusion.zoo.registry import MODELS
+from tfrec_fusion.zoo.registry import get_spec
+from tfrec_fusion.zoo.runs.settings import default_options
 from tfrec_fusion.zoo.runs.train_options import TrainOptions
+from tfrec_fusion.zoo.spec import ModelSpec
+from tfrec_fusion.zoo.training_options import OF_SOME_MODELS
 
-ENSEMBLE = "ensemble"
 MOST_BYTES = 2**26
 _NUMBERS, _INTERVALS = mapping(number), mapping(list_of(number, 2))
 _ROW = record({"model": text, "metrics": _NUMBERS}, {"intervals": _INTERVALS}, closed=True)
 _RECORD = record(
-    {"model": one_of(*MODELS, ENSEMBLE)},
+    {"model": text},
     {
         "command": text,
         "hyperparameters": mapping(scalar),
@@ -67,7 +68,7 @@ _RECORD = record(
 )
 _ENSEMBLE = record(
     {
-        "members": mapping(record({"model": one_of(*MODELS)}, {"run": text}), file_name),
+        "members": mapping(record({"model": text}, {"run": text}), file_name),
         "weights": mapping(share),
         "scale": one_of(*SCALES),
     }
@@ -102,54 +103,69 @@ def read_record(path: Path) -> dict[str, Any]:
     """
     said = read_json(path, MOST_BYTES)
     _RECORD(said, "")
-    if said["model"] == ENSEMBLE:
+    spec = None
+    if said.get("members") is not None:
         _ENSEMBLE(said, "")
+        for one in said["members"].values():
+            _spec_of(one["model"])
         if list(said["members"]) != list(said["weights"]):
             raise InvalidInput(
                 f"`weights` must name the members {', '.join(said['members'])}, in this order. "
                 f"Received: {', '.join(said['weights'])}."
             )
-    elif said["model"] in BASELINES:
-        _check_keywords(said["model"], said.get("hyperparameters", {}))
-    options = {**_default_options(), **said.get("options", {})}
+    else:
+        spec = _spec_of(said["model"])
+        if spec.is_baseline:
+            _check_keywords(spec, said.get("hyperparameters", {}))
+    options = {**default_options(), **said.get("options", {})}
     _check_options(options)
     data = {**_PLAIN["data"], **said.get("data", {})}
     training = {**_PLAIN["training"], **said.get("training", {})}
+    if "score_weights" in training:  # in the spelling of version 0.1
+        weights = training["score_weights"]
+        training["score_weights"] = {
+            key.replace("behaviour", "behavior"): value for key, value in weights.items()
+        }
     filled = {**_PLAIN, **said, "options": options, "data": data, "training": training}
-    if said["model"] == ENSEMBLE:
+    if spec is None:
         filled["members"] = {name: {"run": "", **one} for name, one in said["members"].items()}
     return filled
 
 
-def _default_options() -> dict[str, Any]:
-    found = asdict(TrainOptions())
-    return {key: list(one) if isinstance(one, tuple) else one for key, one in found.items()}
+def _spec_of(name: str) -> ModelSpec:
+    try:
+        return get_spec(name)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{error} A model of another package is found when that package is installed, or its "
+            "file is named by --plugin."
+        ) from error
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
-    known = {one.name for one in fields(TrainOptions)}
-    given: dict[str, Any] = {
-        key: tuple(one) if isinstance(one, list) else one
-        for key, one in options.items()
-        if key in known
-    }
     try:
-        for name in given.keys() - {"loss_weights"}:
+        for name in options.keys() - {"loss_weights"}:
             scalar(options[name], f"options.{name}")
-        TrainOptions(**given)
+        for kind in (TrainOptions, *OF_SOME_MODELS):
+            names = [one.name for one in fields(kind) if one.name in options]
+            kind(**{name: _of_json(options[name]) for name in names})
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"`options` must be those of a training: {error}") from error
 
 
-def _check_keywords(model: str, keywords: Mapping[str, Any]) -> None:
-    names = [one.name for one in fields(BASELINES[model])]
+def _of_json(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check_keywords(spec: ModelSpec, keywords: Mapping[str, Any]) -> None:
+    names = [one.name for one in fields(spec.config)]
     if unknown := sorted(keywords.keys() - set(names)):
         raise InvalidInput(
-            f"`hyperparameters` of {model} must be among {', '.join(names) or 'none'}. "
+            f"`hyperparameters` of {spec.name} must be among {', '.join(names) or 'none'}. "
             f"Received: {', '.join(unknown)}."
         )
     try:
-        check_types(fields(BASELINES[model]), keywords)
-        BASELINES[model](**keywords)
+        check_types(fields(spec.config), keywords)
+        spec.config(**keywords)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"`hyperparameters` must be those of {model}: {error}") from error
+        raise InvalidInput(f"`hyperparameters` must be those of {spec.name}: {error}") from error

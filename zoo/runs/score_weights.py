@@ -1,4 +1,4 @@
-"""How much behaviour and how much language a score should have, chosen on validation."""
+"""The weights of behavior and language in a score, chosen on validation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def choose_score_weights(
         allow_seen: Whether items that a user has already are ranked too.
 
     Returns:
-        `behaviour` (always 1) and `language`.
+        `behavior` (always 1) and `language`.
     """
     measure = ranking_of(model, known, heldout, num_bootstrap=0, allow_seen=allow_seen)
     found = {}
@@ -37,4 +37,4 @@ def choose_score_weights(
         found[weight] = measure().metrics[metric]
     best = max(found, key=found.__getitem__)
     model.set_score_weights(1.0, best)
-    return {"behaviour": 1.0, "language": best}
+    return {"behavior": 1.0, "language": best}

@@ -21,17 +21,17 @@ from tfrec_fusion.data.suspicious import audit, audit_note
 from tfrec_fusion.data.tables.feedback import feedback_note
 from tfrec_fusion.data.tables.rec_data import RecData, checksum
 from tfrec_fusion.text.interests.user_words import user_words
-from tfrec_fusion.zoo import registry
 from tfrec_fusion.zoo.answers.questions import folder_path
-from tfrec_fusion.zoo.capabilities import reads_graph
+from tfrec_fusion.zoo.protocols import reads_graph
+from tfrec_fusion.zoo.registry import build, get_spec
 from tfrec_fusion.zoo.runs.comparison import notes, write_report, yardsticks
 from tfrec_fusion.zoo.runs.full_ranking import count_seen, seen_note
 from tfrec_fusion.zoo.runs.language_models import language_model_files, with_pinned_language_models
-from tfrec_fusion.zoo.runs.measurement import measured
+from tfrec_fusion.zoo.runs.measurement import further_metrics, measured
 from tfrec_fusion.zoo.runs.network_trainer import NetworkTrainer
 from tfrec_fusion.zoo.runs.plan import claimed
 from tfrec_fusion.zoo.runs.run import Run, load_run, save_info, save_run
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.settings import Settings
 
 
 @contextmanager
@@ -53,11 +53,10 @@ def train(
     tables: RecData,
     folder: Path,
     *,
-    options: TrainOptions | None = None,
-    hyperparameters: Mapping[str, Any] | None = None,
     command: str = "",
     say: Callable[[str], None] = lambda line: None,
     start: Run | None = None,
+    **keywords: Any,
 ) -> Run:
     """Trains, measures and saves one model.
 
@@ -73,12 +72,12 @@ def train(
         name: A model of the zoo.
         tables: Validated tables.
         folder: The run folder to write.
-        options: How to train.
-        hyperparameters: The model's own keywords.
         command: What to note in `run.json` as the way to repeat this.
         say: Called with one line about each step.
         start: A run of the same model over some of the users and items, from which training
             continues; see `zoo.runs.fine_tuning`.
+        **keywords: Training options (`runs.train_options`), and the model's own: fields of its
+            config and of its spec's further options.
 
     Returns:
         The run, read back from its folder.
@@ -89,15 +88,14 @@ def train(
         SystemRefusal: When a file cannot be written, or another process writes to the folder. What
             was trained is kept, and the same call completes it.
     """
-    options = TrainOptions() if options is None else options
     check_instance(tables, RecData, "tables", "`from_frames` and `read_tables` make one.")
-    check_instance(options, TrainOptions, "options", "Write TrainOptions(seed=1), for instance.")
+    settings = Settings.from_keywords(get_spec(name), keywords)
     folder = folder_path(folder)
-    options = with_pinned_language_models(name, options)
+    settings = with_pinned_language_models(settings)
     plan = {
-        "model": name,
-        "hyperparameters": dict(hyperparameters or {}),
-        "options": {k: v for k, v in asdict(options).items() if k != "progress"},
+        "model": settings.spec.name,
+        "hyperparameters": dict(settings.choices),
+        "options": {k: v for k, v in settings.as_options().items() if k != "progress"},
         "checksum": checksum(tables),
     }
     if start is not None:
@@ -106,14 +104,13 @@ def train(
     if start is not None:
         seen = {"known": (start.users, start.items), "trained": start.trained_pairs}
     with claimed(folder, plan):
-        return _trained(name, tables, folder, options, plan, seen, start, command, say)
+        return _trained(settings, tables, folder, plan, seen, start, command, say)
 
 
 def _trained(
-    name: str,
+    settings: Settings,
     tables: RecData,
     folder: Path,
-    options: TrainOptions,
     plan: Mapping[str, Any],
     seen: Mapping[str, Any],
     start: Run | None,
@@ -122,35 +119,35 @@ def _trained(
 ) -> Run:
     """Trains and measures in a folder that is claimed, or measures the model it holds already."""
     started, graph, features, carried = time.perf_counter(), None, None, []
-    hyperparameters = plan["hyperparameters"]
+    spec, options = settings.spec, settings.options
     tables = tables.positives(options.positive_from, say)
     if note := feedback_note(tables.interactions):
         say(note)
     data = index_data(tables, options.split, seed=options.seed, **seen)
-    texts = data.item_texts(options.text_columns)
+    texts = data.item_texts(settings.further.get("text_columns", ()))
     say(f"{tables!r}, {data.description}")
     if (folder / "run.json").exists():
         run = load_run(folder)
         say(f"{folder} holds the trained model, which is measured now")
         return _finish(folder, run.model, data, run.info, say)
     found: list[str] = []
-    if name in registry.NETWORKS:
-        trainer = NetworkTrainer(data, hyperparameters, options, folder, say, start=start)
-        model, training = trainer.run(name)
+    if not spec.is_baseline:
+        trainer = NetworkTrainer(data, settings, folder, say, start=start)
+        model, training = trainer.run()
         carried, features = [asdict(row) for row in trainer.carried], trainer.features
         found = trainer.notes
         if reads_graph(model) and trainer.knowledge:
             graph = trainer.knowledge.names
     else:
-        model, training = registry.build(name, **hyperparameters), {}
+        model, training = build(spec.name, **settings.choices), {}
         model.fit(data.train_and_validation, texts)
     seconds = time.perf_counter() - started
     suspicious = audit(data)
     info = {
-        "model": name,
+        "model": spec.name,
         "command": command,
-        "hyperparameters": hyperparameters,
-        "options": asdict(options),
+        "hyperparameters": dict(settings.choices),
+        "options": settings.as_options(),
         "data": {
             "name": tables.name,
             "checksum": plan["checksum"],
@@ -162,14 +159,14 @@ def _trained(
         "training": {**training, "seconds": round(seconds, 1)},
         **({"start": start.info["model"], "carried": carried} if start is not None else {}),
         **({"item_labels": features.labels} if features is not None else {}),
-        **({"language_models": read} if (read := language_model_files(name, options)) else {}),
+        **({"language_models": read} if (read := language_model_files(settings)) else {}),
         "test": {},
         "test_intervals": {},
         "rows": [],
         "notes": [*filter(None, [audit_note(suspicious)]), *found],
         **({"suspicious": suspicious} if suspicious else {}),
     }
-    words = user_words(data.everything, texts) if name in registry.READS_TEXT else None
+    words = user_words(data.everything, texts) if spec.reads_texts else None
     save_run(folder, model, data, info, words, graph)
     return _finish(folder, model, data, info, say)
 
@@ -180,7 +177,8 @@ def _finish(
     """Measures a saved model on the test part, beside the classics, and writes the numbers."""
     name, allow_seen = info["model"], info["options"]["allow_seen"]
     parts = (model, data.train_and_validation, data.test)
-    found = measured(name, *parts, allow_seen=allow_seen)
+    auc = "auc" in further_metrics(name)
+    found = measured(name, *parts, allow_seen=allow_seen, auc=auc)
     auc = "auc" in found.row.metrics
     classics = yardsticks(data, allow_seen=allow_seen, auc=auc, own=(model, found))
     rows = [*classics, found.row]

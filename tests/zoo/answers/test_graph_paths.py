@@ -23,7 +23,7 @@ from tfrec_fusion.text.interests.user_words import user_words
 from tfrec_fusion.zoo.answers.explanation import Explainer
 from tfrec_fusion.zoo.answers.graph_paths import on_a_line
 from tfrec_fusion.zoo.answers.recommender import Recommender
-from tfrec_fusion.zoo.models.new_items import offer_new_items
+from tfrec_fusion.zoo.models.text_hybrid.new_items import offer_new_items
 from tfrec_fusion.zoo.models.text_hybrid.pair_scores import scores_without
 from tfrec_fusion.zoo.prebuilt.load import load
 from tfrec_fusion.zoo.runs.run import BrokenRun, load_run, save_run

@@ -33,7 +33,7 @@ from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.local.server import LocalServer
 from tfrec_fusion.zoo.answers.recommender import Recommender
 from tfrec_fusion.zoo.exports.export_run import export_recommender, export_run
-from tfrec_fusion.zoo.models.ensemble import Ensemble
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.run import load_run, save_run
 
 MARK = np.float32(1234.5678)  # what the users' vectors are made of

@@ -5,7 +5,7 @@ import pytest
 from test_models import CASES, DATA, built
 
 from tfrec_fusion.zoo.answers.recommender import compiled_scores
-from tfrec_fusion.zoo.models.candidate_vectors import candidate_vectors
+from tfrec_fusion.zoo.scoring.candidate_vectors import candidate_vectors
 
 TOWERS = [name for name, (model, _) in CASES.items() if model not in ("gmf", "mlp", "neumf")]
 SLOW = {

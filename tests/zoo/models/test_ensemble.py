@@ -11,7 +11,7 @@ from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.layers.ensemble import CombinedScores
-from tfrec_fusion.zoo.models.ensemble import Ensemble
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.run import BrokenRun, load_run
 
 SCORES = np.array([[[9.0, 1.0, 2.0, 3.0]], [[9.0, 50.0, 20.0, 10.0]]], np.float32)

@@ -14,7 +14,7 @@ from tfrec_fusion import zoo
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.layers.embedding import ItemTower
 from tfrec_fusion.zoo.exports.half_tables import with_half_tables
-from tfrec_fusion.zoo.models.ensemble import Ensemble
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.train import train
 from tfrec_fusion.zoo.runs.train_options import TrainOptions

@@ -20,9 +20,9 @@ from tfrec_fusion.text.interests.user_profiles import spoken_words
 from tfrec_fusion.text.language_models.tower import TextTower
 from tfrec_fusion.training.fit import fit
 from tfrec_fusion.zoo.answers.recommender import compiled_scores
-from tfrec_fusion.zoo.models.ncf import NCFConfig
-from tfrec_fusion.zoo.models.new_items import boost_for_share, offer_new_items
+from tfrec_fusion.zoo.models.ncf.network import NCFConfig
 from tfrec_fusion.zoo.models.text_hybrid.knowledge import KnowledgeHybridConfig
+from tfrec_fusion.zoo.models.text_hybrid.new_items import boost_for_share, offer_new_items
 from tfrec_fusion.zoo.models.text_hybrid.text_queries import item_of_text_model
 from tfrec_fusion.zoo.runs.full_ranking import ranking_of
 from tfrec_fusion.zoo.runs.recipes import TASK_LOSSES, recipe_for

@@ -16,7 +16,7 @@ from tfrec_fusion import zoo
 from tfrec_fusion.layers.text_table import TextTable
 from tfrec_fusion.saved_classes import SavedClass, register_saved_classes, saved_classes
 from tfrec_fusion.zoo.baselines.registry import BASELINES
-from tfrec_fusion.zoo.models.ensemble import Ensemble
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 
 LOAD = """
 import {imports}

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec_fusion.layers.texts import JoinedTexts, NgramBag
-from tfrec_fusion.zoo.models.text_ranker import TextRanker, text_ranker
+from tfrec_fusion.zoo.models.text_ranker.network import TextRanker, text_ranker
 
 RNG = np.random.default_rng(0)
 BATCH, WORDS, DIM = 16, 20, 8

@@ -17,11 +17,11 @@ from tfrec_fusion.data.indexed import index_data, merge
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.zoo.cli.command_line import cli
-from tfrec_fusion.zoo.models.ensemble import Ensemble
 from tfrec_fusion.zoo.prebuilt import card_updates, publishing
 from tfrec_fusion.zoo.prebuilt.card import Card, cards
 from tfrec_fusion.zoo.prebuilt.load import BrokenPackage, load, open_run
 from tfrec_fusion.zoo.prebuilt.publishing import _check_kept, _command, _numbers, _parameters
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.run import load_run, save_info
 from tfrec_fusion.zoo.runs.train import train
 

@@ -17,7 +17,7 @@ from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data, merge
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.training.checkpoint import Record, save_checkpoint
-from tfrec_fusion.zoo.models.ensemble import Ensemble
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.ensembling import _chosen_weights, before_refit, train_ensemble
 from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.train import train

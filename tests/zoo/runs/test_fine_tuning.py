@@ -372,7 +372,7 @@ def test_fine_tuned_runs_of_one_split_become_an_ensemble_and_others_do_not(tmp_p
 
 def test_what_auto_stood_for_stays_when_the_catalog_grows(bases, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "tfrec_fusion.zoo.models.two_tower.LARGEST_SOFTMAX", len(bases["two_tower"].items)
+        "tfrec_fusion.zoo.models.two_tower.network.LARGEST_SOFTMAX", len(bases["two_tower"].items)
     )
     tuned = fine_tune(
         bases["two_tower"], MINE, tmp_path / "run", options=replace(QUICK, epochs=1, refit=False)

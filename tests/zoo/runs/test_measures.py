@@ -12,7 +12,7 @@ from keras import ops
 from sklearn.metrics import roc_auc_score
 
 from tfrec_fusion.data.events import Events
-from tfrec_fusion.zoo.models.new_items import boost_for_share
+from tfrec_fusion.zoo.models.text_hybrid.new_items import boost_for_share
 from tfrec_fusion.zoo.runs.full_ranking import ranking_of
 from tfrec_fusion.zoo.runs.pair_metrics import pair_metrics
 from tfrec_fusion.zoo.runs.score_weights import LANGUAGE_WEIGHTS, choose_score_weights

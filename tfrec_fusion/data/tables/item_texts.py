@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from tfrec_fusion.errors import InvalidInput, WrongType
+from tfrec_fusion.data.tables.text_columns import ALWAYS_READ, checked_columns
+from tfrec_fusion.errors import InvalidInput
 
 LABELS = "|"
 LISTS = (list, tuple, set, frozenset, np.ndarray)
 _WHOLE = re.compile(r"^(-?\d+)\.0+$")
 _ENDS = (".", "!", "?", "…", "。", "！", "？", "।")  # noqa: RUF001
-_ALWAYS_READ = ("title", "text")
 
 
 def cell_text(cell: object) -> str:
@@ -113,7 +113,7 @@ def joined_texts(items: pd.DataFrame, columns: Sequence[str] = ()) -> list[str]:
     ['Heat. Crime, War.', '']
     """
     columns = checked_columns(columns, items)
-    own = [[cell_text(cell) for cell in _column(items, name)] for name in _ALWAYS_READ]
+    own = [[cell_text(cell) for cell in _column(items, name)] for name in ALWAYS_READ]
     more = [[_words(cell) for cell in items[name]] for name in columns]
     rows = zip(*own, *more, strict=True)
     return [join_text(title, text, further) for title, text, *further in rows]
@@ -126,31 +126,6 @@ def shown_titles(items: pd.DataFrame) -> list[str]:
     """
     rows = zip(_column(items, "title"), items["item_id"], strict=True)
     return [cell_text(title) or str(item_id) for title, item_id in rows]
-
-
-def checked_columns(columns: Sequence[str], items: pd.DataFrame | None = None) -> tuple[str, ...]:
-    """The names of text columns.
-
-    Raises:
-        WrongType: When `columns` is a lone string, or holds something else than strings.
-        InvalidInput: When one is not in `items`, or is the column of ids.
-    """
-    if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
-        raise WrongType(
-            "`text_columns` must be a list of names of columns. "
-            f"Received: {columns!r:.80}. For one column, write a list with it."
-        )
-    for name in columns:
-        if name == "item_id":
-            raise InvalidInput("`text_columns` must not name `item_id`: ids are never read.")
-        if items is not None and name not in (*items, *_ALWAYS_READ):
-            others = [str(one) for one in items if one not in ("item_id", *_ALWAYS_READ)]
-            raise InvalidInput(
-                "`text_columns` must name columns of the items, which are "
-                f"{', '.join(map(repr, others)) or 'none but the title and text'}. "
-                f"Received: {name!r}."
-            )
-    return tuple(name for name in dict.fromkeys(columns) if name not in _ALWAYS_READ)
 
 
 def _column(items: pd.DataFrame, name: str) -> Sequence[object]:

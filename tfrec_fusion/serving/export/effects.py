@@ -40,7 +40,7 @@ class UnsafeModel(InvalidInput):
 @cache
 def computing_ops() -> frozenset[str]:
     """Names of the operations that touch nothing outside of the process."""
-    folder = files("tfrec_fusion.serving")
+    folder = files("tfrec_fusion.serving.export")
     lists = (folder.joinpath(name).read_text() for name in ("pure_ops.txt", "stateful_ops.txt"))
     return frozenset(name for one in lists for name in one.split())
 

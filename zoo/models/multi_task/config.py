@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.zoo.models.text_hybrid.config import GPT2HybridConfig
+from tfrec_fusion.zoo.models.text_hybrid.config import FORMER, TextHybridConfig
+from tfrec_fusion.zoo.ranges import check_options
+from tfrec_fusion.zoo.spec import option
 
 TASKS = ("rating", "sentiment", "next_token")
 BOTTOMS = ("mmoe", "shared", "ple")
@@ -13,8 +15,8 @@ REVIEW_READERS = ("gpt2", "frozen")
 
 
 @dataclass(frozen=True)
-class MultiTaskConfig(GPT2HybridConfig):
-    """Sizes and choices of a multi-task model, beside those of `GPT2HybridConfig`.
+class MultiTaskConfig(TextHybridConfig):
+    """Sizes and choices of a multi-task model, beside those of `TextHybridConfig`.
 
     Attributes:
         tasks: What is predicted beside the next item: any of `"rating"`, `"sentiment"` and
@@ -35,45 +37,27 @@ class MultiTaskConfig(GPT2HybridConfig):
         language_heads: Its attention heads.
     """
 
-    tasks: tuple[str, ...] = field(default=TASKS, metadata={"help": ", ".join(TASKS)})
-    bottom: str = field(default="mmoe", metadata={"help": "|".join(BOTTOMS)})
-    num_experts: int = field(default=4, metadata={"help": "experts that tasks share"})
-    expert_units: tuple[int, ...] = field(default=(64,), metadata={"help": "sizes of an expert"})
-    pairs: int = field(default=2, metadata={"help": "reviews of a history read in a step"})
-    good_rating: float = field(default=4.0, metadata={"help": "a positive review's least rating"})
-    review_reader: str = field(default="gpt2", metadata={"help": "|".join(REVIEW_READERS)})
-    review_length: int = field(default=32, metadata={"help": "tokens of a review that are read"})
+    tasks: tuple[str, ...] = option(TASKS, "tasks next to the next item", choices=TASKS)
+    bottom: str = option("mmoe", "layers that the tasks share", choices=BOTTOMS)
+    num_experts: int = option(4, "experts that tasks share")
+    expert_units: tuple[int, ...] = option((64,), "sizes of an expert")
+    pairs: int = option(2, "reviews of a history read in a step")
+    good_rating: float = option(4.0, "a positive review's least rating")
+    review_reader: str = option("gpt2", "reader of the reviews", choices=REVIEW_READERS)
+    review_length: int = option(32, "tokens of a review that are read")
     review_dim: int = 0
     review_preset: str = "minilm"
-    vocabulary_size: int = field(default=2048, metadata={"help": "tokens of the GPT-2"})
-    language_layers: int = field(default=2, metadata={"help": "depth of the GPT-2"})
-    language_dim: int = field(default=64, metadata={"help": "size of the GPT-2's vectors"})
-    language_heads: int = field(default=2, metadata={"help": "the GPT-2's attention heads"})
+    vocabulary_size: int = option(2048, "tokens of the GPT-2")
+    language_layers: int = option(2, "depth of the GPT-2")
+    language_dim: int = option(64, "size of the GPT-2's vectors")
+    language_heads: int = option(2, "the GPT-2's attention heads")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("tasks", "expert_units"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        unknown = [task for task in self.tasks if task not in TASKS]
-        if unknown or not self.tasks or len(set(self.tasks)) < len(self.tasks):
+        check_options(self, sizes=("num_experts", "pairs", "review_length"), former=FORMER)
+        if self.head != "two_tower" or self.negatives != "catalog" or not self.reads_history:
             raise InvalidInput(
-                f"`tasks` must be one or more of {', '.join(TASKS)}, each once. "
-                f"Received: {self.tasks!r}."
-            )
-        for name, choices in (("bottom", BOTTOMS), ("review_reader", REVIEW_READERS)):
-            if getattr(self, name) not in choices:
-                raise InvalidInput(
-                    f"`{name}` must be one of {', '.join(choices)}. "
-                    f"Received: {getattr(self, name)!r}."
-                )
-        for name in ("num_experts", "pairs", "review_length"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(
-                    f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}."
-                )
-        if self.head != "two_tower" or self.negatives != "catalogue" or not self.reads_history:
-            raise InvalidInput(
-                "A multi-task model has two towers, a history and the softmax over the catalogue. "
+                "A multi-task model has two towers, a history and the softmax over the catalog. "
                 f"Received: head={self.head!r}, negatives={self.negatives!r}, "
                 f"query={self.query!r}."
             )

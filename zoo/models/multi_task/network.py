@@ -1,22 +1,4 @@
-"""One model, many tasks: the next item, its rating, and what is written about it.
-
-    query, item     = the two towers of tfrec_fusion.zoo.models.text_hybrid.network
-    logits          = query · item                               which item comes next
-    bottom_k        = Σ_e gate_k(x)_e · expert_e(x),             x = [query; item; query * item]
-    rating          = mean + b_u + b_i + w · bottom_rating       in stars
-    next_token      = GPT-2([W · bottom_next_token; tokens])     the review, word by word
-    sentiment       = v · [bottom_sentiment; state after the last token]
-
-    loss            = λ · (L_logits + L_rating) + L_next_token + L_sentiment
-
-Everything behind `x` is shared: what a word of a review costs flows back into the vectors of the
-item it is about and of the user who wrote it, as in Hidden Factors and Hidden Topics (McAuley and
-Leskovec 2013, https://doi.org/10.1145/2507157.2507163), with a GPT-2 in place of the topics. The
-experts are those of MMoE (Ma et al. 2018) or PLE (Tang et al. 2020). `λ`, or each loss's weight, is
-given to `compile`, or balanced while training by `training.balancing`.
-
-At inference the score has two terms, of behaviour and of language, whose weights can be set.
-"""
+"""The multi-task model as a Keras functional model."""
 
 from __future__ import annotations
 
@@ -39,16 +21,17 @@ from tfrec_fusion.zoo.models.multi_task.parts import (
     task_layers,
     task_outputs,
 )
-from tfrec_fusion.zoo.models.text_hybrid.config import GPT2HybridConfig
-from tfrec_fusion.zoo.models.text_hybrid.network import GPT2Hybrid
+from tfrec_fusion.zoo.models.text_hybrid.config import TextHybridConfig
+from tfrec_fusion.zoo.models.text_hybrid.network import TextHybrid, check_graph
+from tfrec_fusion.zoo.models.text_hybrid.network import sizes_of as hybrid_sizes
 from tfrec_fusion.zoo.models.text_hybrid.parts import item_rows, query_rows
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class MultiTask(GPT2Hybrid):
+class MultiTask(TextHybrid):
     """Several tasks over one pair of towers, as a functional model; see the module.
 
-    Inputs beside those of `GPT2Hybrid`: `user_id (batch,)`, `pair_step`, `pair_item` and
+    Inputs beside those of `TextHybrid`: `user_id (batch,)`, `pair_step`, `pair_item` and
     `pair_rating (batch, pairs)`, which the biases leave out, and of the reviews
     `review_token_ids (batch, pairs, length)` and `review_num_tokens (batch, pairs)`, or
     `review_vector (batch, pairs, dim)`; `data.pair_tasks` makes them. Outputs beside `logits`: see
@@ -64,7 +47,7 @@ class MultiTask(GPT2Hybrid):
     Example: see `multi_task`.
     """
 
-    config_class: ClassVar[type[GPT2HybridConfig]] = MultiTaskConfig
+    config_class: ClassVar[type[TextHybridConfig]] = MultiTaskConfig
     config: MultiTaskConfig
 
     def __init__(
@@ -97,22 +80,22 @@ class MultiTask(GPT2Hybrid):
         return task_outputs(layers, config, config.tasks, *ids, before, item, reviews, own_rating)
 
     def set_known(self, events: Any) -> None:
-        """As of `GPT2Hybrid`, and counts the ratings' biases."""
+        """As of `TextHybrid`, and counts the ratings' biases."""
         super().set_known(events)
         if "rating" in self.config.tasks:
             self.get_layer("biases").set_ratings(events.user, events.item, events.rating)
 
-    def set_score_weights(self, behaviour: float = 1.0, language: float = 1.0) -> None:
+    def set_score_weights(self, behavior: float = 1.0, language: float = 1.0) -> None:
         """Weighs the two terms of the score: query · item, and the profile's match with the text.
 
         Args:
-            behaviour: Weight of the first.
+            behavior: Weight of the first.
             language: Weight of the second; of no account where items have no text.
 
         Raises:
             ValueError: When a weight is negative, or both are 0.
         """
-        self.get_layer("score_weights").set_weights_of(behaviour, language)
+        self.get_layer("score_weights").set_weights_of(behavior, language)
 
     def read_reviews(self, texts: Iterable[str]) -> dict[str, np.ndarray]:
         """What `data.pair_tasks` and `pair_model` need of reviews.
@@ -208,36 +191,35 @@ class MultiTask(GPT2Hybrid):
 
 
 def multi_task(
-    num_users: int,
-    num_items: int,
+    config: MultiTaskConfig,
     tokenizer: tokenizers.Tokenizer | None = None,
     backbone: keras.Model | None = None,
-    item_text: np.ndarray | None = None,
-    user_text: np.ndarray | None = None,
     text_tower: Any = None,
     item_tokens: tuple[np.ndarray, np.ndarray] | None = None,
-    **choices: Any,
+    *,
+    name: str = "multi_task",
+    **constants: Any,
 ) -> MultiTask:
-    """A multi-task model; see `MultiTaskConfig` for the keywords.
+    """Builds a multi-task model.
 
     Args:
-        num_users: Size of the user vocabulary, the unseen index 0 included.
-        num_items: Size of the item vocabulary, the unseen index 0 included.
-        tokenizer: Of the reviews (`text.byte_pairs.train_tokenizer`), for a GPT-2 that reads them.
-        backbone: A GPT-2 with that vocabulary to go on with (KerasHub's `GPT2Backbone`); by
-            default one of the config's sizes that knows nothing yet.
-        item_text: As of `gpt2_hybrid`, as are the further arguments.
-        user_text: `(num_users, user_text_dim)` vectors of users' own words.
+        config: Sizes and choices; `sizes_of` gives those that follow from the other arguments.
+        tokenizer: Of the reviews (`text.encoding.byte_pairs.train_tokenizer`), for a GPT-2 that
+            reads them.
+        backbone: A GPT-2 with that vocabulary to continue with (KerasHub's `GPT2Backbone`); by
+            default one of the config's sizes with random weights.
         text_tower: The language model of the items' texts to tune.
         item_tokens: Token ids and their numbers, for that one.
-        **choices: Further fields of `MultiTaskConfig`.
+        name: Of the model.
+        **constants: `item_text`, `user_text` and `knowledge`, as of `text_hybrid`.
 
     Raises:
-        ValueError: For unsound choices, or reviews to be read by a GPT-2 without a tokenizer.
+        ValueError: For reviews to be read by a GPT-2 without a tokenizer.
 
     Example:
 
-    >>> model = multi_task(4, 6, sources="id", dim=4, tasks=("rating",), pairs=2)
+    >>> config = MultiTaskConfig(4, 6, sources="id", dim=4, tasks=("rating",), pairs=2)
+    >>> model = multi_task(config)
     >>> x = {"history": np.array([[0, 5, 2]]), "user_id": np.array([1]),
     ...      "pair_step": np.array([[1, 2]]), "pair_item": np.array([[2, 3]]),
     ...      "pair_rating": np.array([[4.0, 5.0]])}
@@ -245,39 +227,33 @@ def multi_task(
     {'logits': (1, 3, 6), 'rating': (1, 2, 1)}
     """
     parts: dict[str, Any] = {}
-    wanted = choices.get("tasks", MultiTaskConfig.tasks)
-    reads = "sentiment" in wanted or "next_token" in wanted
-    if reads and choices.get("review_reader", MultiTaskConfig.review_reader) == "gpt2":
+    if config.reads_reviews and config.review_reader == "gpt2":
         if tokenizer is None:
             raise InvalidInput(
                 'A GPT-2 that reads reviews needs a `tokenizer`. Give one, review_reader="frozen" '
                 'or tasks=("rating",).'
             )
-        choices["vocabulary_size"] = tokenizer.get_vocab_size() + 1  # and the end of a text
-        parts = {"tokenizer": tokenizer.to_str(), "backbone": backbone or _gpt2(choices)}
-    return MultiTask.of(
-        num_users,
-        num_items,
-        item_text=item_text,
-        user_text=user_text,
-        text_tower=text_tower,
-        item_tokens=item_tokens,
-        name="multi_task",
-        parts=parts,
-        **choices,
-    )
+        parts = {"tokenizer": tokenizer.to_str(), "backbone": backbone or _gpt2(config)}
+    check_graph(config, constants.get("knowledge"))
+    model = MultiTask(config, text_tower, **parts, name=name)
+    model.set_constants(item_tokens=item_tokens, **constants)
+    return model
 
 
-def _gpt2(choices: dict[str, Any]) -> keras.Model:
-    """A GPT-2 of the chosen sizes, with a position for what it is told."""
-    size = {
-        field: choices.get(name, getattr(MultiTaskConfig, name))
-        for field, name in {
-            "num_layers": "language_layers",
-            "hidden_dim": "language_dim",
-            "num_heads": "language_heads",
-            "max_length": "review_length",
-        }.items()
-    }
-    size["max_length"] += 1
-    return GPT2Size(vocabulary_size=choices["vocabulary_size"], **size).backbone()
+def sizes_of(tokenizer: tokenizers.Tokenizer | None = None, **arrays: Any) -> dict[str, int]:
+    """Fields of the config that follow from arrays; arguments as of `multi_task`."""
+    sizes = hybrid_sizes(**arrays)
+    if tokenizer is not None:
+        sizes["vocabulary_size"] = tokenizer.get_vocab_size() + 1  # and the end of a text
+    return sizes
+
+
+def _gpt2(config: MultiTaskConfig) -> keras.Model:
+    """A GPT-2 of the chosen sizes, with a position for the condition."""
+    return GPT2Size(
+        vocabulary_size=config.vocabulary_size,
+        num_layers=config.language_layers,
+        hidden_dim=config.language_dim,
+        num_heads=config.language_heads,
+        max_length=config.review_length + 1,
+    ).backbone()

@@ -1,25 +1,26 @@
-"""Sizes and choices of the model of profile, semantics and behaviour."""
+"""Sizes and choices of the fusion of profile, semantics and behavior."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.zoo.models.ranges import check_ranges
+from tfrec_fusion.zoo.ranges import check_options
+from tfrec_fusion.zoo.spec import option
 
-TASKS = ("profile", "semantics", "behaviour")
+TASKS = ("profile", "semantics", "behavior")
 
 
 @dataclass(frozen=True)
-class ProfileSemanticsBehaviourConfig:
+class ProfileFusionConfig:
     """Sizes and choices.
 
     Attributes:
-        num_users: Size of the user vocabulary, the unseen index 0 included.
-        num_items: Size of the item vocabulary, the unseen index 0 included.
+        num_users: Size of the user vocabulary, the OOV index 0 included.
+        num_items: Size of the item vocabulary, the OOV index 0 included.
         text_dim: Size of the language model's vectors.
         num_words: Words that profiles and semantics are told with.
-        tasks: Any of `"profile"`, `"semantics"` and `"behaviour"`; without one its loss and its
+        tasks: Any of `"profile"`, `"semantics"` and `"behavior"`; without one its loss and its
             evidence are left out.
         dim: Size of the learned vectors.
         text_components: Principal components of the text vectors that are read.
@@ -33,48 +34,36 @@ class ProfileSemanticsBehaviourConfig:
 
     num_users: int
     num_items: int
-    text_dim: int
-    num_words: int
-    tasks: tuple[str, ...] = field(default=TASKS, metadata={"help": ", ".join(TASKS)})
-    dim: int = field(default=64, metadata={"help": "size of the learned vectors"})
-    text_components: int = field(default=64, metadata={"help": "principal components of texts"})
-    levels: int = field(default=2, metadata={"help": "depth of the shared extractor"})
-    reasoning_units: int = field(default=64, metadata={"help": "hidden size over all evidence"})
-    negatives: int = field(default=8, metadata={"help": "drawn beside each positive"})
-    history_length: int = field(default=50, metadata={"help": "recent items that are read"})
-    id_dropout: float = field(default=0.2, metadata={"help": "rate of ids left out in training"})
-    dropout: float = field(default=0.25, metadata={"help": "dropout rate"})
+    text_dim: int = 0
+    num_words: int = 0
+    tasks: tuple[str, ...] = option(TASKS, "tasks next to the click", choices=TASKS)
+    dim: int = option(64, "size of the learned vectors")
+    text_components: int = option(64, "principal components of texts")
+    levels: int = option(2, "depth of the shared extractor")
+    reasoning_units: int = option(64, "hidden size over all evidence")
+    negatives: int = option(8, "drawn beside each positive")
+    history_length: int = option(50, "recent items that are read")
+    id_dropout: float = option(0.2, "rate of ids left out in training")
+    dropout: float = option(0.25, "dropout rate")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tasks", tuple(self.tasks))
-        unknown = [task for task in self.tasks if task not in TASKS]
-        if unknown or not self.tasks or len(set(self.tasks)) < len(self.tasks):
-            raise InvalidInput(
-                f"`tasks` must be one or more of {', '.join(TASKS)}, each once. "
-                f"Received: {self.tasks!r}."
-            )
+        sizes = ("text_dim", "num_words", "dim", "text_components", "levels", "reasoning_units")
+        check_options(
+            self,
+            sizes=(*sizes, "negatives", "history_length"),
+            rates=("dropout", "id_dropout"),
+            former={"behaviour": "behavior"},
+        )
         if self.tasks == ("semantics",):
             raise InvalidInput(
-                "Semantics alone knows nothing of users: take `profile` or `behaviour`, too. "
+                "Semantics alone knows nothing of users: take `profile` or `behavior`, too. "
                 f"Received: tasks={self.tasks!r}."
             )
-        if min(self.num_users, self.num_items) < 2:
-            raise InvalidInput(
-                "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
-                f"Received: num_users={self.num_users}, num_items={self.num_items}."
-            )
-        sizes = ("text_dim", "num_words", "dim", "text_components", "levels", "reasoning_units")
-        for name in (*sizes, "negatives", "history_length"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(
-                    f"`{name}` must be at least 1. Received: {name}={getattr(self, name)}."
-                )
-        check_ranges(self, rates=("dropout", "id_dropout"))
 
     @property
     def reads_history(self) -> bool:
         """Whether there is a record."""
-        return "behaviour" in self.tasks
+        return "behavior" in self.tasks
 
     @property
     def reads_user_id(self) -> bool:

@@ -1,23 +1,4 @@
-"""Who somebody is, what an item is, and what was done: three tasks under one reading of texts.
-
-    u^0, v^0        = LM(profile text of the user), LM(text of the item), in one space
-    a^0             = mean of LM(text) over the items of the record so far
-    x^l             = relu(W_l x^(l-1))                            the same W_l for u, v and a
-    state, e        = encoder(e_(i_1) … e_(i_n)), fusion(embedding, v^0)
-
-    profile         = P u^L                                        words the user is spoken of with
-    semantics       = S v^L                                        words the item is spoken of with
-    behaviour       = h · (state * e) + bias_item                  is it the next item
-
-    R(H_u, H_v, H_a) = behaviour + Σ_l [s_l · (u^l * v^l) + r_l · (a^l * v^l)]
-                       + w · relu(M [u^L; a^L; state; v^L; e]),    y = sigmoid(R)
-
-The language model is frozen: its vectors are constants. Each task has a loss of its own beside
-that of y, whose weights `compile` or `training.balancing` set; without a task its evidence is left
-out of R as well. Similarities are compared on every level of the shared extractor, as the layers
-of a deep structured semantic model (Huang et al. 2013, https://doi.org/10.1145/2505515.2505665)
-are not: there only the last one is.
-"""
+"""The fusion of profile, semantics and behavior as a Keras functional model."""
 
 from __future__ import annotations
 
@@ -32,20 +13,22 @@ from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.history import most_recent
 from tfrec_fusion.layers.precision import dtype_policy_scope
-from tfrec_fusion.zoo.models.profile_fusion.config import ProfileSemanticsBehaviourConfig
+from tfrec_fusion.saved_classes import formerly
+from tfrec_fusion.zoo.models.profile_fusion.config import ProfileFusionConfig
 from tfrec_fusion.zoo.models.profile_fusion.parts import (
     item_evidence,
     reasoning,
     task_layers,
     user_evidence,
 )
-from tfrec_fusion.zoo.models.similarity import cosine_model
 from tfrec_fusion.zoo.models.text_hybrid.parts import history_inputs
-from tfrec_fusion.zoo.models.unknown_user import first_rows
+from tfrec_fusion.zoo.scoring.similarity import cosine_model
+from tfrec_fusion.zoo.scoring.unknown_user import first_rows
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class ProfileSemanticsBehaviour(keras.Model):
+@formerly("ProfileSemanticsBehaviour")
+class ProfileFusion(keras.Model):
     """Three tasks and their reasoning as one functional model; see the module for the formulas.
 
     Inputs (int32): `user_id (batch,)`, `item_id (batch, candidates)` with the positive in column
@@ -60,7 +43,7 @@ class ProfileSemanticsBehaviour(keras.Model):
     Example: see `profile_semantics_behaviour`.
     """
 
-    def __init__(self, config: ProfileSemanticsBehaviourConfig, **kwargs: Any) -> None:
+    def __init__(self, config: ProfileFusionConfig, **kwargs: Any) -> None:
         # === Layers ===
         layers = task_layers(config)
 
@@ -175,6 +158,11 @@ class ProfileSemanticsBehaviour(keras.Model):
         found = item_evidence(layers, self.config, np.zeros(1, np.int32), catalogue=True)
         return {name: ops.convert_to_numpy(one).astype(np.float32) for name, one in found.items()}
 
+    @property
+    def reads_user_id(self) -> bool:
+        """Whether the user's profile is read."""
+        return self.config.reads_user_id
+
     def similarity_model(self) -> keras.Model:
         """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines of `item_vectors`."""
         return cosine_model(self.item_vectors())
@@ -190,50 +178,46 @@ class ProfileSemanticsBehaviour(keras.Model):
         return {**config, "dtype": self.dtype_policy.name}
 
     @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Any = None
-    ) -> ProfileSemanticsBehaviour:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ProfileFusion:
         """Builds the model of a config."""
         with dtype_policy_scope(config.get("dtype", "float32")):
-            return cls(ProfileSemanticsBehaviourConfig(**config["config"]), name=config["name"])
+            return cls(ProfileFusionConfig(**config["config"]), name=config["name"])
 
 
-def profile_semantics_behaviour(
-    num_users: int,
-    num_items: int,
+def profile_fusion(
+    config: ProfileFusionConfig,
     item_text: np.ndarray,
     profile_text: np.ndarray,
     item_words: np.ndarray,
     user_words: np.ndarray,
-    **choices: Any,
-) -> ProfileSemanticsBehaviour:
-    """Three tasks under one extractor; see `ProfileSemanticsBehaviourConfig` for the keywords.
+    *,
+    name: str = "profile_fusion",
+) -> ProfileFusion:
+    """Builds three tasks under one extractor.
 
     Args:
-        num_users: Size of the user vocabulary, the unseen index 0 included.
-        num_items: Size of the item vocabulary, the unseen index 0 included.
+        config: Sizes and choices; `sizes_of` gives those that follow from the other arguments.
         item_text: `(num_items, text_dim)` text vectors; a row of zeros is no text.
         profile_text: `(num_users, text_dim)` vectors of the profiles, see
             `text.interests.user_profiles`.
-        item_words: `(num_items, num_words)` of 0 and 1, what semantics is to tell.
-        user_words: `(num_users, num_words)` of 0 and 1, what profiles are to tell.
-        **choices: Further fields of the config.
+        item_words: `(num_items, num_words)` of 0 and 1, the targets of semantics.
+        user_words: `(num_users, num_words)` of 0 and 1, the targets of profiles.
+        name: Of the model.
 
     Raises:
-        ValueError: For unsound choices or shapes.
+        ValueError: For unsound shapes.
 
     Example:
 
     >>> texts, words = np.random.default_rng(0).normal(size=(9, 8)), np.eye(9, 5)
-    >>> model = profile_semantics_behaviour(4, 5, texts[:5], texts[5:], words[:5], words[5:], dim=4)
+    >>> config = ProfileFusionConfig(4, 5, text_dim=8, num_words=5, dim=4)
+    >>> model = profile_fusion(config, texts[:5], texts[5:], words[:5], words[5:])
     >>> x = {"user_id": np.array([1]), "item_id": np.array([[2, 3, 4]])}
     >>> x["history"] = np.array([[0, 1]])
     >>> {name: tuple(one.shape) for name, one in model(x).items()}
-    {'logits': (1, 3, 1), 'behaviour': (1, 3, 1), 'profile': (1, 5), 'semantics': (1, 5)}
+    {'logits': (1, 3, 1), 'behavior': (1, 3, 1), 'profile': (1, 5), 'semantics': (1, 5)}
     """
-    sizes = {"text_dim": item_text.shape[1], "num_words": item_words.shape[1]}
-    config = ProfileSemanticsBehaviourConfig(num_users, num_items, **sizes, **choices)
-    model = ProfileSemanticsBehaviour(config, name="profile_semantics_behaviour")
+    model = ProfileFusion(config, name=name)
     model.set_texts(item_text, profile_text)
     model.set_words(item_words, user_words)
     return model

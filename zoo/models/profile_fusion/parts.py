@@ -12,12 +12,12 @@ from tfrec_fusion.layers.embedding import ItemTower
 from tfrec_fusion.layers.fused_tower import FusedTower
 from tfrec_fusion.layers.history import HistoryEncoder
 from tfrec_fusion.layers.text_table import TextTable
-from tfrec_fusion.zoo.models.profile_fusion.config import ProfileSemanticsBehaviourConfig
+from tfrec_fusion.zoo.models.profile_fusion.config import ProfileFusionConfig
 
-_SOURCES = {"profile": "profile", "behaviour": "record"}  # texts of users that items' are held to
+_SOURCES = {"profile": "profile", "behavior": "record"}  # texts of users that items' are held to
 
 
-def task_layers(config: ProfileSemanticsBehaviourConfig) -> dict[str, Any]:
+def task_layers(config: ProfileFusionConfig) -> dict[str, Any]:
     """Layers by name."""
     rows, tasks = config.num_items + config.num_users, config.tasks
     size = min(config.text_components, config.text_dim)
@@ -49,7 +49,7 @@ def task_layers(config: ProfileSemanticsBehaviourConfig) -> dict[str, Any]:
         for level in range(config.levels + 1):
             name = f"{source}_similarity_{level}"
             layers[name] = WeightedDot(name=name)
-    if "behaviour" in tasks:
+    if "behavior" in tasks:
         layers["encoder"] = HistoryEncoder(
             config.dim,
             num_layers=1,
@@ -57,7 +57,7 @@ def task_layers(config: ProfileSemanticsBehaviourConfig) -> dict[str, Any]:
             dropout=config.dropout,
             name="encoder",
         )
-        layers["behaviour"] = WeightedDot(name="behaviour")
+        layers["behavior"] = WeightedDot(name="behavior")
     for task in ("profile", "semantics"):
         if task in tasks:
             layers[task] = keras.layers.Dense(config.num_words, dtype="float32", name=task)
@@ -65,7 +65,7 @@ def task_layers(config: ProfileSemanticsBehaviourConfig) -> dict[str, Any]:
 
 
 def _extracted(
-    layers: dict[str, Any], config: ProfileSemanticsBehaviourConfig, name: str, text: Any
+    layers: dict[str, Any], config: ProfileFusionConfig, name: str, text: Any
 ) -> dict[str, Any]:
     """`name_0 … name_L`: a text's vector on every level of the shared extractor."""
     found = {f"{name}_0": text}
@@ -76,14 +76,14 @@ def _extracted(
 
 
 def user_evidence(
-    layers: dict[str, Any], config: ProfileSemanticsBehaviourConfig, user_id: Any, history: Any
+    layers: dict[str, Any], config: ProfileFusionConfig, user_id: Any, history: Any
 ) -> dict[str, Any]:
     """What is known of users, `(batch, size)` each."""
     found: dict[str, Any] = {}
     if "profile" in config.tasks:
         text = layers["texts"](user_id + config.num_items)
         found |= _extracted(layers, config, "profile", text)
-    if "behaviour" in config.tasks:
+    if "behavior" in config.tasks:
         read = item_evidence(layers, config, history)
         valid = history > 0
         # In float32: bfloat16 holds whole numbers up to 256, a history may be longer.
@@ -97,7 +97,7 @@ def user_evidence(
 
 def item_evidence(
     layers: dict[str, Any],
-    config: ProfileSemanticsBehaviourConfig,
+    config: ProfileFusionConfig,
     item_id: Any,
     catalogue: bool = False,
 ) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def item_evidence(
 
 def reasoning(
     layers: dict[str, Any],
-    config: ProfileSemanticsBehaviourConfig,
+    config: ProfileFusionConfig,
     user: dict[str, Any],
     item: dict[str, Any],
     all_pairs: bool = False,
@@ -124,9 +124,9 @@ def reasoning(
     """`logits`, and `behaviour` where it is a task: `(batch, candidates)` or `(batch, items)`."""
     bias = ops.squeeze(item["bias"], -1)
     found, total = {}, bias
-    if "behaviour" in config.tasks:
-        dots = layers["behaviour"](user["state"], item["item"], all_pairs=all_pairs)
-        found["behaviour"] = total = dots + bias
+    if "behavior" in config.tasks:
+        dots = layers["behavior"](user["state"], item["item"], all_pairs=all_pairs)
+        found["behavior"] = total = dots + bias
     for level in range(config.levels + 1):
         for source in _SOURCES.values():
             if f"{source}_{level}" in user:

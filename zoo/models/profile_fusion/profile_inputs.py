@@ -1,35 +1,34 @@
-"""Profile texts and word targets that a profile_fusion model is built with."""
+"""Arrays that a profile_fusion model is built with: texts, profiles and word targets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from tfrec_fusion.text.encoding.item_vectors import text_vectors
 from tfrec_fusion.text.interests.user_profiles import profile_texts, spoken_words
+from tfrec_fusion.zoo.models.text_hybrid.text_inputs import text_arrays
+from tfrec_fusion.zoo.spec import BuildContext
 
 
-def profile_arguments(
-    data: Any,
-    item_texts: Iterable[str],
-    events: Any,
-    preset: str = "minilm",
-    max_length: int | None = None,
-) -> dict[str, Any]:
-    """What `profile_semantics_behaviour` needs beside the items' texts.
+def profile_arrays(context: BuildContext) -> dict[str, Any]:
+    """Makes the arrays that come from texts and from the users' table.
 
     Args:
-        data: Users and their attributes (`data.indexed.IndexedData`).
-        item_texts: One text an item index.
-        events: The events to be trained on; profiles and words come from them.
-        preset: The language model.
-        max_length: Most tokens of a text that are read, see `item_encoder`.
+        context: The training data; profiles and words come from its training events alone.
 
     Returns:
-        `profile_text`, `item_words` and `user_words`.
+        `item_text`, `profile_text`, `item_words` and `user_words`.
+
+    Raises:
+        ValueError: When no item has a text, or no word occurs twice.
     """
-    texts = [str(text) for text in item_texts]
-    profiles = profile_texts(events, texts, data.user_table)
+    texts, events = [str(text) for text in context.texts], context.events
+    profiles = profile_texts(events, texts, context.data.user_table)
     item_words, user_words, _ = spoken_words(events, texts)
-    vectors = text_vectors(profiles, preset, max_length)
-    return {"profile_text": vectors, "item_words": item_words, "user_words": user_words}
+    language = (context.options["text_preset"], context.options["text_length"])
+    return {
+        "item_text": text_arrays(context)["item_text"],
+        "profile_text": text_vectors(profiles, *language),
+        "item_words": item_words,
+        "user_words": user_words,
+    }

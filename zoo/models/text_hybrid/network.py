@@ -1,25 +1,10 @@
-"""A language model's reading of the items, fused with what users did.
-
-    t_i          = LM(text of i), centred, half-whitened, of length 1
-    item(i)      = fusion(embedding[i], t_i)                   ids left out at random in training
-    user(u)      = fusion(embedding[u], LM(own words of u))    where the query reads them
-
-    two towers   query(u, n) = encoder(item(i_1) … item(i_n)) + user(u)
-                 logit(u, i) = (query · item(i) + strength · mean(t_1 … t_n) · t_i) / temperature
-    NCF          logit(u, i) = h · (user(u) * item(i)) + w · relu(… [user(u); item(i)] …)
-
-The language model is GPT-2 (Radford et al. 2019) or any other preset of `text.presets`; its
-vectors are constants of the model, made once by `text.store`. An item without a training event is
-scored by its text: ids are dropped in training (DropoutNet: Volkovs et al. 2017), and such items
-are left out of the training softmax, where they could only learn to be last. The second term of
-the two towers, a content filter, serves new items from the start (see `zoo.models.new_items`).
-"""
+"""The hybrid of text, ids and a knowledge graph as a Keras functional model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -30,8 +15,10 @@ from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.history import most_recent
 from tfrec_fusion.layers.precision import dtype_policy_scope
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
-from tfrec_fusion.zoo.models.similarity import cosine_model
-from tfrec_fusion.zoo.models.text_hybrid.config import GPT2HybridConfig
+from tfrec_fusion.saved_classes import formerly
+from tfrec_fusion.zoo.models.text_hybrid.config import TextHybridConfig, current_names
+from tfrec_fusion.zoo.models.text_hybrid.new_items import offer_new_items
+from tfrec_fusion.zoo.models.text_hybrid.pair_scores import scores_of_texts, scores_without
 from tfrec_fusion.zoo.models.text_hybrid.parts import (
     history_inputs,
     item_layers,
@@ -45,16 +32,20 @@ from tfrec_fusion.zoo.models.text_hybrid.parts import (
     weighed,
     without_users,
 )
+from tfrec_fusion.zoo.models.text_hybrid.text_queries import item_of_text_model, score_of_text_model
+from tfrec_fusion.zoo.scoring.candidate_vectors import candidate_vectors
+from tfrec_fusion.zoo.scoring.similarity import cosine_model
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class GPT2Hybrid(keras.Model):
+@formerly("GPT2Hybrid", "KnowledgeHybrid")
+class TextHybrid(keras.Model):
     """Text and behaviour in one functional model; see the module for the formulas.
 
     Inputs (int32): two towers `history (batch, steps)`, 0-padded on the left, and/or
     `user_id (batch,)`; with in-batch negatives also `item_id (batch,)` and float32
     `candidate_sampling_probability (batch,)`; NCF `user_id` and `item_id (batch,)`.
-    Output `logits`: as `zoo.models.two_tower.TwoTower`'s, or `(batch,)` for NCF.
+    Output `logits`: as `zoo.models.two_tower.network.TwoTower`'s, or `(batch,)` for NCF.
 
     Args:
         config: Sizes and choices.
@@ -65,16 +56,17 @@ class GPT2Hybrid(keras.Model):
     Example:
 
     >>> texts = np.random.default_rng(0).normal(size=(6, 8)).astype("float32")
-    >>> model = gpt2_hybrid(num_users=4, num_items=6, item_text=texts, dim=4)
+    >>> config = TextHybridConfig(num_users=4, num_items=6, text_dim=8, dim=4)
+    >>> model = text_hybrid(config, item_text=texts)
     >>> model({"history": np.array([[0, 5, 2]])})["logits"].shape
     TensorShape([1, 3, 6])
     """
 
-    config_class: ClassVar[type[GPT2HybridConfig]] = GPT2HybridConfig
+    config_class: ClassVar[type[TextHybridConfig]] = TextHybridConfig
 
     def __init__(
         self,
-        config: GPT2HybridConfig,
+        config: TextHybridConfig,
         text_tower: Any = None,
         further_layers: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -135,7 +127,7 @@ class GPT2Hybrid(keras.Model):
         if self.config.reads_user_id:
             users = np.bincount(events.user, minlength=self.config.num_users) > 0
             self.get_layer("users").set_known(users)
-        if self.config.head == "two_tower" and self.config.negatives == "catalogue":
+        if self.config.head == "two_tower" and self.config.negatives == "catalog":
             self.get_layer("logits").set_candidates(with_events)
 
     def score_model(self, known: Any = None, frozen: bool = False) -> keras.Model:
@@ -195,6 +187,13 @@ class GPT2Hybrid(keras.Model):
         query = self._query(without_users(layers), self._by_history(**given))
         return of_users, keras.Model(given, {"query": query}, name="of_histories")
 
+    def candidate_vectors(self) -> np.ndarray | None:
+        """`(num_items, size + 1)`: the score is the product with the query and a 1.
+
+        None for the NCF head, whose scores are no products.
+        """
+        return None if self.config.head == "ncf" else candidate_vectors(self)
+
     def _asking(self, user_id: Any, known: Any) -> dict[str, Any]:
         """What the query reads of who asks."""
         inputs = {"user_id": user_id} if self.config.reads_user_id else {}
@@ -233,7 +232,7 @@ class GPT2Hybrid(keras.Model):
             head = CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
         return head(query, catalogue)
 
-    def start_from(self, frozen: GPT2Hybrid) -> None:
+    def start_from(self, frozen: TextHybrid) -> None:
         """Takes over everything but the language model from a trained hybrid.
 
         Args:
@@ -245,6 +244,70 @@ class GPT2Hybrid(keras.Model):
         for layer in self.layers:
             if layer.weights and layer.name != "item_text":
                 layer.set_weights(frozen.get_layer(layer.name).get_weights())
+
+    @property
+    def reads_user_id(self) -> bool:
+        """Whether the query reads the user."""
+        return self.config.reads_user_id
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether items have texts."""
+        return self.config.reads_text
+
+    @property
+    def reads_graph(self) -> bool:
+        """Whether items have neighbors in a knowledge graph."""
+        return self.config.reads_graph
+
+    @property
+    def tuned_tower(self) -> Any | None:
+        """The language model inside the model, where it is tuned."""
+        return self.get_layer("item_text").tower if self.config.tunes_text else None
+
+    def growth_obstacle(self) -> str | None:
+        """Returns why no users and items can be added, or None."""
+        if self.config.tunes_text or self.config.user_text_dim:
+            return (
+                "It holds a tuned language model or users' own words, which a run does not keep. "
+                "Start from one with a frozen language model that reads no users' words."
+            )
+        if self.config.use_graph:
+            return "Its entities are numbered after its items. Train it again on the whole graph."
+        return None
+
+    def place_texts(self, vectors: np.ndarray) -> None:
+        """Sets the texts of a grown catalog, in the space of those it was trained with."""
+        if self.config.reads_text:
+            self.get_layer("item_text").place_texts(vectors)
+
+    def offer_new_items(self, known: Any) -> float:
+        """Places and lifts items without a training event, see `new_items`."""
+        return offer_new_items(self, known)
+
+    def text_item_model(self) -> keras.Model | None:
+        """`{"text": (batch, text_dim)}` → `{"embedding": (batch, size)}` of unknown items."""
+        return item_of_text_model(self)
+
+    def text_score_model(self, known: Any) -> keras.Model | None:
+        """`{"user_id", "text"}` → `{"score": (batch,)}` of unknown items, by two towers."""
+        return score_of_text_model(self, known)
+
+    def text_scores(self, history: np.ndarray, user: int, item: int) -> Callable[[Any], Any]:
+        """Returns a differentiable function from vectors of an item's text to its scores."""
+        return scores_of_texts(self, history, user, item)
+
+    def graph_evidence(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Attention, relation and entity of the neighbors read, `(items, num_neighbors)` each."""
+        found = self.get_layer("graph")(np.asarray(items), return_evidence=True)
+        weights, relation, tail = map(np.asarray, found[1:])
+        return weights, relation, tail
+
+    def scores_without(
+        self, history: np.ndarray, user: int, item: int, entities: np.ndarray
+    ) -> np.ndarray:
+        """Scores of an item with entities of the graph masked, see `pair_scores`."""
+        return scores_without(self, history, user, item, entities)
 
     def similarity_model(self) -> keras.Model:
         """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines of `item_vectors`."""
@@ -266,85 +329,125 @@ class GPT2Hybrid(keras.Model):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> GPT2Hybrid:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> TextHybrid:
         """Builds the model of a config."""
         tower = config.get("text_tower")
         tower = tower and keras.saving.deserialize_keras_object(tower)
         parts = cls.parts_of_config(config)
         with dtype_policy_scope(config.get("dtype", "float32")):
-            return cls(cls.config_class(**config["config"]), tower, **parts, name=config["name"])
+            saved = cls.config_class(**current_names(config["config"]))
+            return cls(saved, tower, **parts, name=config["name"])
 
     @classmethod
     def parts_of_config(cls, config: dict[str, Any]) -> dict[str, Any]:
         """What the constructor of a model that builds on this one takes beside."""
         return {}
 
-    @classmethod
-    def of(
-        cls,
-        num_users: int,
-        num_items: int,
-        *,
-        item_text: np.ndarray | None,
-        user_text: np.ndarray | None,
-        text_tower: Any,
-        item_tokens: tuple[np.ndarray, np.ndarray] | None,
-        name: str,
-        parts: Mapping[str, Any] | None = None,
-        **choices: Any,
-    ) -> Self:
-        """A model with its constants set; arguments as of `gpt2_hybrid`."""
-        choices["text_dim"] = 0 if item_text is None else item_text.shape[1]
-        choices["user_text_dim"] = 0 if user_text is None else user_text.shape[1]
-        if item_tokens is not None:
-            choices["text_length"] = item_tokens[0].shape[1]
-        config = cls.config_class(num_users, num_items, **choices)
-        if config.tunes_text and (text_tower is None or item_tokens is None):
-            raise InvalidInput(
-                f"text_mode={config.text_mode!r} needs `text_tower` and `item_tokens`: the "
-                "language model to tune and what it reads."
-            )
-        model = cls(config, text_tower, **(parts or {}), name=name)
+    def set_constants(
+        self,
+        item_text: np.ndarray | None = None,
+        user_text: np.ndarray | None = None,
+        item_tokens: tuple[np.ndarray, np.ndarray] | None = None,
+        knowledge: Any = None,
+    ) -> None:
+        """Sets the texts, tokens and edges that the model reads; arguments as of `text_hybrid`."""
+        config = self.config
         if item_text is not None and config.reads_text:
-            model.get_layer("item_text").set_texts(item_text)
+            self.get_layer("item_text").set_texts(item_text)
         if item_tokens is not None and config.tunes_text:
-            model.get_layer("item_text").set_tokens(*item_tokens)
+            self.get_layer("item_text").set_tokens(*item_tokens)
         if user_text is not None and config.reads_user_id:
-            model.get_layer("user_text").set_texts(user_text)
-        return model
+            self.get_layer("user_text").set_texts(user_text)
+        if config.reads_graph:
+            edges = slice(config.num_edges)
+            self.get_layer("graph").set_edges(
+                knowledge.starts[: config.num_items + 1],
+                knowledge.relation[edges],
+                knowledge.tail[edges],
+            )
 
 
-def gpt2_hybrid(
-    num_users: int,
-    num_items: int,
+def text_hybrid(
+    config: TextHybridConfig,
     item_text: np.ndarray | None = None,
     user_text: np.ndarray | None = None,
     text_tower: Any = None,
     item_tokens: tuple[np.ndarray, np.ndarray] | None = None,
-    **choices: Any,
-) -> GPT2Hybrid:
-    """A hybrid of text and behaviour; see `GPT2HybridConfig` for the keywords.
+    knowledge: Any = None,
+    *,
+    name: str = "text_hybrid",
+) -> TextHybrid:
+    """Builds a hybrid of text, ids and, with `use_graph`, a knowledge graph.
 
     Args:
-        num_users: Size of the user vocabulary, the unseen index 0 included.
-        num_items: Size of the item vocabulary, the unseen index 0 included.
+        config: Sizes and choices; `sizes_of` gives those that follow from the other arguments.
         item_text: `(num_items, text_dim)` text vectors; a row of zeros is no text.
         user_text: `(num_users, user_text_dim)` vectors of users' own words.
         text_tower: With `text_mode="lora"` or `"full"`: the language model to tune.
         item_tokens: With `text_mode="lora"` or `"full"`: token ids `(num_items, length)` and
             their numbers `(num_items,)`, as `TextEncoder.tokenize` gives them.
-        **choices: Further fields of `GPT2HybridConfig`.
+        knowledge: The graph over the items (`data.graph.Knowledge`), with `use_graph`.
+        name: Of the model.
 
     Raises:
-        ValueError: For unsound choices, or a tuned language model without tower or tokens.
+        ValueError: For a tuned language model without tower or tokens, a graph over other items,
+            or none where one is to be read.
+
+    Example:
+
+    >>> from types import SimpleNamespace
+    >>> graph = SimpleNamespace(num_items=3, entities=["", "A", "B", "x"], relations=["by"],
+    ...     starts=np.array([0, 0, 1, 2, 2]), relation=np.array([0, 0]), tail=np.array([3, 3]))
+    >>> config = TextHybridConfig(
+    ...     2, 3, sources="id", dim=4, use_graph=True, graph_dim=4, **sizes_of(knowledge=graph)
+    ... )
+    >>> model = text_hybrid(config, knowledge=graph)
+    >>> model({"history": np.array([[0, 1, 2]])})["logits"].shape
+    TensorShape([1, 3, 3])
     """
-    return GPT2Hybrid.of(
-        num_users,
-        num_items,
-        item_text=item_text,
-        user_text=user_text,
-        text_tower=text_tower,
-        item_tokens=item_tokens,
-        name="gpt2_hybrid",
-        **choices,
-    )
+    if config.tunes_text and (text_tower is None or item_tokens is None):
+        raise InvalidInput(
+            f"text_mode={config.text_mode!r} needs `text_tower` and `item_tokens`: the language "
+            "model to tune and what it reads."
+        )
+    check_graph(config, knowledge)
+    model = TextHybrid(config, text_tower, name=name)
+    model.set_constants(item_text, user_text, item_tokens, knowledge)
+    return model
+
+
+def check_graph(config: TextHybridConfig, knowledge: Any) -> None:
+    """Refuses a config that reads a graph without one over the same items."""
+    if not config.use_graph:
+        return
+    if knowledge is None:
+        raise InvalidInput(
+            "`knowledge` is needed: this data has no graph. Give one, or `use_graph=False`."
+        )
+    if knowledge.num_items != config.num_items:
+        raise InvalidInput(
+            "`knowledge` must be over the same items. "
+            f"Received: {knowledge.num_items} items, num_items={config.num_items}."
+        )
+
+
+def sizes_of(
+    item_text: np.ndarray | None = None,
+    user_text: np.ndarray | None = None,
+    item_tokens: tuple[np.ndarray, np.ndarray] | None = None,
+    knowledge: Any = None,
+    **others: Any,
+) -> dict[str, int]:
+    """Fields of the config that follow from arrays; arguments as of `text_hybrid`."""
+    sizes = {}
+    if item_text is not None:
+        sizes["text_dim"] = item_text.shape[1]
+    if user_text is not None:
+        sizes["user_text_dim"] = user_text.shape[1]
+    if item_tokens is not None:
+        sizes["text_length"] = item_tokens[0].shape[1]
+    if knowledge is not None:
+        sizes["num_entities"] = len(knowledge.entities)
+        sizes["num_relations"] = len(knowledge.relations)
+        sizes["num_edges"] = int(knowledge.starts[knowledge.num_items])
+    return sizes

@@ -84,7 +84,7 @@ def _query_inputs(config: Any, histories: np.ndarray, user: int) -> dict[str, An
 
 
 def _of_new_item(head: Any, item: int) -> tuple[float, float]:
-    """What the head multiplies an item's score by, and adds to it; see `zoo.models.new_items`."""
+    """What the head multiplies an item's score by, and adds to it; see `new_items`."""
     if not getattr(head, "partial", False) or float(head.takes_part[item]):
         return 1.0, 0.0
     return float(head.stretch), float(head.boost[item])

@@ -13,8 +13,8 @@ from tfrec_fusion.layers.history import HistoryEncoder
 from tfrec_fusion.layers.knowledge_table import KnowledgeTable
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
-from tfrec_fusion.zoo.models.text_hybrid.config import GPT2HybridConfig
-from tfrec_fusion.zoo.models.unknown_user import first_rows
+from tfrec_fusion.zoo.models.text_hybrid.config import TextHybridConfig
+from tfrec_fusion.zoo.scoring.unknown_user import first_rows
 
 
 def item_layers(config: Any, text_tower: Any = None) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def item_layers(config: Any, text_tower: Any = None) -> dict[str, Any]:
             config.num_relations,
             config.num_edges,
             config.graph_dim,
-            num_neighbours=config.num_neighbours,
+            num_neighbours=config.num_neighbors,
             score=config.triple_score,
             triple_weight=config.triple_weight,
             dropout=config.graph_dropout,
@@ -56,7 +56,7 @@ def item_layers(config: Any, text_tower: Any = None) -> dict[str, Any]:
     return layers
 
 
-def user_layers(config: GPT2HybridConfig) -> dict[str, Any]:
+def user_layers(config: TextHybridConfig) -> dict[str, Any]:
     """The users' own words, and their tower; nothing where the query reads neither."""
     if not config.reads_user_id:
         return {}
@@ -79,7 +79,7 @@ def user_layers(config: GPT2HybridConfig) -> dict[str, Any]:
     return layers
 
 
-def tower_layers(config: GPT2HybridConfig) -> dict[str, Any]:
+def tower_layers(config: TextHybridConfig) -> dict[str, Any]:
     """Query and logits of the two towers."""
     layers: dict[str, Any] = {}
     if config.reads_history:
@@ -102,7 +102,7 @@ def tower_layers(config: GPT2HybridConfig) -> dict[str, Any]:
     return layers
 
 
-def ncf_layers(config: GPT2HybridConfig) -> dict[str, Any]:
+def ncf_layers(config: TextHybridConfig) -> dict[str, Any]:
     """GMF and MLP over the two vectors."""
     layers: dict[str, Any] = {"gmf": WeightedDot(name="gmf")}
     first, *rest = config.mlp_units
@@ -113,7 +113,7 @@ def ncf_layers(config: GPT2HybridConfig) -> dict[str, Any]:
     return layers
 
 
-def model_inputs(config: GPT2HybridConfig) -> dict[str, Any]:
+def model_inputs(config: TextHybridConfig) -> dict[str, Any]:
     """The functional inputs that a config asks for."""
     pairs = config.head == "ncf"
     in_batch = not pairs and config.negatives == "in_batch"
@@ -143,7 +143,7 @@ def without_users(layers: dict[str, Any]) -> dict[str, Any]:
 
 
 def item_rows(
-    layers: dict[str, Any], config: GPT2HybridConfig, index: Any, catalogue: bool = False
+    layers: dict[str, Any], config: TextHybridConfig, index: Any, catalogue: bool = False
 ) -> Any:
     """`index.shape + (size,)`: the learned vector and, for a query with a profile, the text."""
     if "frozen_items" in layers:
@@ -155,7 +155,7 @@ def item_rows(
     return layers["join"]([vectors, text]) if "profile" in layers else vectors
 
 
-def content_of(layers: dict[str, Any], config: GPT2HybridConfig, text: Any, graph: Any) -> Any:
+def content_of(layers: dict[str, Any], config: TextHybridConfig, text: Any, graph: Any) -> Any:
     """What is known of items beside their ids; of a text from nowhere the graph says nothing."""
     if not config.reads_graph:
         return text
@@ -166,7 +166,7 @@ def content_of(layers: dict[str, Any], config: GPT2HybridConfig, text: Any, grap
 
 def query_rows(
     layers: dict[str, Any],
-    config: GPT2HybridConfig,
+    config: TextHybridConfig,
     inputs: dict[str, Any],
     rows: Any,
     last: bool = False,
@@ -196,7 +196,7 @@ def weighed(layers: dict[str, Any], query: Any) -> Any:
 
 
 def ncf_logits(
-    layers: dict[str, Any], config: GPT2HybridConfig, user_id: Any, item_id: Any | None
+    layers: dict[str, Any], config: TextHybridConfig, user_id: Any, item_id: Any | None
 ) -> Any:
     """`(batch,)` for pairs; `(batch, num_items)`, every item, when `item_id` is None."""
     all_pairs = item_id is None

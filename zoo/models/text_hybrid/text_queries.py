@@ -1,14 +1,12 @@
-"""What a hybrid says of texts that are in no catalogue, as Keras models that an export can hold."""
+"""Scores of texts that are in no catalog, as Keras models that an export can hold."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from tfrec_fusion.layers.constant_matrix import DenseMatrix
 from tfrec_fusion.zoo.models.text_hybrid.parts import content_of
 
 
@@ -31,8 +29,8 @@ def item_of_text_model(model: Any) -> keras.Model | None:
 def score_of_text_model(model: Any, known: Any) -> keras.Model | None:
     """`{"user_id": (batch,), "text": (batch, text_dim)}` → `{"score": (batch,)}`.
 
-    Scores are those of an item without an event: where `zoo.models.new_items` lifted such items, a
-    text is lifted like the average of them.
+    Scores are those of an item without an event: where `zoo.models.text_hybrid.new_items` lifted
+    such items, a text is lifted like the average of them.
 
     Args:
         model: A hybrid with two towers; None is returned for one that reads no text, or with
@@ -51,28 +49,6 @@ def score_of_text_model(model: Any, known: Any) -> keras.Model | None:
     stretch, boost = _lift_of_new_items(layers["logits"])
     score = stretch * ops.sum(query * candidate, axis=-1) / config.temperature + boost
     return keras.Model({"user_id": user_id, "text": text}, {"score": score}, name="scores_of_texts")
-
-
-def meaning_model(vectors: np.ndarray) -> keras.Model:
-    """`{"text": (batch, text_dim)}` → `{"scores": (batch, num_items)}`, cosines.
-
-    Args:
-        vectors: `(num_items, text_dim)` of the catalogue's texts, by the model that will make those
-            of the wishes; a vector of length 0 has cosine 0 with all.
-
-    Example:
-
-    >>> model = meaning_model(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 2.0]]))
-    >>> scores = model({"text": np.array([[3.0, 0.0]])})["scores"][0]
-    >>> [round(float(cosine), 2) for cosine in scores]
-    [0.0, 1.0, 0.71]
-    """
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = (vectors / np.where(length > 0, length, 1)).astype(np.float32)
-    text = keras.Input((unit.shape[1],), name="text")
-    wish = keras.layers.UnitNormalization(dtype="float32", name="unit_wish")(text)
-    scores = DenseMatrix.of(np.ascontiguousarray(unit.T), name="unit_texts")(wish)
-    return keras.Model({"text": text}, {"scores": scores}, name="cosines_of_texts")
 
 
 def _rows_of_text(layers: dict[str, Any], config: Any, text: Any) -> Any:

@@ -1,18 +1,8 @@
-"""Neural collaborative filtering: GMF, MLP and their fusion NeuMF (He et al. 2017).
-
-With user vector p and item vector q,
-
-    GMF    logit = h · (p * q)
-    MLP    logit = w · relu(... relu(W [p'; q'] + b))
-    NeuMF  logit = GMF's + MLP's + bias, each branch with embeddings of its own
-
-trained as a click model on observed pairs and drawn negatives (`data.pipeline.pointwise`) with
-binary cross-entropy from logits. Paper: https://arxiv.org/abs/1708.05031
-"""
+"""GMF, MLP and NeuMF as Keras functional models."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import keras
@@ -22,49 +12,8 @@ from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.collaborative import PairDense, WeightedDot
 from tfrec_fusion.layers.embedding import ItemTower
 from tfrec_fusion.layers.precision import dtype_policy_scope
-from tfrec_fusion.zoo.models.ranges import check_ranges
-from tfrec_fusion.zoo.models.similarity import cosine_model
-
-
-@dataclass(frozen=True)
-class NCFConfig:
-    """Sizes of an NCF model.
-
-    Attributes:
-        num_users: Size of the user vocabulary, the unseen index 0 included.
-        num_items: Size of the item vocabulary, the unseen index 0 included.
-        gmf_dim: Embedding size of the GMF branch; 0 leaves the branch out.
-        mlp_dim: Embedding size of the MLP branch; 0 leaves the branch out.
-        mlp_units: Hidden sizes of the MLP branch.
-        dropout: Rate after each hidden layer and on the GMF branch's embeddings.
-        l2: Weight of the embeddings' mean squared length of a batch in the loss.
-    """
-
-    num_users: int
-    num_items: int
-    gmf_dim: int = field(default=32, metadata={"help": "embedding size of the GMF branch"})
-    mlp_dim: int = field(default=32, metadata={"help": "embedding size of the MLP branch"})
-    mlp_units: tuple[int, ...] = field(
-        default=(64, 32, 16), metadata={"help": "hidden sizes of the MLP branch"}
-    )
-    dropout: float = field(default=0.0, metadata={"help": "dropout rate"})
-    l2: float = field(default=0.02, metadata={"help": "weight of the embeddings' squared length"})
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "mlp_units", tuple(self.mlp_units))
-        if self.num_users < 2 or self.num_items < 2:
-            raise InvalidInput(
-                "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
-                f"Received: num_users={self.num_users}, num_items={self.num_items}."
-            )
-        if self.gmf_dim < 0 or self.mlp_dim < 0 or not (self.gmf_dim or self.mlp_dim):
-            raise InvalidInput(
-                "`gmf_dim` and `mlp_dim` must not be negative, and one must be positive. "
-                f"Received: gmf_dim={self.gmf_dim}, mlp_dim={self.mlp_dim}."
-            )
-        if self.mlp_dim and not self.mlp_units:
-            raise InvalidInput("`mlp_units` needs a hidden layer when `mlp_dim` is positive.")
-        check_ranges(self, sizes=("mlp_units",), rates=("dropout",), weights=("l2",))
+from tfrec_fusion.zoo.models.ncf.config import NCFConfig
+from tfrec_fusion.zoo.scoring.similarity import cosine_model
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
@@ -80,7 +29,7 @@ class NCF(keras.Model):
     Example:
 
     >>> import numpy as np
-    >>> model = neumf(num_users=4, num_items=6, mlp_units=(8,))
+    >>> model = ncf(NCFConfig(num_users=4, num_items=6, mlp_units=(8,)))
     >>> model({"user_id": np.array([1, 2]), "item_id": np.array([5, 3])})["logits"].shape
     TensorShape([2])
     """
@@ -175,25 +124,15 @@ class NCF(keras.Model):
             return cls(NCFConfig(**config["config"]), name=config["name"])
 
 
-def neumf(num_users: int, num_items: int, **sizes: Any) -> NCF:
-    """NeuMF; see `NCFConfig` for the keywords.
+def ncf(config: NCFConfig, *, name: str = "neumf") -> NCF:
+    """Builds GMF, MLP or NeuMF, by the branches that the config has.
 
     Example:
 
-    >>> neumf(num_users=4, num_items=6, gmf_dim=8).config.gmf_dim
+    >>> ncf(NCFConfig(num_users=4, num_items=6, gmf_dim=8)).config.gmf_dim
     8
     """
-    return NCF(NCFConfig(num_users, num_items, **sizes), name="neumf")
-
-
-def gmf(num_users: int, num_items: int, gmf_dim: int = 32, **sizes: Any) -> NCF:
-    """Generalized matrix factorization alone; see `NCFConfig` for the keywords."""
-    return NCF(NCFConfig(num_users, num_items, gmf_dim=gmf_dim, mlp_dim=0, **sizes), name="gmf")
-
-
-def mlp(num_users: int, num_items: int, mlp_dim: int = 32, **sizes: Any) -> NCF:
-    """The multi-layer perceptron alone; see `NCFConfig` for the keywords."""
-    return NCF(NCFConfig(num_users, num_items, gmf_dim=0, mlp_dim=mlp_dim, **sizes), name="mlp")
+    return NCF(config, name=name)
 
 
 def _embeddings(branch: str, num_users: int, num_items: int, dim: int) -> dict[str, Any]:

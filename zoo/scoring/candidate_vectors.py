@@ -10,20 +10,18 @@ from keras import ops
 from tfrec_fusion.layers.retrieval import CatalogueLogits
 
 
-def candidate_vectors(model: Any) -> np.ndarray | None:
-    """Item vectors with everything in them that the model does between a product and a score.
+def candidate_vectors(model: Any) -> np.ndarray:
+    """Folds into item vectors all that a model does between a product and its score.
 
-    Temperature, biases, and what `zoo.models.new_items` does to items without an event are folded
-    in: the score is the product with the query, to which a 1 is appended.
+    Temperature, biases, and what `zoo.models.text_hybrid.new_items` does to items without an
+    event are folded in: the score is the product with the query, to which a 1 is appended.
 
     Args:
-        model: A trained model; None is returned for one whose scores are no such products.
+        model: A trained model with a layer `logits` over `item_vectors`.
 
     Returns:
         `(num_items, dim + 1)` float32, to be compared with `query_models`.
     """
-    if not hasattr(model, "query_models") or getattr(model.config, "head", "two_tower") == "ncf":
-        return None
     head = model.get_layer("logits")
     vectors = model.item_vectors() / model.config.temperature
     offset = np.zeros(len(vectors), np.float32)

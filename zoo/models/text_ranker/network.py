@@ -21,8 +21,8 @@ mean squared error.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import keras
 from keras import ops
@@ -32,14 +32,10 @@ from tfrec_fusion.layers.precision import dtype_policy_scope
 from tfrec_fusion.layers.texts import JoinedTexts, NgramBag
 from tfrec_fusion.text.language_models.adaptation import Mode
 from tfrec_fusion.text.language_models.tower import Pooling, TextTower
+from tfrec_fusion.zoo.ranges import check_options
+from tfrec_fusion.zoo.spec import option
 
 OUTPUTS = {"click": "logits", "recommendation": "logits", "rating": "rating"}
-_CHOICES = {
-    "target": tuple(OUTPUTS),
-    "pair": ("towers", "cross"),
-    "mode": get_args(Mode),
-    "pooling": get_args(Pooling),
-}
 
 
 @dataclass(frozen=True)
@@ -65,27 +61,26 @@ class TextRankerConfig:
             so much faster than a language model may be moved.
     """
 
-    target: str = field(default="click", metadata={"help": "|".join(_CHOICES["target"])})
+    target: str = option("click", "what is predicted", choices=tuple(OUTPUTS))
     vector_dim: int = 0
-    pair: str = field(default="towers", metadata={"help": "|".join(_CHOICES["pair"])})
-    mode: Mode = field(default="frozen", metadata={"help": "|".join(_CHOICES["mode"])})
-    pooling: Pooling = field(default="mean", metadata={"help": "|".join(_CHOICES["pooling"])})
-    lora_rank: int = field(default=8, metadata={"help": "rank of the low-rank factors"})
-    lora_layers: int | None = field(default=None, metadata={"help": "last blocks adapted"})
-    full_layers: int | None = field(default=None, metadata={"help": "last blocks tuned by full"})
-    hidden_units: tuple[int, ...] = field(default=(128,), metadata={"help": "hidden sizes"})
-    dropout: float = field(default=0.2, metadata={"help": "dropout rate"})
-    lexical_buckets: int = field(default=2**17, metadata={"help": "hashed n-grams; 0: none"})
-    ngrams: int = field(default=2, metadata={"help": "longest n-gram of the lexical path"})
-    lexical_scale: float = field(default=1.0, metadata={"help": "multiplies the lexical path"})
+    pair: str = option("towers", "reading of the two texts", choices=("towers", "cross"))
+    mode: Mode = option(  # noqa: RUF009
+        "frozen", "training of the language model", choices=("frozen", "lora", "full")
+    )
+    pooling: Pooling = option(  # noqa: RUF009
+        "mean", "pooled token", choices=("mean", "first", "last")
+    )
+    lora_rank: int = option(8, "rank of the low-rank factors")
+    lora_layers: int | None = option(None, "last blocks adapted")
+    full_layers: int | None = option(None, "last blocks tuned by full")
+    hidden_units: tuple[int, ...] = option((128,), "hidden sizes")
+    dropout: float = option(0.2, "dropout rate")
+    lexical_buckets: int = option(2**17, "hashed n-grams; 0: none")
+    ngrams: int = option(2, "longest n-gram of the lexical path")
+    lexical_scale: float = option(1.0, "multiplies the lexical path")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise InvalidInput(
-                    f"`{name}` must be one of {choices}. Received: {getattr(self, name)!r}."
-                )
+        check_options(self)
         if self.vector_dim < 0 or self.lexical_buckets < 0:
             raise InvalidInput(
                 "`vector_dim` and `lexical_buckets` must not be negative. Received: "

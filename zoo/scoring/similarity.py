@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrec_fusion.layers.constant_matrix import DenseMatrix
 from tfrec_fusion.layers.embedding import ItemTower
 
 
@@ -77,3 +78,25 @@ def cosine_model(vectors: np.ndarray) -> keras.Model:
     products = ops.matmul(tower(item_id), ops.transpose(tower(item_id, catalogue=True)))
     scores = InverseLengths.of(vectors, name="inverse_lengths")(products, item_id)
     return keras.Model({"item_id": item_id}, {"scores": scores}, name="cosines_of_items")
+
+
+def meaning_model(vectors: np.ndarray) -> keras.Model:
+    """`{"text": (batch, text_dim)}` → `{"scores": (batch, num_items)}`, cosines.
+
+    Args:
+        vectors: `(num_items, text_dim)` of the catalogue's texts, by the model that will make those
+            of the wishes; a vector of length 0 has cosine 0 with all.
+
+    Example:
+
+    >>> model = meaning_model(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 2.0]]))
+    >>> scores = model({"text": np.array([[3.0, 0.0]])})["scores"][0]
+    >>> [round(float(cosine), 2) for cosine in scores]
+    [0.0, 1.0, 0.71]
+    """
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = (vectors / np.where(length > 0, length, 1)).astype(np.float32)
+    text = keras.Input((unit.shape[1],), name="text")
+    wish = keras.layers.UnitNormalization(dtype="float32", name="unit_wish")(text)
+    scores = DenseMatrix.of(np.ascontiguousarray(unit.T), name="unit_texts")(wish)
+    return keras.Model({"text": text}, {"scores": scores}, name="cosines_of_texts")

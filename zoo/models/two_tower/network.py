@@ -1,108 +1,20 @@
-"""Two towers: a query from who the user is and what they did, a vector for every candidate.
-
-    query(u, t)  = user[u] + encoder(v_1 … v_t)      history encoder: causal attention or a GRU
-    v_i          = embedding[i] + features[i] W      candidate tower
-    logit(u, i)  = query · v_i / temperature + b_i
-
-With `negatives="catalogue"` the model reads whole histories and predicts the next item at every
-position (SASRec: Kang and McAuley 2018, https://arxiv.org/abs/1808.09781; with a GRU Hidasi et al.
-2016, https://arxiv.org/abs/1511.06939), by softmax over all items in place of drawn negatives: best
-where the catalogue is small enough, up to some ten thousands.
-With `"in_batch"` a batch's candidates are each other's negatives, corrected for how often they
-are drawn (Yi et al. 2019, https://doi.org/10.1145/3298689.3346996): for catalogues of any size.
-"""
+"""The two-tower model as a Keras functional model."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import keras
 import numpy as np
 
-from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.history import HistoryEncoder, most_recent
 from tfrec_fusion.layers.precision import dtype_policy_scope
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
-from tfrec_fusion.zoo.models.ranges import check_ranges
-from tfrec_fusion.zoo.models.similarity import cosine_model
-
-_CHOICES = {
-    "query": ("history", "user_id", "user_id+history"),
-    "encoder": ("attention", "gru"),
-    "negatives": ("auto", "catalogue", "in_batch"),
-}
-LARGEST_SOFTMAX = 20_000  # items; beyond, the logits of one batch would take gigabytes
-
-
-@dataclass(frozen=True)
-class TwoTowerConfig:
-    """Sizes and choices of a two-tower model.
-
-    Attributes:
-        num_users: Size of the user vocabulary, the unseen index 0 included.
-        num_items: Size of the item vocabulary, the unseen index 0 included.
-        dim: Size of query and candidate vectors.
-        query: What the query tower reads: `"history"`, `"user_id"` or `"user_id+history"`.
-        history_length: Items of the history that are read.
-        encoder: `"attention"` or `"gru"`.
-        num_layers: Depth of the history encoder.
-        num_heads: Attention heads.
-        dropout: Rate in the history encoder, and on the user vector.
-        feature_dim: Number of item features; 0 for ids alone.
-        negatives: `"catalogue"`, `"in_batch"`, or `"auto"`: the catalogue up to 20,000 items.
-        temperature: Divides the dot products.
-        correct_sampling: In-batch: whether to apply the logQ correction.
-        remove_accidental_hits: In-batch: whether a row ignores copies of its positive.
-        num_hard_negatives: In-batch: keeps only the highest-scored negatives of a row.
-    """
-
-    num_users: int
-    num_items: int
-    dim: int = field(default=64, metadata={"help": "size of query and candidate vectors"})
-    query: str = field(default="history", metadata={"help": "|".join(_CHOICES["query"])})
-    history_length: int = field(default=100, metadata={"help": "recent items the query reads"})
-    encoder: str = field(default="attention", metadata={"help": "|".join(_CHOICES["encoder"])})
-    num_layers: int = field(default=1, metadata={"help": "depth of the history encoder"})
-    num_heads: int = field(default=1, metadata={"help": "attention heads"})
-    dropout: float = field(default=0.25, metadata={"help": "dropout rate"})
-    feature_dim: int = 0
-    negatives: str = field(default="auto", metadata={"help": "|".join(_CHOICES["negatives"])})
-    temperature: float = field(default=1.0, metadata={"help": "divides the dot products"})
-    correct_sampling: bool = field(default=True, metadata={"help": "logQ correction (in-batch)"})
-    remove_accidental_hits: bool = field(
-        default=True, metadata={"help": "ignore copies of the positive (in-batch)"}
-    )
-    num_hard_negatives: int | None = field(
-        default=None, metadata={"help": "keep only the hardest negatives (in-batch)"}
-    )
-
-    def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise InvalidInput(
-                    f"`{name}` must be one of {choices}. Received: {getattr(self, name)!r}."
-                )
-        if self.negatives == "auto":
-            small = self.num_items <= LARGEST_SOFTMAX
-            object.__setattr__(self, "negatives", "catalogue" if small else "in_batch")
-        if self.num_users < 2 or self.num_items < 2:
-            raise InvalidInput(
-                "`num_users` and `num_items` must be at least 2 (index 0 is the unseen id). "
-                f"Received: num_users={self.num_users}, num_items={self.num_items}."
-            )
-        check_ranges(self, sizes=("dim", "history_length"), rates=("dropout",))
-
-    @property
-    def reads_history(self) -> bool:
-        """Whether the query tower has a history."""
-        return "history" in self.query
-
-    @property
-    def reads_user_id(self) -> bool:
-        """Whether the query tower has a user embedding."""
-        return "user_id" in self.query
+from tfrec_fusion.zoo.models.two_tower.config import TwoTowerConfig
+from tfrec_fusion.zoo.scoring.candidate_vectors import candidate_vectors
+from tfrec_fusion.zoo.scoring.similarity import cosine_model
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
@@ -122,7 +34,7 @@ class TwoTower(keras.Model):
     Example:
 
     >>> import numpy as np
-    >>> model = two_tower(num_users=4, num_items=6, dim=8, history_length=3)
+    >>> model = two_tower(TwoTowerConfig(num_users=4, num_items=6, dim=8, history_length=3))
     >>> model({"history": np.array([[0, 5, 2]])})["logits"].shape
     TensorShape([1, 3, 6])
     """
@@ -208,7 +120,7 @@ class TwoTower(keras.Model):
         return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
 
     def query_models(self, known: Any = None) -> tuple[keras.Model, keras.Model | None]:
-        """What `zoo.models.candidate_vectors.candidate_vectors` are compared with.
+        """Models of the queries that `candidate_vectors` are compared with.
 
         Args:
             known: As of `score_model`.
@@ -226,6 +138,10 @@ class TwoTower(keras.Model):
         history = keras.Input((None,), dtype="int32", name="history")
         query = self._last_query(layers, self._by_history(history))
         return of_users, keras.Model({"history": history}, {"query": query}, name="of_histories")
+
+    def candidate_vectors(self) -> np.ndarray:
+        """`(num_items, dim + 1)`: the score is the product with the query and a 1."""
+        return candidate_vectors(self)
 
     def _layers_by_name(self, frozen: bool) -> dict[str, Any]:
         layers = {layer.name: layer for layer in self.layers}
@@ -295,19 +211,21 @@ class TwoTower(keras.Model):
 
 
 def two_tower(
-    num_users: int, num_items: int, item_features: np.ndarray | None = None, **choices: Any
+    config: TwoTowerConfig, item_features: np.ndarray | None = None, *, name: str = "two_tower"
 ) -> TwoTower:
-    """A two-tower model; see `TwoTowerConfig` for the keywords.
+    """Builds a two-tower model.
 
     Args:
-        num_users: Size of the user vocabulary, the unseen index 0 included.
-        num_items: Size of the item vocabulary, the unseen index 0 included.
+        config: Sizes and choices.
         item_features: `(num_items, feature_dim)` constants for the candidate tower.
-        **choices: Further fields of `TwoTowerConfig`.
+        name: Of the model.
+
+    Example:
+
+    >>> two_tower(TwoTowerConfig(num_users=4, num_items=6, dim=8)).item_vectors().shape
+    (6, 8)
     """
-    if item_features is not None:
-        choices["feature_dim"] = item_features.shape[1]
-    model = TwoTower(TwoTowerConfig(num_users, num_items, **choices), name="two_tower")
+    model = TwoTower(config, name=name)
     if item_features is not None:
         model.set_item_features(item_features)
     return model

@@ -1,0 +1,1 @@
+"""Models of scores, similarities and candidate vectors made from a trained network."""
