@@ -35,7 +35,6 @@ from tfrec_fusion.evaluation.top_items import Score
 from tfrec_fusion.zoo.answers.recommender import compiled_scores
 from tfrec_fusion.zoo.runs.run import Run
 from tfrec_fusion.zoo.runs.seeds import over_seeds
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 MODELS: dict[str, tuple[str, dict[str, str], bool]] = {
     "popularity": ("popularity", {}, False),

@@ -14,12 +14,15 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "tfrec_fusion"
 
 # Any file may import these modules of the package.
-EVERYWHERE = {"answer_warnings", "argument_types", "errors", "ids", "progress", "questions"}
+EVERYWHERE = {
+    *("answer_warnings", "argument_types", "errors", "ids", "progress", "questions"),
+    "saved_classes",
+}
 
 # The folders, and those that each may import from; its own files it may always import. A folder
 # that is not named is a part of the one around it.
 FOLDERS: dict[str, set[str]] = {
-    "": {"saved_classes", "startup", *EVERYWHERE},  # modules of the package itself
+    "": {"startup", *EVERYWHERE},  # modules of the package itself
     "files": set(),
     "data/tables": {"files"},
     "data": {"files", "data/tables"},
@@ -32,7 +35,8 @@ FOLDERS: dict[str, set[str]] = {
     "text/interests": {"files", "text/encoding"},
     "text/pretraining": {"files", "text/encoding", "text/language_models"},
     "text": {"text/encoding", "text/language_models"},
-    "training": {"files", "layers"},
+    "training/recipe": {"losses"},
+    "training": {"files", "layers", "training/recipe"},
     "evaluation": {"files"},
     "serving/export": {"files"},
     "serving/index": {"serving/export"},
@@ -43,17 +47,30 @@ LIBRARY = set(FOLDERS)
 TEXT = {one for one in LIBRARY if one.startswith("text")}
 DATA = {one for one in LIBRARY if one.startswith("data")}
 FOLDERS |= {
-    "zoo/capabilities": set(),
-    "zoo/models": {"layers", "losses", *TEXT},
-    "zoo/baselines": {"layers", "data", *TEXT},
-    "zoo/registry": {"zoo/models", "zoo/baselines"},
-    "zoo/answers": {"data", "data/tables", "evaluation", "zoo/capabilities", "zoo/models", *TEXT},
+    "zoo/spec": set(),
+    "zoo/protocols": set(),
+    "zoo/ranges": {"zoo/spec"},
+    "zoo/training_options": {"data/tables", "zoo/ranges", "zoo/spec"},
+    "zoo/scoring": {"layers"},
+    "zoo/retrieval_model": {"layers", "zoo/scoring"},
 }
-FOLDERS["zoo/runs"] = {*LIBRARY, *FOLDERS} - {"serving/export", "serving/index", "serving/local"}
+# A model is made of layers, losses and text; its spec names a recipe and a batch maker.
+FOLDERS["zoo/models"] = {
+    *("layers", "losses", "saved_classes", "training/recipe", "data", "data/batches", *TEXT),
+    *(one for one in FOLDERS if one.startswith("zoo/")),
+}
+FOLDERS["zoo/baselines"] = {
+    *("layers", "data", "data/tables", *TEXT, "zoo/spec", "zoo/ranges", "zoo/training_options"),
+}
+FOLDERS["zoo/registry"] = {"zoo/spec"}
+FOLDERS["zoo/answers"] = {"data", "data/tables", "evaluation", "zoo/protocols", *TEXT}
+FOLDERS["zoo/runs"] = {*FOLDERS} - {"serving/export", "serving/index", "serving/local"}
 FOLDERS["zoo/exports"] = {*FOLDERS} - {"training"}
 FOLDERS["zoo/prebuilt"] = {*FOLDERS} - {"training"}
-FOLDERS["zoo/cli"] = set(FOLDERS)
-FOLDERS["zoo"] = set(FOLDERS)
+FOLDERS["zoo/recommender"] = {*FOLDERS}
+FOLDERS["zoo/cli"] = {*FOLDERS}
+FOLDERS["zoo"] = {*FOLDERS}
+FOLDERS["testing"] = {*FOLDERS}
 
 # Names that say nothing about what is inside.
 SEDIMENT = {"utils", "util", "common", "helpers", "misc", "base", "core"}
@@ -62,10 +79,19 @@ MAX_LINES = 350
 SOURCES = sorted(path for top in (PACKAGE, "zoo") for path in (ROOT / top).rglob("*.py"))
 
 
-def imports(tree: ast.AST) -> set[str]:
-    """Every dotted name a file imports: `from a import b` gives both `a` and `a.b`."""
+def imports(tree: ast.AST, *, types: bool = True) -> set[str]:
+    """Every dotted name a file imports: `from a import b` gives both `a` and `a.b`.
+
+    Without `types` what is imported for annotations alone is left out.
+    """
     found = set()
-    for node in ast.walk(tree):
+    skipped = {
+        id(inside)
+        for node in ast.walk(tree)
+        if not types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inside in ast.walk(node)
+    }
+    for node in (one for one in ast.walk(tree) if id(one) not in skipped):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -108,7 +134,7 @@ def target(name: str) -> Path | None:
 
 def imports_upward(path: Path, tree: ast.AST) -> list[str]:
     own = folder_of(path)
-    named = imports(tree)
+    named = imports(tree, types=False)
     # `from a import b` gives `a` too, which is no more than `a.b` where that is a module.
     named -= {name.rpartition(".")[0] for name in named if _is_module(name)}
     found = set()
@@ -293,7 +319,7 @@ CAUGHT = [
             ("tfrec_fusion/__init__.py", "from tfrec_fusion import data"),
             ("tfrec_fusion/data/a.py", "def f():\n    from tfrec_fusion.text import b"),
             ("tfrec_fusion/data/tables/a.py", "from tfrec_fusion.data.events import Events"),
-            ("zoo/models/ncf/network.py", "from tfrec_fusion.data.events import Events"),
+            ("zoo/models/ncf/network.py", "from tfrec_fusion.data.sources import registry"),
             (
                 "zoo/models/ncf/network.py",
                 "from tfrec_fusion.zoo.runs.network_trainer import train",
