@@ -5,6 +5,7 @@ rule is shown, below, to catch a file that breaks it.
 """
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -52,7 +53,8 @@ FOLDERS |= {
     "zoo/ranges": {"zoo/spec"},
     "zoo/training_options": {"data/tables", "zoo/ranges", "zoo/spec"},
     "zoo/scoring": {"layers"},
-    "zoo/retrieval_model": {"layers", "zoo/scoring"},
+    "zoo/registry": {"zoo/spec"},
+    "zoo/retrieval_model": {"layers", "zoo/registry", "zoo/scoring"},
 }
 # A model is made of layers, losses and text; its spec names a recipe and a batch maker.
 FOLDERS["zoo/models"] = {
@@ -62,7 +64,6 @@ FOLDERS["zoo/models"] = {
 FOLDERS["zoo/baselines"] = {
     *("layers", "data", "data/tables", *TEXT, "zoo/spec", "zoo/ranges", "zoo/training_options"),
 }
-FOLDERS["zoo/registry"] = {"zoo/spec"}
 FOLDERS["zoo/answers"] = {"data", "data/tables", "evaluation", "zoo/protocols", *TEXT}
 FOLDERS["zoo/runs"] = {*FOLDERS} - {"serving/export", "serving/index", "serving/local"}
 FOLDERS["zoo/exports"] = {*FOLDERS} - {"training"}
@@ -259,6 +260,52 @@ def _writes(call: ast.Call) -> bool:
     return bool({name, last} & WRITERS)
 
 
+def asks_for_an_attribute(path: Path, tree: ast.AST) -> list[str]:
+    """What code needs to know of a model is a protocol of `zoo.protocols`, or a field of its spec."""
+    if path.parts[0] != "zoo":
+        return []
+    found = (call for call in calls(tree) if ast.unparse(call.func) == "hasattr")
+    return [f"line {call.lineno}: {ast.unparse(call)}" for call in found]
+
+
+@functools.cache
+def model_names() -> frozenset[str]:
+    """The models' names, also those of earlier versions, as their specs say them."""
+    from tfrec_fusion.zoo.registry import specs
+
+    return frozenset(name for one in specs().values() for name in (one.name, *one.former_names))
+
+
+def tells_models_by_name(path: Path, tree: ast.AST) -> list[str]:
+    """A model describes itself: nobody else compares its name, or has a table of names."""
+    if path.parts[:2] in (("zoo", "models"), ("zoo", "baselines")):
+        return []
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+            parts += [one for part in parts if isinstance(part, _SEQUENCES) for one in part.elts]
+            named = [part for part in parts if _names_a_model(part)]
+        elif isinstance(node, ast.Dict):
+            named = [key for key in node.keys if _names_a_model(key)]
+        else:
+            continue
+        if named:
+            found.append(f"line {node.lineno}: {ast.unparse(named[0])}")
+    return found
+
+
+_SEQUENCES = (ast.Tuple, ast.List, ast.Set)
+
+
+def _names_a_model(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value in model_names() - _OTHER_MEANINGS
+
+
+# Words that mean something else, too: where a score comes from; a head of the hybrid.
+_OTHER_MEANINGS = {"popularity", "two_tower"}
+
+
 def name_says_nothing(path: Path, tree: ast.AST) -> list[str]:
     return [part for part in path.with_suffix("").parts if part.strip("_") in SEDIMENT]
 
@@ -276,6 +323,8 @@ RULES = [
     bare_except,
     builtin_error,
     written_otherwise,
+    asks_for_an_attribute,
+    tells_models_by_name,
     name_says_nothing,
 ]
 
@@ -366,6 +415,10 @@ CAUGHT = [
     (written_otherwise, "tfrec_fusion/serving/a.py", "tf.io.TFRecordWriter(str(path))"),
     (written_otherwise, "tfrec_fusion/text/a.py", "backbone.save_to_preset(str(folder))"),
     (written_otherwise, "tfrec_fusion/text/a.py", "zipfile.ZipFile(path, 'w')"),
+    (asks_for_an_attribute, "zoo/runs/run.py", "if hasattr(model, 'score'):\n    pass"),
+    (tells_models_by_name, "zoo/runs/run.py", "if name == 'multi_task':\n    pass"),
+    (tells_models_by_name, "zoo/runs/run.py", "x = name in ('gmf', 'mlp')"),
+    (tells_models_by_name, "zoo/cli/train.py", "TABLE = {'ease': 1, 'neumf': 2}"),
     (name_says_nothing, "tfrec_fusion/data/utils.py", ""),
     (name_says_nothing, "tfrec_fusion/core/split.py", ""),
     (name_says_nothing, "tfrec_fusion/data/_helpers.py", ""),

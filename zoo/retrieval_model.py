@@ -17,6 +17,7 @@ from keras import ops
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import HistoryTable
 from tfrec_fusion.layers.history import most_recent
+from tfrec_fusion.zoo.registry import specs
 from tfrec_fusion.zoo.scoring.similarity import cosine_model
 
 CANDIDATES, QUERIES = "candidate_tower", "query_tower"
@@ -190,5 +191,7 @@ class RetrievalModel(keras.Model):
         graph = {key: value for key, value in config.items() if key != "config"}
         model = super().from_config(graph, custom_objects=custom_objects)
         if "config" in config:
-            model.config = SimpleNamespace(**config["config"])
+            known = specs().get(model.name)
+            kind = SimpleNamespace if known is None else known.config
+            model.config = kind(**config["config"])
         return model
