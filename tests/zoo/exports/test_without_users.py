@@ -76,7 +76,7 @@ MODELS = {
     "ease, fading": lambda: baseline("ease", half_life=3.0, kept=4),
     "item_knn": lambda: baseline("item_knn", k=4),
     "two_tower": lambda: network("two_tower", num_layers=1),
-    "gpt2_hybrid": lambda: network("gpt2_hybrid", num_layers=1, query="user+history"),
+    "gpt2_hybrid": lambda: network("gpt2_hybrid", num_layers=1, query="user_id+history"),
     "ensemble": lambda: Ensemble(
         {"ease": baseline("ease"), "user_knn": baseline("user_knn", k=5)},
         {"ease": 0.5, "user_knn": 0.5},

@@ -15,7 +15,6 @@ from test_text_ranker import inputs_of, randomised
 from tfrec_fusion import zoo
 from tfrec_fusion.layers.text_table import TextTable
 from tfrec_fusion.saved_classes import SavedClass, register_saved_classes, saved_classes
-from tfrec_fusion.zoo.baselines.registry import BASELINES
 from tfrec_fusion.zoo.runs.ensemble import Ensemble
 
 LOAD = """
@@ -65,7 +64,7 @@ def saved(tmp_path_factory):
         stem = case.replace(" ", "-")
         save(model, next(iter(batch))[0], folder / f"{stem}.keras")
         save(model.score_model(EVENTS), users, folder / f"{stem}-scores.keras")
-    for name in BASELINES:
+    for name in (name for name, spec in zoo.specs().items() if spec.is_baseline):
         model = zoo.build(name).fit(DATA.train, DATA.item_column("text"))
         save(model.score_model(DATA.train), users, folder / f"{name}.keras")
     ensemble = Ensemble(members(), {"gmf": 1.0, "two_tower": 2.0, "item_knn": 0.5})
