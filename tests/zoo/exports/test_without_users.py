@@ -27,7 +27,8 @@ from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.data.tables.rec_data import from_frames
 from tfrec_fusion.serving.client import Client
-from tfrec_fusion.serving.export import export, verification
+from tfrec_fusion.serving.export import verification
+from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.folder_check import verify_folder
 from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.local.server import LocalServer
