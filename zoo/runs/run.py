@@ -43,7 +43,7 @@ from tfrec_fusion.zoo.answers.questions import folder_path
 from tfrec_fusion.zoo.answers.recommender import Recommender
 from tfrec_fusion.zoo.protocols import Model, reads_graph
 from tfrec_fusion.zoo.registry import get_spec
-from tfrec_fusion.zoo.runs.ensemble import Ensemble
+from tfrec_fusion.zoo.runs.ensemble import ENSEMBLE, Ensemble
 from tfrec_fusion.zoo.runs.item_rows import read_item_rows
 from tfrec_fusion.zoo.runs.run_checksums import belongs, fault_of_run, with_checksums
 from tfrec_fusion.zoo.runs.run_files import (
@@ -240,7 +240,7 @@ def load_run(folder: str | Path) -> Run:
     if fault := fault_of_run(folder):
         raise BrokenRun(f"{fault} Restore it, or train again with --out {folder}.")
     model: Any = None
-    if "members" in info:
+    if info["model"] == ENSEMBLE:
         members = {
             name: read_model(folder, f"members/{name}/", one["model"])
             for name, one in info["members"].items()

@@ -23,7 +23,6 @@ from tfrec_fusion.zoo.prebuilt.load import BrokenPackage, load
 from tfrec_fusion.zoo.prebuilt.reproducing import reproduce
 from tfrec_fusion.zoo.runs.run import load_run, save_info
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 publish = partial(tfrec_fusion.zoo.prebuilt.publishing.publish, include_events=True)
 TABLES = generate(num_users=30, num_items=20, num_interactions=400, seed=3)
@@ -36,8 +35,8 @@ def runs(tmp_path_factory):
     for name in CLASSICS:
         train(name, TABLES, folder / f"{name}-0", command=f"train {name}")
     for seed in (0, 1):
-        options = TrainOptions(seed=seed, epochs=1, progress=False)
-        train("two_tower", TABLES, folder / f"two_tower-{seed}", options=options)
+        options = {"seed": seed, "epochs": 1, "progress": False}
+        train("two_tower", TABLES, folder / f"two_tower-{seed}", **options)
         members = [folder / "ease-0", folder / f"two_tower-{seed}"]
         run("ensemble", *members, "--out", folder / f"ensemble-{seed}")
     return folder
