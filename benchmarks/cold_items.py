@@ -43,7 +43,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # model, keywords of its trai
     "text_hybrid": ("text_hybrid", {"offer_new_items": True}),
 }
 K = 20
-METRICS = (f"recall@{K}, whole catalogue", f"recall@{K}, among cold items")
+METRICS = (f"recall@{K}, whole catalog", f"recall@{K}, among cold items")
 
 
 def recalls(run: Run, random_seed: int | None = None) -> dict[str, float]:

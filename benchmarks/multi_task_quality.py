@@ -4,7 +4,7 @@
 
 trains `multi_task` once a seed and a way of weighing its losses, on the train part of the temporal
 split alone (the epoch chosen on validation, test looked at once), and writes
-`benchmarks/results/multi_task_<data>.csv`: NDCG@10, recall@20 and AUC over the whole catalogue,
+`benchmarks/results/multi_task_<data>.csv`: NDCG@10, recall@20 and AUC over the whole catalog,
 RMSE of ratings in stars, AUC of positive reviews, perplexity of reviews per token; mean and 95%
 interval over seeds. Beside it stand its parts, each trained alone with the same sizes and epochs,
 and the classics of either task. λ is the weight of the next item's and the rating's losses beside
