@@ -37,7 +37,7 @@ from tfrec_fusion.zoo.exports.item_index import item_index
 from tfrec_fusion.zoo.registry import build, specs
 
 MODEL_PAGES = [page for page in PAGES if page.parent.name == "docs" and page.stem != "README"]
-GUIDES = {"from_raw_data_to_serving", "personal_data", "troubleshooting"}
+GUIDES = {"extending", "from_raw_data_to_serving", "personal_data", "troubleshooting"}
 PARTS = [
     "When to use it",
     "Formula",
