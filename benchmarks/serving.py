@@ -81,12 +81,12 @@ def recommender_of(num_items: int) -> Recommender:
     model.get_layer("items").embeddings.assign(items)
     model.get_layer("user").embeddings.assign(queries)
     users = Vocabulary.from_ids(f"user-{number}" for number in range(USERS))
-    catalogue = Vocabulary.from_ids(f"item-{number}" for number in range(num_items))
+    catalog = Vocabulary.from_ids(f"item-{number}" for number in range(num_items))
     known = pd.DataFrame({"user_id": np.repeat(users.ids[1:], KNOWN_ITEMS)})
     drawn = np.random.default_rng(1).integers(1, num_items + 1, len(known))
-    events = Events.from_frame(known.assign(item_id=catalogue.ids[drawn]), users, catalogue)
+    events = Events.from_frame(known.assign(item_id=catalog.ids[drawn]), users, catalog)
     titles = np.array(["", *(f"Title {number}" for number in range(num_items))], object)
-    return Recommender(model, users, catalogue, titles, events)
+    return Recommender(model, users, catalog, titles, events)
 
 
 def export_one(num_items: int, way: str, folder: Path) -> str:

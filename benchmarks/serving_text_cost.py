@@ -33,7 +33,7 @@ from tfrec_fusion.text.encoding.item_vectors import text_vectors
 from tfrec_fusion.zoo.answers.recommender import Recommender
 from tfrec_fusion.zoo.exports.export_run import export_recommender
 
-MODELS = ("two_tower, ids only", "gpt2_hybrid")
+MODELS = ("two_tower, ids only", "text_hybrid")
 BATCHES = (1, 64)
 CALLS = 40
 
@@ -41,7 +41,7 @@ CALLS = 40
 def served(data: IndexedData, name: str, folder: Path) -> Callable[[np.ndarray], object]:
     """Exports a model and loads what was written: `recommend` of user ids."""
     sizes = {"num_users": len(data.users), "num_items": len(data.items)}
-    if name == "gpt2_hybrid":
+    if name == "text_hybrid":
         vectors = text_vectors(data.item_texts())
         model = zoo.build(name, **sizes, item_text=vectors)
         model.set_known(data.everything)

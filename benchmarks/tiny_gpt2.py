@@ -8,7 +8,7 @@ together from genres, tags and nouns. A GPT-2 is pretrained on them and then tau
 which of them are alike. Writes `benchmarks/results/tiny_gpt2.csv`: perplexity on test texts beside
 n-gram models, Spearman's correlation of all pairs' cosines with MiniLM's, and the share of MiniLM's
 ten nearest texts among the model's own. With `--keep` the model, in half precision, replaces the
-package's `tiny_gpt2`, and the catalogues of prebuilt models are read anew. What is made is kept in
+package's `tiny_gpt2`, and the catalogs of prebuilt models are read anew. What is made is kept in
 --runs, so an interrupted run goes on.
 """
 

@@ -66,7 +66,7 @@ tables
 
 # %% [markdown]
 # What is wrong is refused, with the place and the cure, before an hour of training is lost. Here
-# two events name a film that the catalogue lacks:
+# two events name a film that the catalog lacks:
 
 # %%
 broken = ratings.copy()
@@ -118,8 +118,8 @@ model.summary()
 # %% [markdown]
 # ## Training
 # `sequences` is a `tf.data` pipeline of histories and the film that followed at each step. After an
-# epoch the model ranks the whole catalogue for the validation part, and the weights of the best
-# epoch are kept. (`tfrec_fusion.training.fit` does this too, and goes on after an interruption.)
+# epoch the model ranks the whole catalog for the validation part, and the weights of the best
+# epoch are kept. (`tfrec_fusion.training.fit` does this too, and resumes after an interruption.)
 
 # %%
 from tfrec_fusion.data.batches.sequences import sequences
@@ -218,4 +218,4 @@ lists = {one["user_id"]: [item["title"] for item in one["items"][:5]] for one in
 pd.DataFrame(lists)
 
 # %% [markdown]
-# Next: [a language model inside](03_gpt2_hybrid.ipynb).
+# Next: [a language model inside](03_text_hybrid.ipynb).

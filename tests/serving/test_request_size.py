@@ -11,6 +11,7 @@ import tensorflow as tf
 from serving_models import table_model
 from test_export import PARTS, SCORES, last_item_model
 from test_models import CASES, DATA, EVENTS, TEXTS, built
+from tfrec_fusion.zoo.baselines.registry import BASELINES
 
 from tfrec_fusion.layers.constant_matrix import SparseMatrix
 from tfrec_fusion.serving.export import row_blocks
@@ -26,7 +27,6 @@ from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.export.signatures import AnswerGraph
 from tfrec_fusion.zoo.answers.recommender import Recommender
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain
-from tfrec_fusion.zoo.baselines.registry import BASELINES
 from tfrec_fusion.zoo.runs.ensemble import Ensemble
 
 TEXT = tf.TensorSpec((None,), tf.string)
