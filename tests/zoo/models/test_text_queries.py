@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_models import CASES, DATA, TEXTS, built
 
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.models.text_hybrid.text_queries import (
     item_of_text_model,
     meaning_model,
