@@ -30,7 +30,7 @@ from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.evaluation.top_items import Score
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
 from tfrec_fusion.zoo.runs.run import Run, load_run
 from tfrec_fusion.zoo.runs.seeds import over_seeds

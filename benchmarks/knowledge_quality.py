@@ -29,7 +29,7 @@ from quality import METRICS, RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.runs.run import Run
 from tfrec_fusion.zoo.runs.seeds import over_seeds, summary
 

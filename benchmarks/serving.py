@@ -45,7 +45,7 @@ from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.files.whole import whole_folder
 from tfrec_fusion.serving.export.reload import load_server_ops
 from tfrec_fusion.serving.index.recommenders_index import PROCESS
-from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.exports.export_run import export_recommender
 from tfrec_fusion.zoo.exports.item_index import item_index
 
@@ -67,7 +67,7 @@ def vectors_of(num_items: int) -> tuple[np.ndarray, np.ndarray]:
     return items, (queries + 0.4 * rng.normal(size=queries.shape)).astype(np.float32)
 
 
-def recommender_of(num_items: int) -> Recommender:
+def recommender_of(num_items: int) -> CatalogAnswers:
     """A two-tower with those vectors, and users who know some items."""
     items, queries = vectors_of(num_items)
     model: Any = zoo.build(
@@ -86,7 +86,7 @@ def recommender_of(num_items: int) -> Recommender:
     drawn = np.random.default_rng(1).integers(1, num_items + 1, len(known))
     events = Events.from_frame(known.assign(item_id=catalog.ids[drawn]), users, catalog)
     titles = np.array(["", *(f"Title {number}" for number in range(num_items))], object)
-    return Recommender(model, users, catalog, titles, events)
+    return CatalogAnswers(model, users, catalog, titles, events)
 
 
 def export_one(num_items: int, way: str, folder: Path) -> str:

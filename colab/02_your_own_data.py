@@ -181,18 +181,18 @@ print(*sorted(path.name for path in Path(OUT).glob("*.*")), sep="\n")
 
 # %% [markdown]
 # ## Recommendations, and one folder to serve them from
-# A `Recommender` is the model with its ids, its titles and what users did. Exported, all of it is
+# A `CatalogAnswers` is the model with its ids, its titles and what users did. Exported, all of it is
 # one SavedModel with strings in and strings out, which a TensorFlow Serving runs as it is. Before
 # it is put in place it is asked in a process that has only TensorFlow, and must answer as the model
 # here does.
 
 # %%
-from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.exports.export_run import export_recommender
 
 tf.get_logger().setLevel("ERROR")  # it would name the folder before that is in place
 titles = data.titles
-recommender = Recommender(model, data.users, data.items, titles, data.everything)
+recommender = CatalogAnswers(model, data.users, data.items, titles, data.everything)
 exported = export_recommender(recommender, Path(OUT) / "two_tower")
 print(f"{exported.path}: {exported.size_bytes / 1e6:.1f} MB, {', '.join(exported.signatures)}")
 recommender.recommend(USER)

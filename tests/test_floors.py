@@ -375,7 +375,7 @@ CAUGHT = [
             ),
             ("zoo/models/two_tower/network.py", "from tfrec_fusion.training import fit"),
             ("zoo/baselines/ease.py", "from tfrec_fusion.evaluation.ranking import ndcg"),
-            ("zoo/answers/recommender.py", "from tfrec_fusion.zoo import runs"),
+            ("zoo/answers/catalog_answers.py", "from tfrec_fusion.zoo import runs"),
             ("zoo/runs/run.py", "from tfrec_fusion.serving.export import export"),
             ("zoo/runs/run.py", "from tfrec_fusion.zoo.cli.command_line import main"),
             ("zoo/runs/train.py", "import tfrec_fusion.zoo.exports.export_run"),

@@ -25,7 +25,7 @@ from tfrec_fusion.serving.export.request_size import (
 from tfrec_fusion.serving.export.row_blocks import in_blocks, rows_at_once
 from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.export.signatures import AnswerGraph
-from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain
 from tfrec_fusion.zoo.runs.ensemble import Ensemble
 
@@ -198,7 +198,7 @@ def model_of(name):
 def test_of_a_long_history_the_last_items_are_read_and_none_is_recommended(name):
     model = model_of(name)
     titles = np.array([f"Title {row}" for row in range(len(DATA.items))], object)
-    recommender = Recommender(model, DATA.users, DATA.items, titles, DATA.train)
+    recommender = CatalogAnswers(model, DATA.users, DATA.items, titles, DATA.train)
     catalogue = Catalogue.checked(
         *(DATA.users.ids, DATA.items.ids, titles),
         *(recommender.known.matrix(), recommender.popularity),

@@ -13,8 +13,8 @@ import click
 import pandas as pd
 
 from tfrec_fusion.answer_warnings import AnswerWarning
+from tfrec_fusion.zoo.answers.catalog_answers import POPULARITY
 from tfrec_fusion.zoo.answers.printable import printable
-from tfrec_fusion.zoo.answers.recommender import POPULARITY
 from tfrec_fusion.zoo.prebuilt.load import open_run
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -100,7 +100,7 @@ def print_items(table: pd.DataFrame, asked: dict[str, str | None], as_json: bool
     """Prints ranked items, a line each or as one JSON object.
 
     Args:
-        table: As `Recommender.recommend` answers; `why` holds lists of phrases.
+        table: As `CatalogAnswers.recommend` answers; `why` holds lists of phrases.
         asked: What the JSON object repeats of the question.
         as_json: Whether to print that object.
     """

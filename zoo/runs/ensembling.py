@@ -17,7 +17,7 @@ from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.layers.ensemble import SCALES, scaled
 from tfrec_fusion.training.checkpoint import best_weights
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.registry import build, get_spec
 from tfrec_fusion.zoo.runs.after_fit import set_after_fit
 from tfrec_fusion.zoo.runs.comparison import notes, write_report

@@ -10,7 +10,7 @@ from tfrec_fusion import zoo
 from tfrec_fusion.serving.client import Client
 from tfrec_fusion.serving.export.folder_check import verify_folder
 from tfrec_fusion.serving.local.server import LocalServer
-from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.exports.export_run import export_recommender
 from tfrec_fusion.zoo.protocols import KnowsEvents
 
@@ -48,7 +48,7 @@ def test_all_models_are_here():
 def test_answers_are_the_models_own(name, tmp_path):
     model = model_of(name)
     titles = np.array([f"Title {row}" for row in range(len(DATA.items))], object)
-    recommender = Recommender(model, DATA.users, DATA.items, titles, KNOWN)
+    recommender = CatalogAnswers(model, DATA.users, DATA.items, titles, KNOWN)
     folder = tmp_path / name.replace(" ", "_")
     report = export_recommender(recommender, folder, page_sizes=(5,))
     assert report.max_abs_difference <= 1e-5

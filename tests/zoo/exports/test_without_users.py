@@ -32,7 +32,7 @@ from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.folder_check import verify_folder
 from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.local.server import LocalServer
-from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.exports.export_run import export_recommender, export_run
 from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.run import load_run, save_run
@@ -87,7 +87,7 @@ MODELS = {
 
 def recommender_of(model):
     names = (DATA.users, DATA.items, DATA.item_column("title"))
-    return Recommender(model, *names, KNOWN, DATA.item_texts(), None, None)
+    return CatalogAnswers(model, *names, KNOWN, DATA.item_texts(), None, None)
 
 
 def exported(model, folder, **choices):

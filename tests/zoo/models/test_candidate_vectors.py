@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_models import CASES, DATA, built
 
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.protocols import ScoresByVectors
 
 TOWERS = [name for name, (model, _) in CASES.items() if model not in ("gmf", "mlp", "neumf")]

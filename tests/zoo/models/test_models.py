@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 from reference_protocol import assert_ranked, reference_ranking
 from scipy.special import softmax
+from tfrec_fusion.zoo.models.text_hybrid.knowledge import KnowledgeHybridConfig
+from tfrec_fusion.zoo.runs.recipes import TASK_LOSSES, recipe_for
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.graph import knowledge_of
@@ -19,7 +21,7 @@ from tfrec_fusion.text.encoding.byte_pairs import train_tokenizer
 from tfrec_fusion.text.interests.user_profiles import spoken_words
 from tfrec_fusion.text.language_models.tower import TextTower
 from tfrec_fusion.training.fit import fit
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.models.ncf.network import NCFConfig
 from tfrec_fusion.zoo.models.text_hybrid.config import TextHybridConfig
 from tfrec_fusion.zoo.models.text_hybrid.new_items import boost_for_share, offer_new_items

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_models import CASES, DATA, TEXTS, built
 
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.scoring.similarity import meaning_model
 
 COLD = int(DATA.train.item[0])
