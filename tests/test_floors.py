@@ -261,7 +261,7 @@ def _writes(call: ast.Call) -> bool:
 
 
 def asks_for_an_attribute(path: Path, tree: ast.AST) -> list[str]:
-    """What code needs to know of a model is a protocol of `zoo.protocols`, or a field of its spec."""
+    """What code asks of a model is a protocol of `zoo.protocols`, or a field of its spec."""
     if path.parts[0] != "zoo":
         return []
     found = (call for call in calls(tree) if ast.unparse(call.func) == "hasattr")

@@ -6,7 +6,6 @@ A model of one's own is a graph from `history` to `logits`, built with this clas
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -68,8 +67,7 @@ class RetrievalModel(keras.Model):
         """
         self._check()
         user_id = keras.Input((), dtype="int32", name="user_id")
-        table = HistoryTable.of_known(known, self._history_length(known), name="histories")
-        scores = self._scores(self._read(table(user_id), user_id))
+        scores = self._scores(self._read(self._history_of_users(known, user_id), user_id))
         return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
 
     def history_model(self, asks_user: bool = False) -> keras.Model | None:
@@ -84,8 +82,7 @@ class RetrievalModel(keras.Model):
         given = {"history": keras.Input((None,), dtype="int32", name="history")}
         if asks_user:
             given["user_id"] = keras.Input((), dtype="int32", name="user_id")
-        history, length = given["history"], self._history_length(None)
-        history = history if length is None else most_recent(history, length)
+        history = self._read_recent(given["history"])
         scores = self._scores(self._read(history, given.get("user_id")))
         return keras.Model(given, {"scores": scores}, name="scores_of_histories")
 
@@ -107,15 +104,12 @@ class RetrievalModel(keras.Model):
             steps)}` → the same, None where the model reads the user.
         """
         user_id = keras.Input((), dtype="int32", name="user_id")
-        table = HistoryTable.of_known(known, self._history_length(known), name="histories")
-        query = self._last_query(self._read(table(user_id), user_id))
+        query = self._last_query(self._read(self._history_of_users(known, user_id), user_id))
         of_users = keras.Model({"user_id": user_id}, {"query": query}, name="queries")
         if self.reads_user_id:
             return of_users, None
-        history, length = keras.Input((None,), dtype="int32", name="history"), None
-        length = self._history_length(None)
-        read = history if length is None else most_recent(history, length)
-        query = self._last_query(self._read(read, None))
+        history = keras.Input((None,), dtype="int32", name="history")
+        query = self._last_query(self._read(self._read_recent(history), None))
         return of_users, keras.Model({"history": history}, {"query": query}, name="of_histories")
 
     def candidate_vectors(self) -> np.ndarray | None:
@@ -159,11 +153,21 @@ class RetrievalModel(keras.Model):
         node = made_by.operation._inbound_nodes[made_by.node_index]
         return node.input_tensors[0] is self.get_layer(QUERIES).output
 
-    def _history_length(self, known: Any) -> int | None:
-        length = vars(self.config).get("history_length") if self.config is not None else None
+    @property
+    def _most_recent(self) -> int | None:
+        """Items of a history that are read; None: all."""
+        return None if self.config is None else vars(self.config).get("history_length")
+
+    def _history_of_users(self, known: Any, user_id: Any) -> Any:
+        """`(batch, steps)`: each user's known items, a constant of the model."""
+        length = self._most_recent
         if length is None and known is not None:
             length = int(np.bincount(known.user).max(initial=1))
-        return length
+        return HistoryTable.of_known(known, length or 1, name="histories")(user_id)
+
+    def _read_recent(self, history: Any) -> Any:
+        length = self._most_recent
+        return history if length is None else most_recent(history, length)
 
     def _check(self) -> None:
         """Refuses a model whose parts have other names than those that are looked for."""
@@ -182,7 +186,7 @@ class RetrievalModel(keras.Model):
         """The graph, and the config that it was built from."""
         config, own = super().get_config(), self.config
         if own is not None:
-            config["config"] = asdict(own) if is_dataclass(own) else vars(own)
+            config["config"] = dict(vars(own))
         return config
 
     @classmethod

@@ -1,10 +1,10 @@
-"""SASRec (Kang and McAuley 2018, https://arxiv.org/abs/1808.09781) with the softmax over the catalog.
+"""SASRec (Kang and McAuley 2018, https://arxiv.org/abs/1808.09781) with full softmax.
 
-    tfrec-zoo --plugin sasrec.py train sasrec --data movielens-100k --out runs/sasrec
+tfrec-zoo --plugin sasrec.py train sasrec --data movielens-100k --out runs/sasrec
 
-    x_t    = item[i_t]                 relative positions are biases of the attention
-    h      = blocks(x)                 causal self-attention and feed-forward
-    logits = h · item                  the candidate tower is the item table
+x_t    = item[i_t]                 relative positions are biases of the attention
+h      = blocks(x)                 causal self-attention and feed-forward
+logits = h · item                  the candidate tower is the item table
 """
 
 from dataclasses import dataclass

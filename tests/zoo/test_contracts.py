@@ -1,8 +1,7 @@
 """Every registered model, and one from a file outside of the package, passes the contract tests."""
 
-import sasrec
-
 import pytest
+import sasrec
 
 from tfrec_fusion import zoo
 from tfrec_fusion.testing import check_model

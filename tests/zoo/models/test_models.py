@@ -9,8 +9,6 @@ import pytest
 import tensorflow as tf
 from reference_protocol import assert_ranked, reference_ranking
 from scipy.special import softmax
-from tfrec_fusion.zoo.models.text_hybrid.knowledge import KnowledgeHybridConfig
-from tfrec_fusion.zoo.runs.recipes import TASK_LOSSES, recipe_for
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.graph import knowledge_of
