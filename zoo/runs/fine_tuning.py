@@ -108,7 +108,8 @@ def _kept_options(start: Run, spec: ModelSpec) -> dict[str, Any]:
     for key in ("item_features", "text_columns"):
         if key in kept:
             kept[key] = tuple(kept[key])
-    general = {key: said.get(key) for key in ("positive_from", "allow_seen")}
+    seen = bool(said.get("allow_seen"))  # which runs of earlier versions do not say
+    general = {"positive_from": said.get("positive_from"), "allow_seen": seen}
     return {**kept, **general, "split": said.get("split", "temporal")}
 
 
