@@ -355,7 +355,9 @@ def test_titles_that_differ_in_case_are_told_apart():
     titles = ItemTitles(["7", "8", "9"], ["Ben-Hur", "Ben-hur", "IT"])
     assert titles.item_id("Ben-hur", "item") == "8"
     assert titles.item_id("it", "item") == "9"
-    with pytest.raises(InvalidInput, match=r"title of several items: '7' \(Ben-Hur\), '8' \(Ben-hur\)\. Give"):
+    with pytest.raises(
+        InvalidInput, match=r"title of several items: '7' \(Ben-Hur\), '8' \(Ben-hur\)\. Give"
+    ):
         titles.item_id("BEN-HUR", "item")
 
 
