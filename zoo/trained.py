@@ -9,6 +9,7 @@ from tfrec_fusion.argument_types import check_instance
 from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.errors import AlreadyExists, WrongType
+from tfrec_fusion.zoo.answers.questions import folder_path
 from tfrec_fusion.zoo.prebuilt.load import open_recommender
 from tfrec_fusion.zoo.recommender import Recommender
 from tfrec_fusion.zoo.registry import get_spec
@@ -62,7 +63,7 @@ def train(
     """
     if isinstance(name, RecData):
         raise WrongType("The data come first, then the name: `zoo.train(data, 'two_tower')`.")
-    folder = RUNS / get_spec(name).name if out is None else Path(out)
+    folder = RUNS / get_spec(name).name if out is None else folder_path(out)
     try:
         return Recommender(training.train(name, _tables(data), folder, **keywords))
     except AlreadyExists as error:
@@ -96,7 +97,7 @@ def fine_tune(
         start = open_recommender(start)
     remedy = "`zoo.load` and `zoo.load_run` give one; a folder or a name will do, too."
     check_instance(start, Recommender, "start", remedy)
-    return Recommender(fine_tuning.fine_tune(start.run, _tables(data), Path(out), **options))
+    return Recommender(fine_tuning.fine_tune(start.run, _tables(data), folder_path(out), **options))
 
 
 def _tables(data: RecData | str | Path) -> RecData:

@@ -50,11 +50,11 @@ def warn_of_few_items(
     named += f" and {len(few) - SHOWN} more" if len(few) > SHOWN else ""
     if candidates is not None:
         seen = any(left[user] < candidates for user in few)
-        who = f"User {few[0]!r} gets {_items(left[few[0]])}, fewer than k={k}."
+        who = f"User {few[0]!r} gets {counted_items(left[few[0]])}, fewer than k={k}."
         if len(left) > 1:
             who = f"{len(few)} of {len(left)} users get fewer than k={k} items: {named}."
         more = f", and those already seen are not recommended. {_REMEDY}" if seen else "."
-        warn(f"{who} The filters leave {_items(candidates)}{more}")
+        warn(f"{who} The filters leave {counted_items(candidates)}{more}")
         return
     if len(left) > 1:
         warn(
@@ -77,15 +77,16 @@ def warn_of_few_others(length: int, k: int, candidates: int | None = None) -> No
     if length >= k:
         return
     if candidates == length:
-        warn(f"The filters leave {_items(length)}, fewer than k={k}.")
+        warn(f"The filters leave {counted_items(length)}, fewer than k={k}.")
     elif candidates is not None:
         warn(
-            f"The filters leave {_items(candidates)}, and the history holds all of them but "
+            f"The filters leave {counted_items(candidates)}, and the history holds all of them but "
             f"{length}, which is fewer than k={k}. {_OF_HISTORY}"
         )
     else:
         warn(f"The history holds all items but {length}, which is fewer than k={k}. {_OF_HISTORY}")
 
 
-def _items(number: int) -> str:
+def counted_items(number: int) -> str:
+    """The number of some items, in words."""
     return f"{number} item{'' if number == 1 else 's'}"

@@ -19,6 +19,7 @@ from tfrec_fusion.ids import id_list
 from tfrec_fusion.questions import checked_history, checked_id, checked_k
 from tfrec_fusion.text.interests.profiles import Interests, Phrase, reason
 from tfrec_fusion.zoo.answers.answer_warnings import (
+    counted_items,
     warn_of_few_items,
     warn_of_few_others,
     warn_of_unknown_users,
@@ -221,7 +222,7 @@ class CatalogAnswers:
         best = self._best(scores, [item], k, allowed)
         if len(best[0]) < k:
             have = "The catalog has" if allowed is None else "The filters leave"
-            warn(f"{have} {len(best[0])} items besides this one, fewer than k={k}.")
+            warn(f"{have} {counted_items(len(best[0]))} besides this one, fewer than k={k}.")
         return self._table([best])
 
     @cached_property

@@ -15,7 +15,7 @@ from tfrec_fusion.ids import id_list
 from tfrec_fusion.questions import checked_k, checked_text
 from tfrec_fusion.text.encoding.encoder import TextEncoder
 from tfrec_fusion.text.encoding.store import TextStore
-from tfrec_fusion.zoo.answers.answer_warnings import warn_of_unknown_users
+from tfrec_fusion.zoo.answers.answer_warnings import counted_items, warn_of_unknown_users
 from tfrec_fusion.zoo.answers.catalog_answers import MODEL, CatalogAnswers, Users
 from tfrec_fusion.zoo.answers.negation import read_negation
 from tfrec_fusion.zoo.answers.questions import asked_users
@@ -129,7 +129,8 @@ class SemanticSearch:
         best = np.argsort(-cosine, kind="stable")[: max(k, SHORTLIST)]
         best = best[np.isfinite(cosine[best])]
         if allowed is not None and len(best) < k:
-            warn(f"The filters and the query leave {len(best)} items, fewer than k={k}.")
+            left = counted_items(len(best))
+            warn(f"The filters and the query leave {left}, fewer than k={k}.")
         if recommender is None:
             return self._table(best[None, :k], cosine, np.zeros(1, bool))
         users, several = asked_users(user_id)
