@@ -33,7 +33,7 @@ import options
 import pandas as pd
 import tensorflow as tf
 
-from tfrec_fusion.data.sources.clothing import load_womens_clothing
+from tfrec_fusion.data.sources.loading import load
 from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.data.tables.item_texts import joined_texts
 from tfrec_fusion.files.cache import cache_folder
@@ -171,7 +171,7 @@ def main(
     catalogues = {f"{data}, titles and genres": joined_texts(read_tables(data, data_dir).items)}
     if reviews:
         catalogues["womens-clothing, reviews"] = list(
-            load_womens_clothing().interactions["text"][:reviews]
+            load("womens-clothing").interactions["text"][:reviews]
         )
     rows = [
         row

@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "tfrec_fusion"
 
 # Any file may import these modules of the package.
-EVERYWHERE = {"answer_warnings", "argument_types", "errors", "ids", "progress", "questions"}
+EVERYWHERE = {
+    *("answer_warnings", "argument_types", "errors", "ids", "progress", "questions"),
+    "registries",
+}
 
 # The folders, and those that each may import from; its own files it may always import. A folder
 # that is not named is a part of the one around it.
