@@ -39,7 +39,7 @@ from tfrec_fusion.data.tables.item_texts import joined_texts
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.encoding.encoder import TextEncoder
-from tfrec_fusion.text.language_models.hubs import minilm_folder
+from tfrec_fusion.text.language_models.named.minilm import MODEL as MINILM
 
 RESULTS = Path(__file__).parent / "results"
 TURNS_SCRIPT = Path(__file__).parent / "sentence_transformers_turns.py"
@@ -66,7 +66,7 @@ def plain_way(encoder: TextEncoder, texts: list[str]) -> Way:
 @contextlib.contextmanager
 def their_way(python: str, texts: list[str], length: int, threads: int) -> Iterator[Way]:
     """sentence-transformers in another Python, waiting for its turns."""
-    folder = minilm_folder(cache_folder())
+    folder = MINILM.folder(cache_folder())
     command = [python, str(TURNS_SCRIPT), str(folder), str(length), str(threads)]
     with subprocess.Popen(
         command,

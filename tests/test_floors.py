@@ -15,7 +15,12 @@ PACKAGE = "tfrec_fusion"
 
 # Any file may import these modules of the package.
 EVERYWHERE = {
-    *("answer_warnings", "argument_types", "errors", "ids", "progress", "questions"),
+    "answer_warnings",
+    "argument_types",
+    "errors",
+    "ids",
+    "progress",
+    "questions",
     "registries",
 }
 
