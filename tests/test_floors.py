@@ -30,7 +30,7 @@ FOLDERS: dict[str, set[str]] = {
     "": {"saved_classes", "startup", *EVERYWHERE},  # modules of the package itself
     "files": set(),
     "data/tables": {"files"},
-    "data": {"files", "data/tables"},
+    "data": {"files", "data/sources", "data/tables"},
     "data/sources": {"files", "data/tables"},
     "data/batches": {"data"},
     "layers": set(),
@@ -39,7 +39,7 @@ FOLDERS: dict[str, set[str]] = {
     "text/encoding": {"files", "text/language_models"},
     "text/interests": {"files", "text/encoding"},
     "text/pretraining": {"files", "text/encoding", "text/language_models"},
-    "text": {"text/encoding", "text/language_models"},
+    "text": {"text/encoding", "text/interests", "text/language_models", "text/pretraining"},
     "training": {"files", "layers"},
     "evaluation": {"files"},
     "serving/export": {"files"},
