@@ -33,13 +33,13 @@ import options
 import pandas as pd
 import tensorflow as tf
 
-from tfrec_fusion.data.sources.clothing import load_womens_clothing
+from tfrec_fusion.data.sources.loading import load
 from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.data.tables.item_texts import joined_texts
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.encoding.encoder import TextEncoder
-from tfrec_fusion.text.language_models.hubs import minilm_folder
+from tfrec_fusion.text.language_models.named.minilm import MODEL as MINILM
 
 RESULTS = Path(__file__).parent / "results"
 TURNS_SCRIPT = Path(__file__).parent / "sentence_transformers_turns.py"
@@ -66,7 +66,7 @@ def plain_way(encoder: TextEncoder, texts: list[str]) -> Way:
 @contextlib.contextmanager
 def their_way(python: str, texts: list[str], length: int, threads: int) -> Iterator[Way]:
     """sentence-transformers in another Python, waiting for its turns."""
-    folder = minilm_folder(cache_folder())
+    folder = MINILM.folder(cache_folder())
     command = [python, str(TURNS_SCRIPT), str(folder), str(length), str(threads)]
     with subprocess.Popen(
         command,
@@ -171,7 +171,7 @@ def main(
     catalogs = {f"{data}, titles and genres": joined_texts(read_tables(data, data_dir).items)}
     if reviews:
         catalogs["womens-clothing, reviews"] = list(
-            load_womens_clothing().interactions["text"][:reviews]
+            load("womens-clothing").interactions["text"][:reviews]
         )
     rows = [
         row

@@ -39,12 +39,12 @@ from tfrec_fusion.files.download import Archive, Unreachable, fetched, in_cache
 from tfrec_fusion.files.whole import whole_folder
 from tfrec_fusion.text.language_models.causal import GPT2Size, Schedule
 from tfrec_fusion.text.language_models.folders import write_pooling
-from tfrec_fusion.text.language_models.presets import (
-    TINY_GPT2,
-    load_language_model,
+from tfrec_fusion.text.language_models.named.tiny_gpt2 import NAME as TINY_GPT2
+from tfrec_fusion.text.language_models.packaged_files import (
     packaged_folder,
     write_packaged_checksums,
 )
+from tfrec_fusion.text.language_models.presets import load_language_model
 from tfrec_fusion.text.pretraining import distillation, pretrain
 from tfrec_fusion.zoo.prebuilt.card_updates import read_texts_again
 

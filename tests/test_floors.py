@@ -17,7 +17,7 @@ PACKAGE = "tfrec_fusion"
 # Any file may import these modules of the package.
 EVERYWHERE = {
     *("answer_warnings", "argument_types", "errors", "ids", "progress", "questions"),
-    "saved_classes",
+    *("registries", "saved_classes"),
 }
 
 # The folders, and those that each may import from; its own files it may always import. A folder

@@ -6,7 +6,7 @@ import pytest
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.sources.movielens import read_latest_small
+from tfrec_fusion.data.sources.movielens.files import read_latest_small
 from tfrec_fusion.data.tables.item_texts import cell_text, join_text, joined_texts, shown_titles
 from tfrec_fusion.data.tables.rec_data import RecData, from_frames
 from tfrec_fusion.data.tables.text_columns import checked_columns

@@ -15,12 +15,10 @@ from tiny_bert import save_tiny_bert
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.errors import AlreadyExists
 from tfrec_fusion.files.checksums import checksums
-from tfrec_fusion.text.language_models.hubs import MINILM_FILES
-from tfrec_fusion.text.language_models.presets import (
-    PresetUnavailable,
-    load_language_model,
-    packaged_folder,
-)
+from tfrec_fusion.text.language_models.named import minilm
+from tfrec_fusion.text.language_models.packaged_files import packaged_folder
+from tfrec_fusion.text.language_models.presets import load_language_model
+from tfrec_fusion.text.language_models.registry import PresetUnavailable
 from tfrec_fusion.text.language_models.revisions import check_preset, pinned, preset_files
 from tfrec_fusion.zoo.exports.export_run import export_run
 from tfrec_fusion.zoo.prebuilt.card import cards
@@ -153,7 +151,7 @@ def test_other_presets_stand_for_themselves(hub):
         "tiny_gpt2",
         folder,
     ]
-    assert preset_files("minilm") == MINILM_FILES
+    assert preset_files("minilm") == minilm.MODEL.files
     assert preset_files("tiny_gpt2") == checksums(packaged_folder("tiny_gpt2"))
     assert "model.weights.h5" in preset_files(folder)
 

@@ -103,7 +103,7 @@ def index_data(
 
     Example:
 
-    >>> from tfrec_fusion.data.sources.synthetic import generate
+    >>> from tfrec_fusion.data import generate
     >>> indexed = index_data(generate(20, 30, 200, seed=1))
     >>> len(indexed.users), len(indexed.items)
     (21, 31)

@@ -60,7 +60,7 @@ def temporal(
 
     Example:
 
-    >>> from tfrec_fusion.data.sources.synthetic import generate
+    >>> from tfrec_fusion.data import generate
     >>> split = temporal(generate(20, 30, 200, seed=1))
     >>> len(split.train) + len(split.validation) + len(split.test)
     200

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tfrec_fusion.data.sources.registry import SOURCES
+from tfrec_fusion.data.sources.registry import source_names
 
 _CSV = {
     "sep": "Separator of CSV files, such as ';'; a comma by default.",
@@ -27,7 +27,7 @@ def reads_tables(**data: Any) -> Decorator:
     Args:
         **data: Keywords of the option `--data`, such as `required=True`.
     """
-    described = {"help": f"{', '.join(SOURCES)}, or a folder of tables.", **data}
+    described = {"help": f"{', '.join(source_names())}, or a folder of tables.", **data}
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         return click.option("--data", **described)(reads_files(command))

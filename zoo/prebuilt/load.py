@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from tfrec_fusion.errors import InvalidInput, WrongType
 from tfrec_fusion.files.checksums import BrokenPackage, first_fault
-from tfrec_fusion.text.language_models.presets import (
+from tfrec_fusion.text.language_models.packaged_files import (
     REINSTALL,
     check_packaged,
     is_packaged,

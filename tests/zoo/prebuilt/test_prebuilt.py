@@ -16,7 +16,7 @@ from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.files.checksums import checksums, sha256
 from tfrec_fusion.text.encoding.encoder import TextEncoder
 from tfrec_fusion.text.language_models.folders import write_pooling
-from tfrec_fusion.text.language_models.presets import packaged_folder
+from tfrec_fusion.text.language_models.packaged_files import packaged_folder
 from tfrec_fusion.zoo.prebuilt.card import Card, cards
 from tfrec_fusion.zoo.prebuilt.card_updates import read_texts_again
 from tfrec_fusion.zoo.prebuilt.load import BrokenPackage, load
@@ -247,7 +247,8 @@ def test_a_query_is_not_read_by_another_encoder(published, tmp_path, monkeypatch
     write_pooling(copied, "last", 128)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "tfrec_fusion.text.language_models.presets.packaged_folder", lambda preset: copied
+            "tfrec_fusion.text.language_models.packaged_files.packaged_folder",
+            lambda preset: copied,
         )
         for ask in (lambda: load("ease.toy"), lambda: model.recommend(text="robots", k=1)):
             with pytest.raises(BrokenPackage, match=r"1_Pooling/config.json was changed: .*Insta"):

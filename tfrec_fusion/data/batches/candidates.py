@@ -38,8 +38,7 @@ def candidates(
 
     Example:
 
-    >>> from tfrec_fusion.data.indexed import index_data
-    >>> from tfrec_fusion.data.sources.synthetic import generate
+    >>> from tfrec_fusion.data import generate, index_data
     >>> train = index_data(generate(20, 30, 200, seed=1)).train
     >>> x, label = next(iter(candidates(train, negatives=2, history_length=5, batch_size=8)))
     >>> x["item_id"].shape, label[0, :, 0].numpy().tolist()

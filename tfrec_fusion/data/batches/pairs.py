@@ -47,8 +47,7 @@ def pointwise(
 
     Example:
 
-    >>> from tfrec_fusion.data.indexed import index_data
-    >>> from tfrec_fusion.data.sources.synthetic import generate
+    >>> from tfrec_fusion.data import generate, index_data
     >>> data = index_data(generate(20, 30, 200, seed=1))
     >>> inputs, label = next(iter(pointwise(data.train, negatives=1, batch_size=8)))
     >>> label.numpy().tolist()

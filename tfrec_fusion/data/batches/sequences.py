@@ -55,8 +55,7 @@ def sequences(
 
     Example:
 
-    >>> from tfrec_fusion.data.indexed import index_data
-    >>> from tfrec_fusion.data.sources.synthetic import generate
+    >>> from tfrec_fusion.data import generate, index_data
     >>> data = index_data(generate(20, 30, 200, seed=1))
     >>> inputs, target, weight = next(iter(sequences(data.train, history_length=8, batch_size=2)))
     >>> inputs["history"].shape == target.shape == weight.shape
