@@ -4,7 +4,7 @@ import json
 
 from click.testing import CliRunner
 
-from tfrec_fusion.zoo.cli.command_line import cli
+from tfrec_fusion.zoo.cli.group import cli
 
 
 def run(*arguments, code=0):
