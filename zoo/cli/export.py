@@ -34,7 +34,7 @@ _LOGGED = re.compile(r"[IW]0000 |WARNING: All log messages before")  # ScaNN's o
     "k",
     multiple=True,
     default=(10,),
-    help="Number of items in an answer; repeated for several signatures: recommend_10, recommend_100.",
+    help="Number of items in an answer; repeated, for several signatures such as recommend_100.",
 )
 @click.option("--version", type=click.IntRange(1), help="By default one more than the latest.")
 @click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -60,16 +61,9 @@ def _imported(path: Path) -> ModuleType:
         )
     if taken and name in sys.modules:
         return sys.modules[name]
-    before = _registered()
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    module = _executed(spec, path)
-    if _registered() == before:
-        raise InvalidInput(
-            f"--plugin {path} registers nothing. Call `zoo.register(zoo.ModelSpec(…))` in it, "
-            "after `from tfrec_fusion import zoo`."
-        )
-    return module
+    return _executed(spec, path)
 
 
 def _place_of(name: str) -> str | None:
@@ -87,16 +81,22 @@ def _registered() -> tuple[list[int], list[str]]:
 def _executed(spec: ModuleSpec, path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    done = False
+    before, done = _registered(), False
     try:
         assert spec.loader is not None
-        spec.loader.exec_module(module)
-        done = True
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's results
+            spec.loader.exec_module(module)
+        done = _registered() != before
     except (Exception, SystemExit) as error:
         raise InvalidInput(f"--plugin {path}{_line(error, path)}: {_words(error, path)}") from error
     finally:
         if not done:
             del sys.modules[spec.name]
+    if not done:
+        raise InvalidInput(
+            f"--plugin {path} registers nothing. Call `zoo.register(zoo.ModelSpec(…))` in it, "
+            "after `from tfrec_fusion import zoo`."
+        )
     return module
 
 

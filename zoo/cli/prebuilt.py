@@ -23,7 +23,7 @@ from tfrec_fusion.zoo.cli.shared_options import reads_files, shared
     metavar="RUN",
     help="Run of a baseline to compare with; may be repeated.",
 )
-@click.option("--summary", "text", required=True, help="The model in one sentence.")
+@click.option("--summary", required=True, help="The model in one sentence.")
 @click.option("--limit", "limits", multiple=True, help="A known limit; may be repeated.")
 @click.option(
     "--folder",
@@ -34,7 +34,7 @@ def publish(
     name: str,
     runs: tuple[Path, ...],
     beside: tuple[Path, ...],
-    text: str,
+    summary: str,
     limits: tuple[str, ...],
     folder: str | None,
     with_events: bool,
@@ -47,7 +47,7 @@ def publish(
     from tfrec_fusion.zoo.prebuilt.publishing import publish as publish_runs
 
     chosen: Any = {"limits": limits, "folder": folder, "include_events": with_events}
-    publish_runs(name, runs, beside, text=text, ask=_agreed, say=tell, **chosen)
+    publish_runs(name, runs, beside, text=summary, ask=_agreed, say=tell, **chosen)
 
 
 @click.command()
