@@ -44,7 +44,7 @@ from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.files.whole import whole_folder
 from tfrec_fusion.serving.export.reload import load_server_ops
-from tfrec_fusion.serving.index.recommenders_index import PROCESS
+from tfrec_fusion.serving.index.kinds import PROCESS
 from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.exports.export_run import export_recommender
 from tfrec_fusion.zoo.exports.item_index import item_index

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numbers
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import Field
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -19,12 +20,25 @@ _KINDS: dict[str, tuple[Any, str]] = {
 }
 
 
+def type_name(field: Field[Any]) -> str:
+    """Returns the annotation of a dataclass field as it is written, such as `"int | None"`.
+
+    Args:
+        field: Of a dataclass whose annotations are strings or types.
+    """
+    kind = field.type
+    if isinstance(kind, str):
+        return kind
+    name = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
+    return re.sub(r"^typing\.Optional\[(.*)\]$", r"\1 | None", name)
+
+
 def check_types(fields: Iterable[Field[Any]], values: Mapping[str, Any]) -> None:
     """Refuses values that are not of the type of their dataclass field.
 
     Args:
-        fields: Of a dataclass whose annotations are strings. Numbers, truth values, strings and
-            tuples of them are checked; every other type passes.
+        fields: Of a dataclass. Numbers, truth values, strings and tuples of them are checked; every
+            other type passes.
         values: Values by name; a field without one is not checked.
 
     Raises:
@@ -33,7 +47,7 @@ def check_types(fields: Iterable[Field[Any]], values: Mapping[str, Any]) -> None
     for field in fields:
         if field.name not in values:
             continue
-        value, kind = values[field.name], str(field.type)
+        value, kind = values[field.name], type_name(field)
         plain = kind.removesuffix(" | None")
         if value is None and plain != kind:
             continue

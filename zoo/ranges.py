@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tfrec_fusion.argument_types import type_name
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.zoo.spec import SIZES, options_of
 
@@ -33,7 +34,7 @@ def check_options(
     """
     _check_vocabularies(config)
     for one in options_of(type(config)):
-        if str(one.type).startswith("tuple"):
+        if type_name(one).startswith("tuple"):
             object.__setattr__(config, one.name, tuple(getattr(config, one.name)))
         if choices := one.metadata.get("choices"):
             _check_choice(config, one.name, choices, former or {})

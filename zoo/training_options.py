@@ -28,7 +28,9 @@ class PretrainedParts:
     """
 
     pretrain: bool = option(True, "start from trained parts")
-    part_epochs: int | None = option(None, "at most this many epochs for each part")
+    part_epochs: int | None = option(
+        None, "most epochs of each part; by default those of the whole"
+    )
 
     def __post_init__(self) -> None:
         _check_positive(self, "part_epochs")
@@ -60,10 +62,11 @@ class LanguageModel:
     """
 
     text_preset: str = option(
-        "minilm", "minilm, a KerasHub preset, hf://owner/name[@revision], or a folder"
+        "minilm",
+        "language model: minilm, a KerasHub preset, hf://owner/name[@revision], or a folder",
     )
     text_length: int | None = option(
-        None, "tokens of a text; by default 64, or the language model's positions"
+        None, "tokens of a text; by default 64, or the positions of the language model"
     )
 
     def __post_init__(self) -> None:
@@ -113,7 +116,7 @@ class TaskWeights:
 
     balance: str = option("fixed", "weighting of the losses", choices=BALANCES)
     loss_weights: Mapping[str, float] | None = option(
-        None, "OUTPUT=NUMBER, 1 by default; outputs are logits and the tasks"
+        None, "weight of an output's loss, 1 by default; outputs are logits and the tasks"
     )
 
     def __post_init__(self) -> None:
@@ -140,7 +143,9 @@ class Reviews:
             validation.
     """
 
-    language_model: str | None = option(None, "a GPT-2 to continue with, such as pretrain-lm's")
+    language_model: str | None = option(
+        None, "preset of a GPT-2 to continue with, such as a folder of pretrain-lm"
+    )
     word_dropout: float = option(0.0, "rate of words masked in reviews", low=0.0, high=0.3)
     span_swap: float = option(0.0, "rate of reviews in which spans swap", low=0.0, high=0.3)
     weigh_scores: bool = option(False, "tune the weights of behavior and language")

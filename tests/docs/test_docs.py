@@ -32,7 +32,7 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.tables.rec_data import from_frames
 from tfrec_fusion.training.callbacks import DivergenceWatch
 from tfrec_fusion.training.distribution import distribution_strategy
-from tfrec_fusion.zoo.cli.command_line import cli
+from tfrec_fusion.zoo.cli.group import cli
 from tfrec_fusion.zoo.exports.item_index import item_index
 from tfrec_fusion.zoo.registry import build, specs
 

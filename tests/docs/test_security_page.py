@@ -9,7 +9,7 @@ from written_pages import subcommand, subcommands
 
 from tfrec_fusion.files.archives import FLOOR_BYTES, MOST_EXPANSION
 from tfrec_fusion.serving.export.bundle import COMPOSE
-from tfrec_fusion.zoo.cli.command_line import cli
+from tfrec_fusion.zoo.cli.group import cli
 
 PAGE = (ROOT / "SECURITY.md").read_text("utf-8")
 

@@ -14,7 +14,8 @@ from test_nearest import KNOWN, POPULARITY, SCORES, best
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.serving.export.folder_check import verify_folder
 from tfrec_fusion.serving.export.stock_ops import ops_of
-from tfrec_fusion.serving.index.recommenders_index import PROCESS, RecommendersIndex
+from tfrec_fusion.serving.index.kinds import PROCESS
+from tfrec_fusion.serving.index.recommenders_index import RecommendersIndex
 from tfrec_fusion.serving.local.servable import Servable
 
 # Every leaf is looked through, so that ScaNN finds what the exact search finds.

@@ -9,7 +9,7 @@ import click
 import readme_tables
 from checkout import ROOT
 
-from tfrec_fusion.zoo.cli.command_line import cli
+from tfrec_fusion.zoo.cli.group import cli
 
 PAGES = (*readme_tables.PAGES, ROOT / "CHANGELOG.md")
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -31,7 +31,8 @@ from tfrec_fusion.text.language_models.causal import (
 )
 from tfrec_fusion.text.language_models.presets import load_language_model
 from tfrec_fusion.text.pretraining.pretrain import TextParts, pretrain, split_texts
-from tfrec_fusion.zoo.cli.text import lines_of, pretrain_lm, texts_of
+from tfrec_fusion.zoo.cli.language_models import pretrain_lm
+from tfrec_fusion.zoo.cli.text_files import lines_of, texts_of
 
 SMALL = GPT2Size(
     vocabulary_size=300, num_layers=1, num_heads=2, hidden_dim=32, max_length=32, dropout=0.0

@@ -16,16 +16,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse as sp
 
-from tfrec_fusion.data.events import Events
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.zoo.baselines.matrix_chain import Matrix, MatrixChain, histories
+from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain, histories
 from tfrec_fusion.zoo.spec import ModelSpec, itself, option
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+    from tfrec_fusion.data.events import Events
+    from tfrec_fusion.zoo.baselines.matrix_chain import Matrix
 
 BYTES_PER_CELL = 12  # float64 while inverting, float32 to keep
 
@@ -102,6 +105,8 @@ def _needed_gib(num_items: int) -> float:
 
 def _largest(weights: np.ndarray, kept: int) -> sp.csr_matrix:
     """The `kept` cells of each column that are largest in size, the others empty."""
+    import scipy.sparse as sp
+
     if kept >= len(weights):
         return sp.csr_matrix(weights)
     size = np.abs(weights)
@@ -111,6 +116,8 @@ def _largest(weights: np.ndarray, kept: int) -> sp.csr_matrix:
 
 def _ease_weights(known: sp.csr_matrix, l2: float) -> np.ndarray:
     """`B` of this file's docstring, `(num_items, num_items)` float32."""
+    import scipy.linalg
+
     gram = (known.T @ known).astype(np.float64).toarray(order="F")
     gram[np.diag_indices_from(gram)] += l2
     factor, lower = scipy.linalg.cho_factor(gram, lower=True, overwrite_a=True)

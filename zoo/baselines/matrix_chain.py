@@ -3,6 +3,9 @@
 A baseline names its matrices and the order in which they are multiplied; scoring, saving and the
 Keras graph follow from that. With `X` the users' histories, for instance, popularity is
 `ones @ counts`, EASE is `X @ B` and TF-IDF is `X @ T @ T'`.
+
+The baselines' files import SciPy, pandas and Keras where they compute: the command line reads their
+options in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -10,18 +13,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
-import keras
 import numpy as np
-import scipy.sparse as sp
 
 from tfrec_fusion.argument_types import check_instance, check_types
-from tfrec_fusion.data.events import Events
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.layers.constant_matrix import DenseMatrix, PastItems, SparseMatrix
 
-Matrix: TypeAlias = np.ndarray | sp.csr_matrix
+if TYPE_CHECKING:
+    import keras
+    import scipy.sparse as sp
+
+    from tfrec_fusion.data.events import Events
+
+    Matrix: TypeAlias = np.ndarray | sp.csr_matrix
+
 CSR_PARTS = ("data", "indices", "indptr")
 
 
@@ -134,6 +140,10 @@ class MatrixChain:
 
         None where scores do not start from a user's items.
         """
+        import keras
+
+        from tfrec_fusion.layers.constant_matrix import PastItems
+
         self._check_fitted()
         if self.score_chain[0] != "known":
             return None
@@ -182,10 +192,12 @@ class MatrixChain:
         product = self._matrices[chain[0]][np.asarray(rows)]
         for name in chain[1:]:
             product = product @ self._matrices[name]
-        dense = product.toarray() if sp.issparse(product) else product
+        dense = product if isinstance(product, np.ndarray) else product.toarray()
         return np.asarray(dense, np.float32)
 
     def _graph(self, chain: tuple[str, ...], id_name: str, name: str) -> keras.Model:
+        import keras
+
         self._check_fitted()
         ids = keras.Input((), dtype="int32", name=id_name)
         scores = ids
@@ -195,9 +207,11 @@ class MatrixChain:
 
     def _layer(self, name: str) -> keras.layers.Layer:
         """One layer a matrix, shared by the two graphs so that neither holds a copy."""
+        from tfrec_fusion.layers.constant_matrix import DenseMatrix, SparseMatrix
+
         if name not in self._layers:
             matrix = self._matrices[name]
-            kind = SparseMatrix if sp.issparse(matrix) else DenseMatrix
+            kind = DenseMatrix if isinstance(matrix, np.ndarray) else SparseMatrix
             self._layers[name] = kind.of(matrix, name=name)
         return self._layers[name]
 
@@ -213,6 +227,8 @@ def histories(events: Events, half_life: float = 0.0) -> sp.csr_matrix:
     Raises:
         ValueError: When nothing is left.
     """
+    from tfrec_fusion.data.events import Events
+
     check_instance(events, Events, "events", "`index_data(tables).train` is one.")
     seen = (events.user > 0) & (events.item > 0)
     weight = seen.astype(np.float32)
@@ -240,6 +256,8 @@ def _matrix_of(arrays: Mapping[str, np.ndarray], name: str) -> Matrix:
                 f"{matrix.dtype}."
             )
         return matrix
+    import scipy.sparse as sp
+
     parts = tuple(arrays[f"{name}.{part}"] for part in CSR_PARTS)
     shape = tuple(arrays[f"{name}.shape"].ravel().tolist())
     try:

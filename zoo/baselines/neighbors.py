@@ -17,16 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-import keras
 import numpy as np
-import scipy.sparse as sp
 
-from tfrec_fusion.data.events import Events
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain, histories
 from tfrec_fusion.zoo.spec import ModelSpec, itself, option
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+    from tfrec_fusion.data.events import Events
 
 BLOCK_CELLS = 2**23  # similarities held at a time
 SIMILARITIES = ("cosine", "pearson")
@@ -38,7 +40,7 @@ class _Neighbours(MatrixChain):
 
     k: int = option(300, "neighbours kept")
     shrink: float = option(10.0, "added to the similarity's denominator: distrusts overlap")
-    similarity: str = option("cosine", "cosine or pearson")
+    similarity: str = option("cosine", "similarity of two rows", choices=SIMILARITIES)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,6 +113,8 @@ class UserKNN(_Neighbours):
 
     def fit(self, events: Events, item_texts: Sequence[str] | None = None) -> Self:
         """Finds each user's nearest users; see `MatrixChain.fit`."""
+        import scipy.sparse as sp
+
         known = histories(events)
         votes = events.matrix(events.rating).multiply(known).tocsr() if self.use_ratings else known
         unit = known @ sp.diags(1 / np.sqrt(np.maximum(_sums(known.T), 1)).astype(np.float32))
@@ -136,6 +140,8 @@ def nearest(
     Returns:
         `(num_rows, num_rows)` float32 CSR of similarities, the diagonal empty.
     """
+    import scipy.sparse as sp
+
     num_rows, num_cells = rows.shape
     total, square = _sums(rows), _sums(rows.multiply(rows).tocsr())
     centre = np.zeros_like(total) if similarity == "cosine" else total / np.sqrt(num_cells)
@@ -156,6 +162,9 @@ def nearest(
 
 def _largest(alike: np.ndarray, k: int) -> sp.csr_matrix:
     """The `k` largest positive cells of each row."""
+    import keras
+    import scipy.sparse as sp
+
     values, columns = map(keras.ops.convert_to_numpy, keras.ops.top_k(alike, k))  # (rows, k)
     row = np.repeat(np.arange(len(alike)), k)
     positive = values.ravel() > 0

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from tfrec_fusion.data.events import Events
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain, histories
 from tfrec_fusion.zoo.spec import ModelSpec, itself
+
+if TYPE_CHECKING:
+    from tfrec_fusion.data.events import Events
 
 
 @dataclass
@@ -24,6 +26,7 @@ class Popularity(MatrixChain):
 
     Example:
 
+    >>> from tfrec_fusion.data.events import Events
     >>> events = Events(np.array([1, 1, 2]), np.array([1, 2, 2]), np.ones(3), np.zeros(3), 3, 3)
     >>> Popularity().fit(events).score(np.array([1])).tolist()
     [[0.0, 1.0, 2.0]]

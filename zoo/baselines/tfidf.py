@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import scipy.sparse as sp
 
-from tfrec_fusion.data.events import Events
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.interests.words import terms
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain, histories
 from tfrec_fusion.zoo.spec import ModelSpec, itself, option
 from tfrec_fusion.zoo.training_options import TextColumns
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+    from tfrec_fusion.data.events import Events
 
 
 @dataclass
@@ -59,6 +62,8 @@ class TFIDF(MatrixChain):
         Raises:
             ValueError: When there are no events, or no texts, or not one text an item.
         """
+        import scipy.sparse as sp
+
         known = histories(events)
         texts = _checked_texts(item_texts, events.num_items)
         vectors = self._vectors(texts)
@@ -68,6 +73,7 @@ class TFIDF(MatrixChain):
 
     def _vectors(self, texts: list[str]) -> sp.csr_matrix:
         """`(num_items, num_terms)` float32, each row of length 1 or 0."""
+        import scipy.sparse as sp
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         vectorizer = TfidfVectorizer(

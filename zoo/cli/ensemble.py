@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
-from tfrec_fusion.evaluation.report import ReportRow, print_table
-from tfrec_fusion.layers.ensemble import SCALES
-from tfrec_fusion.zoo.runs.comparison import shown_metrics
-from tfrec_fusion.zoo.runs.ensembling import train_ensemble
+from tfrec_fusion.zoo.cli.names import RunName
+from tfrec_fusion.zoo.cli.printing import print_run, tell
+from tfrec_fusion.zoo.cli.shared_options import shared
+from tfrec_fusion.zoo.cli.terminal import typed_command
+
+SCALES = ("scores", "ranks")  # of `layers.ensemble.SCALES`, which is slow to import
 
 
 @click.command()
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
+@click.argument("runs", nargs=-1, type=RunName())
+@shared("out")
 @click.option(
     "--scale",
     type=click.Choice(SCALES),
-    help="Add standard scores or reciprocal ranks; the better one on validation by default.",
+    help="Add standard scores or reciprocal ranks; by default the better one on validation.",
 )
-@click.option("--allow-seen", is_flag=True, help="Only of members that rank items already seen.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared(
+    "allow_seen",
+    is_flag=True,
+    default=False,
+    help="Refuse members that were measured without items already seen.",
+)
+@shared("as_json")
 def ensemble(
     runs: tuple[Path, ...], out: Path, scale: str | None, allow_seen: bool, as_json: bool
 ) -> None:
     """Combine RUNS over the same data, weights chosen on validation, into a run like any other."""
+    from tfrec_fusion.zoo.runs.ensembling import train_ensemble
+
     made = train_ensemble(
-        runs,
-        out,
-        scale=scale,
-        allow_seen=allow_seen,
-        command=shlex.join(["tfrec-zoo", *sys.argv[1:]]),
-        say=lambda line: click.echo(line, err=True),
+        runs, out, scale=scale, allow_seen=allow_seen, command=typed_command(), say=tell
     )
-    if as_json:
-        click.echo(json.dumps({"run": str(out), **made.info}))
-        return
-    rows = [ReportRow(**row) for row in made.info["rows"]]
-    print_table(rows, shown_metrics(rows, "ensemble"))
-    parts = ", ".join(f"{name} {weight:.2f}" for name, weight in made.info["weights"].items())
-    click.echo(f"{out}: {made.info['scale']} of {parts}.", err=True)
+    print_run(out, made.info, as_json)
+    if not as_json:
+        parts = ", ".join(f"{name} {weight:.2f}" for name, weight in made.info["weights"].items())
+        tell(f"{out}: {made.info['scale']} of {parts}.")

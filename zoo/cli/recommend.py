@@ -1,114 +1,101 @@
-"""The commands that ask a model: items for a user or a history, items like an item."""
+"""The commands that ask a model: items for users, a history or a text; items like an item."""
 
 from __future__ import annotations
 
-import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import pandas as pd
 
-from tfrec_fusion.answer_warnings import AnswerWarning
-from tfrec_fusion.zoo.answers.catalog_answers import POPULARITY
-from tfrec_fusion.zoo.answers.printable import printable
-from tfrec_fusion.zoo.prebuilt.load import open_run
+from tfrec_fusion.zoo.cli.asked import asked_items, asked_users
+from tfrec_fusion.zoo.cli.printing import print_items, print_users, told_warnings
+from tfrec_fusion.zoo.cli.shared_options import run_argument, shared
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-run_folder = click.argument("run", type=click.Path(path_type=Path))
-top_k = click.option("-k", default=10, show_default=True, help="How many items.")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tfrec_fusion.zoo.cli.opened import Opened
 
 
 @click.command()
-@run_folder
-@click.option("--user-id", help="Any id; a new one is offered what is popular.")
-@click.option("--history", help="Instead: item ids somebody took, oldest first, e.g. 1,50,181.")
-@click.option("--why", is_flag=True, help="Also what the user cares about and the item has.")
-@click.option(
-    "--allow-seen/--no-allow-seen",
-    default=None,
-    help="Also recommend items already seen; by default as the run was measured.",
-)
-@top_k
-@as_json_option
+@run_argument
+@shared("user_id", multiple=True, help="A user, known or new; may be repeated.")
+@shared("user_ids", "history", "text")
+@click.option("--why", is_flag=True, help="Also show which of the user's interests an item meets.")
+@shared("allow_seen", "k", "as_json")
 def recommend(
     run: Path,
-    user_id: str | None,
-    history: str | None,
+    user_id: tuple[str, ...],
+    user_ids: Path | None,
+    history: tuple[str, ...],
+    text: str | None,
     why: bool,
     allow_seen: bool | None,
     k: int,
     as_json: bool,
 ) -> None:
-    """Recommend items for a user, or for a history."""
-    if (user_id is None) == (history is None) or (why and history is not None):
-        raise click.UsageError("Give --user-id, with or without --why, or --history.")
-    ids = None if history is None else [one.strip() for one in history.split(",")]
-    if ids is not None and not all(ids):
+    """Recommend items of RUN for users, for a new user's history, or for a text query.
+
+    RUN is a run folder, or the name of a prebuilt model. A user without any event gets popular
+    items; of a text query with a user, the user's taste orders what is found.
+    """
+    by_user = bool(user_id) or user_ids is not None
+    if bool(history) == (by_user or text is not None):
+        raise click.UsageError("Give --user-id, --text, or both; or give --history.")
+    if why and (not by_user or text is not None):
+        raise click.UsageError("--why goes with --user-id alone: it shows that user's interests.")
+    if text is not None and not text.strip():
+        raise click.UsageError("--text is empty. Give at least one word.")
+    if text is not None and allow_seen is not None:
         raise click.UsageError(
-            f"--history must be item ids with commas between them, such as 1,50,181. "
-            f"Received: {history!r}{'' if any(ids) else ', which is empty'}."
+            "--allow-seen goes with --user-id or --history: a text query finds items whether or "
+            "not they were seen."
         )
-    recommender = open_run(run).recommender
-    if ids is not None:
-        with told_warnings():
-            table = recommender.recommend_from_history(ids, k, allow_seen=allow_seen)
-        print_items(table, {"history": history}, as_json)
-        return
+    users = asked_users(user_id, user_ids)
+
+    from tfrec_fusion.zoo.cli.opened import open_recommender
+
+    recommender = open_recommender(run)
+    asked: dict[str, Any] = {"k": k, "allow_seen": allow_seen}
+    shown: dict[str, Any] = {} if text is None else {"text": text}
+    if history:
+        asked["history"] = shown["history"] = asked_items(history, "--history", _known(recommender))
+    several = len(users) > 1 or user_ids is not None
+    if users:
+        asked["user_id"] = users if several else users[0]
+        shown["user_id"] = asked["user_id"]
     with told_warnings():
-        table = recommender.recommend(str(user_id), k, allow_seen=allow_seen)
+        table = recommender.recommend(text=text, **asked)
     if why:
-        found = [recommender.reasons(user_id, item) for item in table["item_id"]]
-        table["why"] = [[phrase.text for phrase in phrases] for phrases in found]
-    print_items(table, {"user_id": user_id}, as_json)
+        table["why"] = _reasons(recommender, table, users)
+    if several:
+        print_users(table, users, shown, as_json)
+    else:
+        print_items(table, shown, as_json)
 
 
 @click.command()
-@run_folder
-@click.option("--item-id", required=True, help="An item of the catalogue.")
-@top_k
-@as_json_option
+@run_argument
+@shared("item_id", required=True)
+@shared("k", "as_json")
 def similar(run: Path, item_id: str, k: int, as_json: bool) -> None:
-    """List the items most like an item."""
+    """List the items of RUN that are most similar to an item."""
+    from tfrec_fusion.zoo.cli.opened import open_recommender
+
     with told_warnings():
-        table = open_run(run).recommender.similar(item_id, k)
+        table = open_recommender(run).similar(item_id, k)
     print_items(table, {"item_id": item_id}, as_json)
 
 
-@contextmanager
-def told_warnings() -> Iterator[None]:
-    """Prints warnings about answers as lines on stderr, with the options of the command line."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", AnswerWarning)
-        show = warnings.showwarning
-
-        def tell(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if not issubclass(category, AnswerWarning):
-                show(message, category, *where)
-                return
-            said = str(message).replace("`allow_seen=True`", "--allow-seen")
-            click.echo(printable(said), err=True)
-
-        warnings.showwarning = tell  # type: ignore[assignment]
-        yield
+def _known(recommender: Opened) -> set[str]:
+    items = recommender.items
+    return {*items["item_id"].astype(str), *items["title"].astype(str)}
 
 
-def print_items(table: pd.DataFrame, asked: dict[str, str | None], as_json: bool) -> None:
-    """Prints ranked items, a line each or as one JSON object.
-
-    Args:
-        table: As `CatalogAnswers.recommend` answers; `why` holds lists of phrases.
-        asked: What the JSON object repeats of the question.
-        as_json: Whether to print that object.
-    """
-    if as_json:
-        click.echo(json.dumps({**asked, "items": table.to_dict("records")}, ensure_ascii=False))
-        return
-    for rank, row in enumerate(table.to_dict("records"), 1):
-        source = f"  ({POPULARITY})" if row.get("source") == POPULARITY else ""
-        why = f"  because of: {', '.join(row['why'])}" if row.get("why") else ""
-        line = f"{row['title']}  [{row['item_id']}]  {row['score']:.3f}{source}{why}"
-        click.echo(f"{rank:3}. {printable(line)}")
+def _reasons(recommender: Opened, table: pd.DataFrame, users: list[str]) -> list[list[str]]:
+    """The phrases that each recommendation of a table is made because of."""
+    of_rows = table["user_id"] if "user_id" in table else users * len(table)
+    return [
+        [phrase.text for phrase in recommender.answers.reasons(user, item)]
+        for user, item in zip(of_rows, table["item_id"], strict=True)
+    ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import json
 import signal
 import sys
 import threading
@@ -15,6 +14,9 @@ from typing import TYPE_CHECKING
 import click
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.zoo.cli.printing import print_json, tell
+from tfrec_fusion.zoo.cli.sections import WordedOption
+from tfrec_fusion.zoo.cli.shared_options import folder_argument, shared
 
 try:
     import resource
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@folder_argument
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--allow-host",
@@ -40,27 +42,44 @@ if TYPE_CHECKING:
     type=click.IntRange(0, 65535),
     default=8501,
     show_default=True,
-    help="REST and the page; 0: a free one.",
+    help="Port of REST and of the page; 0 takes a free one.",
 )
 @click.option(
     "--grpc-port",
     type=click.IntRange(0, 65535),
     default=8500,
     show_default=True,
-    help="gRPC; 0: a free one.",
+    help="Port of gRPC; 0 takes a free one.",
 )
-@click.option("--no-grpc", is_flag=True, help="REST alone.")
-@click.option("--max-batch", default=256, show_default=True, help="Rows of a request.")
-@click.option("--max-values", default=2**20, show_default=True, help="Values of a request.")
-@click.option("--max-body-mib", default=16.0, show_default=True, help="MiB of a request.")
-@click.option("--max-waiting", default=256, show_default=True, help="Requests that may wait.")
-@click.option("--workers", type=click.IntRange(1), help="Threads; one a core by default.")
-@click.option("--answer-seconds", default=30.0, show_default=True, help="Time for an answer.")
-@click.option("--drain-seconds", default=30.0, show_default=True, help="Time to end, when stopped.")
-@click.option("--poll-seconds", default=1.0, show_default=True, help="How often to look for more.")
-@click.option("--wait", is_flag=True, help="Start with no model, and serve what is exported later.")
-@click.option("--allow-unsafe-ops", is_flag=True, help="Serve models that touch files, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when it listens.")
+@click.option("--no-grpc", is_flag=True, help="Serve REST alone.")
+@click.option("--max-batch", default=256, show_default=True, help="Most rows of a request.")
+@click.option("--max-values", default=2**20, show_default=True, help="Most values of a request.")
+@click.option("--max-body-mib", default=16.0, show_default=True, help="Most MiB of a request.")
+@click.option("--max-waiting", default=256, show_default=True, help="Most requests that wait.")
+@click.option(
+    "--workers",
+    cls=WordedOption,
+    type=click.IntRange(1),
+    show_default="one for each core",
+    help="Threads.",
+)
+@click.option(
+    "--answer-seconds", default=30.0, show_default=True, help="Most seconds of an answer."
+)
+@click.option(
+    "--drain-seconds",
+    default=30.0,
+    show_default=True,
+    help="Seconds to finish requests at the end.",
+)
+@click.option(
+    "--poll-seconds", default=1.0, show_default=True, help="Seconds between looks for new versions."
+)
+@click.option(
+    "--wait", is_flag=True, help="Start without a model, and serve what is exported later."
+)
+@shared("allow_unsafe_ops")
+@shared("as_json", help="Print one JSON object as soon as it listens.")
 def serve(
     folder: Path,
     host: str,
@@ -123,7 +142,7 @@ def serve(
         _announce(server, as_json)
         while not stop.wait(1.0):
             pass
-        click.echo("Stopping: requests in flight are answered first.", err=True)
+        tell("Stopping: requests in flight are answered first.")
     finally:
         server.stop()
         for one, handler in before.items():
@@ -180,7 +199,7 @@ def _announce(server: LocalServer, as_json: bool) -> None:
     models = {name: model.versions for name, model in sorted(server.models.by_name.items())}
     if as_json:
         answer = {"rest": server.url, "grpc": server.grpc_address, "models": models}
-        click.echo(json.dumps(answer))
+        print_json(answer)
         return
     click.echo(f"REST and a page to try: {server.url}")
     if server.grpc_address:
@@ -192,4 +211,4 @@ def _announce(server: LocalServer, as_json: bool) -> None:
     if not models:
         click.echo("No models yet: they are served as they are exported.")
     if server.host not in ("127.0.0.1", "localhost", "::1"):
-        click.echo(f"Everybody who reaches {server.host} can ask: there are no accounts.", err=True)
+        tell(f"Everybody who reaches {server.host} can ask: there are no accounts.")

@@ -1,102 +1,28 @@
-"""Where the command line meets the terminal: characters it lacks, pipes that close, errors.
-
-Importing it checks the backend of Keras, so that `zoo.cli.command_line` imports it before all else.
-"""
+"""The terminal around a command: characters it lacks, pipes that close, Ctrl-C, errors of ours."""
 
 from __future__ import annotations
 
+import _thread
 import codecs
-import errno
 import io
 import os
 import shlex
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import click
 
-import tfrec_fusion
 from tfrec_fusion.errors import UserError
-from tfrec_fusion.files.refusals import AGAIN, REMEDIES, refused
 from tfrec_fusion.startup import check_backend
+from tfrec_fusion.zoo.cli.refusals import INTERRUPTED, PACKAGE, Interrupted
 
 PLAIN_ASCII = "plain_ascii"
-INTERRUPTED = 130  # what a shell gives for a program that SIGINT ended
-PACKAGE = Path(tfrec_fusion.__file__).parent.parent
-# What the operating system says about the files of a user, rather than about a fault of ours.
-OF_THE_USER = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
-    *(errno.EISDIR, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EBUSY),
-    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE, errno.EADDRINUSE),
-}
-_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-WITHOUT_A_NAME = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE}
-
-
-class Refusal(click.ClickException):
-    """One clear message on stderr and exit code 2."""
-
-    exit_code = 2
-
-
-class Interrupted(click.ClickException):
-    """Ctrl-C: what was noted on the interruption, such as how to resume, and exit code 130."""
-
-    exit_code = INTERRUPTED
-
-    def show(self, file: Any = None) -> None:
-        """Prints the message, without the word "Error"."""
-        click.echo(f"\n{self.message}", err=True)
-
-
-class Commands(click.Group):
-    """A group that turns the errors a user can cause into a `Refusal`."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command."""
-        try:
-            return super().invoke(ctx)
-        except UserError as error:
-            raise Refusal(str(error)) from error
-        except OSError as error:
-            if is_of_the_user(error):
-                raise Refusal(_words(error)) from error
-            raise
-        except Exception as error:
-            # What writers in other languages say of a disk quotes the system's words.
-            if (number := refused(error)) in _OF_THE_DISK:
-                raise Refusal(f"{_last_line(error)}. {REMEDIES[number]}. {AGAIN}") from error
-            raise
-        except KeyboardInterrupt as error:
-            notes = getattr(error, "__notes__", [])
-            raise Interrupted(" ".join(["Interrupted.", *notes])) from error
-
-
-def is_of_the_user(error: OSError) -> bool:
-    """Whether an error is about the user's files, disk or rights, and says which file.
-
-    A file of the package itself that is missing is a fault of the package.
-    """
-    if error.errno not in OF_THE_USER:
-        return False
-    if error.filename is None:
-        return error.errno in WITHOUT_A_NAME
-    return not Path(os.fsdecode(error.filename)).resolve().is_relative_to(PACKAGE / "tfrec_fusion")
-
-
-def _words(error: OSError) -> str:
-    where = "" if error.filename is None else f"{os.fsdecode(error.filename)!r}: "
-    remedy = f" {REMEDIES[error.errno]}. {AGAIN}" if error.errno in _OF_THE_DISK else ""
-    return f"{where}{error.strerror}.{remedy}"
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".")
 
 
 @contextmanager
@@ -104,8 +30,9 @@ def terminal() -> Iterator[None]:
     r"""Runs a command so that the terminal's limits do not end it.
 
     Characters that stdout or stderr cannot encode are written as `\u00e9`, which is the same
-    character in JSON. A closed pipe, such as `| head -1`, ends the program quietly. Any exception
-    that nobody expected is shown with its traceback, and with what a report of it needs.
+    character in JSON. A closed pipe, such as `| head -1`, ends the program quietly. Ctrl-C ends it
+    with one line, even where a library turns it into an error of its own. Any exception that nobody
+    expected is shown with its traceback, and with what a report of it needs.
     """
     codecs.register_error("escaped", _escaped)
     codecs.register(_plain_ascii)
@@ -113,30 +40,77 @@ def terminal() -> Iterator[None]:
         if isinstance(stream, io.TextIOWrapper):
             is_ascii = codecs.lookup(stream.encoding).name == "ascii"
             stream.reconfigure(encoding=PLAIN_ASCII if is_ascii else None, errors="escaped")
+    with _noticed_interruption() as interrupted:
+        try:
+            check_backend()
+            yield
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _close_quietly()
+            sys.exit(1)
+        except SystemExit:
+            _flush_quietly()
+            raise
+        except UserError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(2)
+        except (Exception, KeyboardInterrupt) as error:
+            if interrupted.is_set() or isinstance(error, KeyboardInterrupt):
+                Interrupted("Interrupted.").show()
+                sys.exit(INTERRUPTED)
+            traceback.print_exc()
+            click.echo(report_advice(), err=True)
+            sys.exit(1)
+
+
+@contextmanager
+def _noticed_interruption() -> Iterator[threading.Event]:
+    """Notices Ctrl-C, which the imports of libraries may turn into other exceptions.
+
+    Where Python can only print it, inside a callback, it is raised again a moment later.
+    """
+    interrupted = threading.Event()
+    before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    if before is not signal.default_int_handler:  # ignored, or another program's test
+        yield interrupted
+        return
+
+    def handler(number: int, frame: Any) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    def unraisable(fault: sys.UnraisableHookArgs) -> None:
+        if issubclass(fault.exc_type, KeyboardInterrupt):
+            threading.Timer(0.05, _thread.interrupt_main).start()
+        else:
+            hook(fault)
+
     try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _close_quietly()
-        sys.exit(1)
-    except SystemExit:
-        _flush_quietly()
-        raise
-    except Exception:
-        traceback.print_exc()
-        click.echo(report_advice(), err=True)
-        sys.exit(1)
+        signal.signal(signal.SIGINT, handler)
+    except ValueError:  # not the main thread, where no signal arrives
+        yield interrupted
+        return
+    sys.unraisablehook = unraisable
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = hook
+
+
+def typed_command() -> str:
+    """Returns the command as it was typed, to be noted in what it makes."""
+    return shlex.join(["tfrec-zoo", *sys.argv[1:]])
 
 
 def report_advice() -> str:
     """What to do about an error of the package itself."""
-    command = shlex.join(["tfrec-zoo", *sys.argv[1:]])
     names = ("tfrec-fusion", "tensorflow", "keras", "numpy", "pandas")
     versions = ", ".join(f"{name} {_version(name)}" for name in names)
     return (
         "\nThis is an error of tfrec-fusion itself, not of what you gave it. Please report it to "
         "whoever you have the package from, with the lines above and these:\n"
-        f"  command: {command}\n"
+        f"  command: {typed_command()}\n"
         f"  versions: Python {sys.version.split()[0]} on {sys.platform}, {versions}\n"
         f"  installed in: {PACKAGE}"
     )
@@ -189,10 +163,3 @@ def _close_quietly() -> None:
             stream.flush()
         except (OSError, ValueError):
             os.dup2(nothing, stream.fileno())
-
-
-try:
-    check_backend()
-except UserError as error:
-    click.echo(f"Error: {error}", err=True)
-    sys.exit(2)

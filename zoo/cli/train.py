@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import difflib
-import json
-import shlex
-import sys
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfrec_fusion.zoo.cli.data_options import reads_tables
-from tfrec_fusion.zoo.cli.model_options import options_of_fields
+from tfrec_fusion.argument_types import type_name
+from tfrec_fusion.errors import UserError
+from tfrec_fusion.zoo.cli.groups import LazyCommands
+from tfrec_fusion.zoo.cli.model_options import options_of_fields, sentence
+from tfrec_fusion.zoo.cli.printing import print_run, tell
+from tfrec_fusion.zoo.cli.sections import SectionedCommand
+from tfrec_fusion.zoo.cli.shared_options import reads_tables, shared
+from tfrec_fusion.zoo.cli.terminal import typed_command
 from tfrec_fusion.zoo.registry import specs
 from tfrec_fusion.zoo.runs.train_options import TrainOptions
 from tfrec_fusion.zoo.spec import ModelSpec, options_of
 
+if TYPE_CHECKING:
+    from tfrec_fusion.training.recipe import Recipe
+
 OF_BASELINES = ("split", "seed", "allow_seen", "positive_from")
+_DATA = ["data", "data_dir", "sep", "encoding", "decimal"]
+_RESULT = ["out", "as_json"]
 
 
 class Models(click.Group):
@@ -28,37 +36,49 @@ class Models(click.Group):
         """The models, baselines first."""
         return list(specs())
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a model, also by a name of an earlier version."""
-        for spec in specs().values():
-            if cmd_name in (spec.name, *spec.former_names):
-                return _command(spec)
-        return None
-
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Finds the command of a model; an unknown one is answered with the valid ones."""
-        if args and self.get_command(ctx, args[0]) is None:
-            known = self.list_commands(ctx)
-            close = difflib.get_close_matches(args[0], known, n=1)
+        known = self.list_commands(ctx)
+        unknown = args[:1] and not args[0].startswith("-") and args[0] not in self.commands
+        if unknown and not ctx.resilient_parsing:
+            close = difflib.get_close_matches(args[0].casefold(), known, n=1)
             meant = f" Did you mean {close[0]}?" if close else ""
-            ctx.fail(f"MODEL must be one of {', '.join(known)}. Received: {args[0]!r}.{meant}")
+            ctx.fail(
+                f"MODEL must be one of {', '.join(known)}. Received: {args[0]!r}.{meant} A model "
+                "of your own is named by --plugin FILE, before the command."
+            )
         return super().resolve_command(ctx, args)
+
+
+def _command_of_name(name: str) -> click.Command:
+    """The command of a model, also by a name of an earlier version."""
+    for spec in specs().values():
+        if name in (spec.name, *spec.former_names):
+            return train_command(spec)
+    raise KeyError(name)
 
 
 @click.group("train", cls=Models, subcommand_metavar="MODEL [OPTIONS]")
 def train() -> None:
-    """Train MODEL into a run folder and measure it. See `train MODEL --help`."""
+    """Train MODEL into a run folder and measure it.
+
+    Each model has options of its own: `train MODEL --help` lists them with their defaults.
+    """
 
 
-def _command(spec: ModelSpec) -> click.Command:
-    """`train NAME`, with the model's own options."""
-    general = options_of(TrainOptions)
-    if spec.is_baseline:
-        general = [one for one in general if one.name in OF_BASELINES]
+train.commands = LazyCommands(specs, _command_of_name)
+
+
+def train_command(spec: ModelSpec) -> click.Command:
+    """Makes `train NAME`, with the model's own options.
+
+    Args:
+        spec: The model's description.
+    """
+    general = [one for one in options_of(TrainOptions) if _applies(one, spec)]
 
     @reads_tables(required=True)
-    @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
-    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+    @shared("out", "as_json")
     def run(
         data: str,
         out: Path,
@@ -69,12 +89,63 @@ def _command(spec: ModelSpec) -> click.Command:
     ) -> None:
         _train(spec.name, data, data_dir, csv, out, as_json, chosen)
 
+    of_config = options_of_fields(spec.config_options, spec.default)
+    further = options_of_fields(spec.training_options, spec.default)
+    training = options_of_fields(general, lambda one: one.default, _recipes_numbers(spec))
+    sections = {
+        "Data": _DATA,
+        "Result": _RESULT,
+        "Model": [str(one.name) for one in of_config],
+        "Training of this model": [str(one.name) for one in further],
+        "Training": [str(one.name) for one in training],
+    }
     command: click.Command = click.command(
-        spec.name, help=f"Train {spec.name}: {spec.summary}.", short_help=f"{spec.summary}."
+        spec.name,
+        cls=SectionedCommand,
+        sections=sections,
+        help=f"Train {spec.name}: {spec.summary}.",
+        short_help=sentence(spec.summary),
     )(run)
-    own = options_of_fields([*spec.config_options, *spec.training_options], spec.default)
-    command.params += own + options_of_fields(general, lambda one: one.default)
+    command.params += of_config + further + training
     return command
+
+
+def _applies(one: Field[Any], spec: ModelSpec) -> bool:
+    return not spec.is_baseline or one.name in OF_BASELINES
+
+
+def _recipes_numbers(spec: ModelSpec) -> dict[str, str]:
+    """The numbers of the recipe that a model is trained by with its other defaults, in words."""
+    if spec.is_baseline:
+        return {}
+    recipe = recipe_of_defaults(spec)
+    numbers = {} if recipe is None else vars(recipe)
+    own = [one.name for one in options_of(TrainOptions) if one.default is None]
+    return {name: f"{numbers[name]:g} by the recipe" for name in own if name in numbers}
+
+
+def recipe_of_defaults(spec: ModelSpec) -> Recipe | None:
+    """Returns the recipe of a neural model with the defaults of its options.
+
+    Args:
+        spec: The model's description.
+
+    Returns:
+        The recipe; None where the config of such a model cannot be made without data.
+    """
+    parts_first = bool(spec.parts_of(spec.choices_of({}))) and any(
+        one.name == "pretrain" and spec.default(one) for one in spec.training_options
+    )
+    options = {one.name for one in options_of(spec.config)}
+    # Sizes that follow from the data, such as the number of users: any will do.
+    sizes = [
+        one for one in fields(spec.config) if one.name not in options and type_name(one) == "int"
+    ]
+    try:
+        config = spec.make_config(**{one.name: 2 for one in sizes if one.name not in spec.fixed})
+    except UserError:
+        return None
+    return spec.recipe_of(config, after_parts=parts_first)
 
 
 def _train(
@@ -87,27 +158,20 @@ def _train(
     chosen: dict[str, Any],
 ) -> None:
     from tfrec_fusion.data.sources.reading import read_tables
-    from tfrec_fusion.evaluation.report import ReportRow, print_table
-    from tfrec_fusion.zoo.runs.comparison import shown_metrics
     from tfrec_fusion.zoo.runs.train import train
 
     run = train(
         name,
         read_tables(data, data_dir, **csv),
         out,
-        command=shlex.join(["tfrec-zoo", *sys.argv[1:]]),
-        say=lambda line: click.echo(line, err=True),
+        command=typed_command(),
+        say=tell,
         progress=not as_json,
         **_given(chosen),
     )
-    if as_json:
-        click.echo(json.dumps({"run": str(out), **run.info}))
-        return
-    rows = [ReportRow(**row) for row in run.info["rows"]]
-    print_table(rows, shown_metrics(rows, name))
-    click.echo(
-        f"{out}: report.html shows the numbers; `recommend {out} --user-id ID` asks.", err=True
-    )
+    print_run(out, run.info, as_json)
+    if not as_json:
+        tell(f"{out}: report.html shows the numbers; `recommend {out} --user-id ID` asks.")
 
 
 def _given(chosen: dict[str, Any]) -> dict[str, Any]:

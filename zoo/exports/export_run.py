@@ -15,8 +15,7 @@ from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.export.bundle import versions_of
 from tfrec_fusion.serving.export.export import ExportReport, export
 from tfrec_fusion.serving.export.served import ServedModels
-from tfrec_fusion.serving.index.inverted_file import Precision
-from tfrec_fusion.serving.index.recommenders_index import Kind
+from tfrec_fusion.serving.index.kinds import Kind, Precision
 from tfrec_fusion.text.encoding.encoder import TextEncoder
 from tfrec_fusion.text.encoding.item_vectors import item_encoder, text_vectors
 from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers

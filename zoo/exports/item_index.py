@@ -14,8 +14,9 @@ from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.serving.export.catalog import LOWEST
 from tfrec_fusion.serving.export.top_k import NearItems
-from tfrec_fusion.serving.index.inverted_file import InvertedFile, Precision
-from tfrec_fusion.serving.index.recommenders_index import Kind, RecommendersIndex
+from tfrec_fusion.serving.index.inverted_file import InvertedFile
+from tfrec_fusion.serving.index.kinds import Kind, Precision
+from tfrec_fusion.serving.index.recommenders_index import RecommendersIndex
 from tfrec_fusion.zoo.protocols import ScoresByVectors
 
 K = 10

@@ -11,9 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.json_fields import (
@@ -29,6 +27,9 @@ from tfrec_fusion.files.json_fields import (
 )
 from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.whole import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CARDS = Path(__file__).parent / "cards"
 _METRICS = mapping(list_of(number, 3))
@@ -194,6 +195,8 @@ def table_of_cards() -> pd.DataFrame:
     Returns:
         Columns `name`, `summary`, `data`, `ndcg@10`, `recall@20`, `parameters`, `megabytes`.
     """
+    import pandas as pd
+
     rows = [
         {
             "name": card.name,

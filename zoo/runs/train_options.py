@@ -45,15 +45,15 @@ class TrainOptions:
     seed: int = option(0, "seed of weights, batches and splits")
     allow_seen: bool = option(False, "rank items that a user has interacted with, too")
     positive_from: float | None = option(None, "drop events rated lower")
-    epochs: int | None = option(None, "at most this many; the recipe's by default")
-    batch_size: int | None = option(None, "the recipe's by default")
-    learning_rate: float | None = option(None, "the recipe's by default", low=1e-4, high=2e-2)
-    weight_decay: float | None = option(None, "of AdamW; the recipe's by default")
+    epochs: int | None = option(None, "most epochs")
+    batch_size: int | None = option(None, "examples in a batch")
+    learning_rate: float | None = option(None, "learning rate at its highest", low=1e-4, high=2e-2)
+    weight_decay: float | None = option(None, "decoupled weight decay of AdamW")
     label_smoothing: float = option(0.0, "share of a target spread over all items")
     adversarial_epsilon: float = option(0.0, "adversarial perturbation size; 0 disables it")
     refit: bool = option(True, "train again on train and validation")
     strategy: Any = option(  # noqa: RUF009
-        "none", "devices", choices=("none", "mirrored")
+        "none", "distribution strategy", choices=("none", "mirrored")
     )
     progress: bool = True
 

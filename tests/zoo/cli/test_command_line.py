@@ -45,7 +45,9 @@ def ease_run(folder, tmp_path_factory):
 
 
 def test_list_names_every_model():
-    assert run("list").stdout.split("\n")[0].startswith("popularity")
+    lines = run("list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == zoo.list_models()
+    assert "popularity       most popular items" in lines
     rows = answer("list")["models"]
     assert [row["name"] for row in rows] == zoo.list_models()
     assert {row["name"]: row for row in rows}["ease"]["parameters"]["l2"] == 200.0
@@ -185,7 +187,10 @@ def test_a_folder_whose_training_was_refused_is_free_for_another(folder, tmp_pat
     for arguments, message in (
         (["ease", "--l2", 0], "`l2` must be above 0"),
         (["multi_task", "--sources=id"], "has none: 434 events, no column `text`"),
-        (["multi_task", "--sources=id", "--tasks=stars"], "`tasks` must be one or more of rating"),
+        (
+            ["multi_task", "--sources=id", "--tasks=stars"],
+            "'stars' is not one of 'rating', 'sentiment', ",
+        ),
     ):
         refused = run("train", *arguments, "--data", folder, "--out", out, code=2)
         assert message in refused.stderr and not out.exists()
@@ -233,7 +238,7 @@ def test_data_without_timestamps_says_how_it_is_split(tables, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "magic"], "MODEL must be one of popularity, user_knn"),
+        (["train", "magic"], "Received: 'magic'."),
         (["train", "ease", "--data", "nowhere", "--out", "x"], "which is neither"),
         (["train", "ease", "--out", "x"], "Missing option '--data'"),
         (["train", "ease", "--data", "d", "--out", "x", "--l2", "big"], "not a valid float"),
@@ -255,7 +260,7 @@ def test_refusals_name_what_is_wrong(ease_run, folder, tmp_path):
     refused = run("recommend", ease_run, "--user-id", "u1", "-k", 31, code=2).stderr
     assert "Received: k=31, 30 items" in refused
     refused = run("similar", ease_run, "--item-id", "nothing", code=2).stderr
-    assert "Item 'nothing' is not known to the model of 30 items" in refused
+    assert "'nothing' is neither an id nor a title of the catalog" in refused
     refused = run("train", "ease", "--data", folder, "--out", ease_run, code=2).stderr
     assert "holds a finished run already" in refused
     refused = run("export", ease_run, "--to", tmp_path / "m", "-k", 99, code=2).stderr
@@ -291,7 +296,7 @@ def test_an_unfinished_run_is_no_run(ease_run, tmp_path):
 
 
 def test_demo_compares_exports_and_asks(tables, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("tfrec_fusion.zoo.cli.demo.DEMO_MODELS", ("popularity", "ease"))
+    monkeypatch.setattr("tfrec_fusion.zoo.cli.demonstration.DEMO_MODELS", ("popularity", "ease"))
     monkeypatch.setattr(verification, "call_in_clean_process", call_here)
     user = tables.interactions["user_id"].iloc[0]
     result = run("demo", "--out", tmp_path, "--data", folder, "--user-id", user)

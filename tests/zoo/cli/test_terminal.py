@@ -18,8 +18,9 @@ from command_line import answer, run
 import tfrec_fusion
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.zoo.cli import command_line
-from tfrec_fusion.zoo.cli.terminal import is_of_the_user, terminal
+from tfrec_fusion.zoo.cli import command_line, listing
+from tfrec_fusion.zoo.cli.refusals import is_of_the_user
+from tfrec_fusion.zoo.cli.terminal import terminal
 
 ELSEWHERE = (
     "choose a folder on another disk. Then run the same command again: what was finished is kept.\n"
@@ -35,7 +36,7 @@ def failing(monkeypatch):
         def raises(**_):
             raise error
 
-        monkeypatch.setattr(command_line.list_command, "callback", raises)
+        monkeypatch.setattr(listing.list_models, "callback", raises)
 
     return fail
 

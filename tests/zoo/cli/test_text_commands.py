@@ -71,7 +71,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def hybrid(folder, preset, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "hybrid"
-    arguments = ["--query", "user+history", "--text-preset", preset, *SMALL]
+    arguments = ["--query", "user_id+history", "--text-preset", preset, *SMALL]
     run("train", "gpt2_hybrid", "--data", folder, "--out", out, *arguments)
     return out
 

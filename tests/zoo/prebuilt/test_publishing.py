@@ -16,7 +16,7 @@ from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data, merge
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.evaluation.report import ReportRow
-from tfrec_fusion.zoo.cli.command_line import cli
+from tfrec_fusion.zoo.cli.group import cli
 from tfrec_fusion.zoo.prebuilt import card_updates, publishing
 from tfrec_fusion.zoo.prebuilt.card import Card, cards
 from tfrec_fusion.zoo.prebuilt.load import BrokenPackage, load, open_run

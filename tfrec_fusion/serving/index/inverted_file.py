@@ -10,7 +10,7 @@ Serving runs it, for it is a gather and two products.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -19,8 +19,8 @@ from sklearn.cluster import MiniBatchKMeans
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.export.catalog import LOWEST
+from tfrec_fusion.serving.index.kinds import Precision
 
-Precision = Literal["float32", "bfloat16", "int8"]
 _INT8_MOST = 127
 
 

@@ -8,25 +8,16 @@ TensorFlow Recommenders needs the former Keras, which `TF_USE_LEGACY_KERAS=1` pu
 from __future__ import annotations
 
 import math
-import os
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import tensorflow as tf
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.serving.export.catalog import LOWEST
-
-Kind = Literal["scann", "brute_force"]
-PROCESS = {"TF_USE_LEGACY_KERAS": "1"}
-PACKAGES = ("tensorflow_recommenders", "tf_keras", "scann")
+from tfrec_fusion.serving.index.kinds import Kind, has_its_keras
 
 _FEWEST = 16  # from which ScaNN learns its codes
-
-
-def has_its_keras() -> bool:
-    """Whether this process is one for TensorFlow Recommenders."""
-    return PROCESS.items() <= os.environ.items()
 
 
 class RecommendersIndex(tf.Module):
@@ -47,7 +38,7 @@ class RecommendersIndex(tf.Module):
 
     Raises:
         ValueError: When `kind` is unknown, or ScaNN gets too few items to learn from.
-        ImportError: When `PACKAGES` are missing or the process has the other Keras.
+        ImportError: When `kinds.PACKAGES` are missing or the process has the other Keras.
 
     Example: `tfrec-zoo export RUN --to savedmodels/NAME --index scann`.
     """

@@ -1,0 +1,67 @@
+"""Users and items that a command is asked about, as they are typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import click
+
+from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.zoo.cli.text_files import lines_of
+
+
+def asked_users(user_ids: tuple[str, ...], file: Path | None) -> list[str]:
+    """Returns the users of `--user-id` and of a file, each once.
+
+    Args:
+        user_ids: Values of `--user-id`.
+        file: A UTF-8 file with an id in each line, below the heading `user_id` where it has one.
+
+    Raises:
+        NotFound: When there is no such file.
+        InvalidInput: When it has no ids, or is not UTF-8.
+    """
+    found = list(user_ids)
+    if file is not None:
+        lines = [line.strip() for line in lines_of(file, "--user-ids")]
+        ids = [line for line in lines[lines[:1] == ["user_id"] :] if line]
+        if not ids:
+            raise InvalidInput(f"--user-ids {file} has no ids. Write one in each line.")
+        found += ids
+    return list(dict.fromkeys(found))
+
+
+def asked_items(given: Iterable[str], option: str, known: Collection[str]) -> list[str]:
+    """Returns items that were typed, of which ids may be joined by commas.
+
+    A text is one item where it is an id or a title of the catalog, or where its commas are followed
+    by blanks, as in "Matrix, The (1999)"; ids may have blanks after the commas nevertheless.
+
+    Args:
+        given: Values of the option.
+        option: The option, for the messages.
+        known: Ids and titles of the catalog.
+
+    Raises:
+        UsageError: When a part is empty.
+
+    Example:
+
+    >>> asked_items(["1,50", "Toy Story (1995)", "Heat, The"], "--history", {"1", "50", "Heat"})
+    ['1', '50', 'Toy Story (1995)', 'Heat, The']
+    """
+    found: list[str] = []
+    for text in given:
+        parts = [part.strip() for part in text.split(",")]
+        joined = all(part in known for part in parts) or re.search(r",(?!\s)", text)
+        if text.strip() in known or not joined:
+            parts = [text.strip()]
+        if not all(parts):
+            raise click.UsageError(
+                f"{option} must be an item's id or title, or ids joined by commas, such as "
+                f"1,50,181. Received: {text!r}{'' if any(parts) else ', which is empty'}."
+            )
+        found += parts
+    return found
