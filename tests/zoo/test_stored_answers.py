@@ -52,7 +52,7 @@ def test_prebuilt_models_recommend_the_same_items(name):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_runs_of_version_0_1_answer_as_before(name, runs):
-    run, stored = zoo.load_run(runs / name), RUNS[name]
+    run, stored = zoo.load_run(runs / name).run, RUNS[name]
     recommender = run.recommender
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AnswerWarning)  # one user has few items left
