@@ -35,7 +35,7 @@ def runs(tmp_path_factory):
     """Three runs of EASE, the second of other hyperparameters, and popularity on two tables."""
     folder = tmp_path_factory.mktemp("runs")
     for name, l2 in (("ease-0", 5.0), ("stiff-0", 500.0), ("ease-1", 5.0)):
-        train("ease", TABLES, folder / name, hyperparameters={"l2": l2})
+        train("ease", TABLES, folder / name, l2=l2)
     for name, tables in (("popularity-0", TABLES), ("elsewhere-0", OTHER)):
         train("popularity", tables, folder / name)
     said = load_run(folder / "ease-1").info
@@ -322,10 +322,16 @@ def test_a_byte_more_in_any_file_is_noticed(name, runs):
 def test_wishes_of_a_user_are_ordered_by_taste_and_titles_found_in_any_case(runs):
     published(runs)
     model, asked = load("ease.toy"), []
-    model.__dict__["_search"] = SimpleNamespace(search=lambda *given: asked.append(given))
+    answer = model.answers.recommend("u01", 1, allow_seen=True)
+
+    def search(*given, allowed):
+        asked.append(given)
+        return answer
+
+    model.__dict__["_search"] = SimpleNamespace(search=search)
     model.recommend(text="robots", k=3)
     model.recommend(model.users[0], text="robots", k=4)
-    assert asked == [("robots", 3), ("robots", 4, model.recommender, model.users[0])]
+    assert asked == [("robots", 3), ("robots", 4, model.answers, model.users[0])]
     item = model.items.iloc[4]
     expected = model.similar(item["item_id"], 3)["item_id"].tolist()
     assert model.similar(item["title"].swapcase(), 3)["item_id"].tolist() == expected
