@@ -86,7 +86,10 @@ def test_functions_say_what_they_take(tmp_path):
         ),
         (lambda: fine_tune(films, tables, tmp_path), "`start` must be of Run. Take it from"),
         (lambda: fine_tune("ease", tables, tmp_path), "or from `zoo.load(name).run`. Received: 'e"),
-        (lambda: explainer_of(films), "`run` must be of Run. Take it from `zoo.load_run(folder)`"),
+        (
+            lambda: explainer_of(films),
+            "`run` must be of Run. Take it from `zoo.load_run(folder).run`",
+        ),
         (lambda: export_run(films, tmp_path), "`run` must be of Run"),
         *(
             (
