@@ -18,7 +18,7 @@ from tfrec_fusion.zoo.registry import specs
 from tfrec_fusion.zoo.runs.train_options import TrainOptions
 from tfrec_fusion.zoo.spec import ModelSpec, options_of
 
-OF_BASELINES = ("split", "seed", "allow_seen", "positive_from")
+OF_BASELINES = ("split", "seed", "allow_seen", "positive_from", "production")
 
 
 class Models(click.Group):
