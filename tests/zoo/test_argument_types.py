@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from tfrec_fusion.zoo.baselines.registry import BASELINES
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.errors import WrongType
-from tfrec_fusion.zoo.baselines.registry import BASELINES
 from tfrec_fusion.zoo.exports.export_run import export_run
 from tfrec_fusion.zoo.runs.explainer import explainer_of
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune

@@ -158,9 +158,8 @@ def run_of(scores):
     parts = {name: getattr(DATA, name) for name in ("train", "validation", "test")}
     known = merge(parts["train"], parts["validation"])
     everything = SimpleNamespace(known=merge(*parts.values()))
-    return SimpleNamespace(
-        folder="run", model=Table(scores), parts=parts, known_at_test=known, recommender=everything
-    )
+    model = {"folder": "run", "model": Table(scores), "recommender": everything}
+    return SimpleNamespace(parts=parts, known_at_test=known, is_production=False, **model)
 
 
 def demoted(scores, users):
