@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import click
 
-from tfrec_fusion.text.language_models.presets import TINY_GPT2, write_packaged_checksums
+from tfrec_fusion.text.language_models.named.tiny_gpt2 import NAME as TINY_GPT2
+from tfrec_fusion.text.language_models.packaged_files import write_packaged_checksums
 from tfrec_fusion.zoo.prebuilt.card_updates import name_files_again
 
 

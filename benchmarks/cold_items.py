@@ -1,24 +1,24 @@
-"""Items nobody took yet: who finds them, in the whole catalogue and among themselves.
+"""Cold-start items: which models find them, in the whole catalog and among themselves.
 
     python benchmarks/cold_items.py --data movielens-100k
     python benchmarks/cold_items.py --data musical-instruments --data-dir FOLDER
 
 holds out a fifth of the items with all their events (another tenth of the items chooses epochs), so
 that no held-out item has one training event, trains on the rest and ranks for every user: the
-whole catalogue, and the held-out items alone. Once a seed, which also draws the items. Writes
+whole catalog, and the held-out items alone. Once a seed, which also draws the items. Writes
 `benchmarks/results/cold_items_<data>.csv`: mean and 95% interval over seeds.
 
-The hybrid places new items by their texts and offers them by their share of the catalogue
+The hybrid places new items by their texts and offers them by their share of the catalog
 (`zoo.models.text_hybrid.new_items`), rules that look at no held-out event. Popularity knows
-nothing of new
-items: among them its ties are broken by catalogue order, which in MovieLens is itself close to
-popularity; `random` draws scores.
+nothing of new items: among them its ties are broken by catalog order, which in MovieLens is itself
+close to popularity; `random` draws scores.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -32,19 +32,18 @@ from tfrec_fusion.data.events import Events
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.evaluation.top_items import Score
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.runs.run import Run
 from tfrec_fusion.zoo.runs.seeds import over_seeds
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
-MODELS: dict[str, tuple[str, dict[str, str], bool]] = {
-    "popularity": ("popularity", {}, False),
-    "tfidf": ("tfidf", {}, False),
-    "id only": ("gpt2_hybrid", {"sources": "id"}, False),
-    "gpt2_hybrid": ("gpt2_hybrid", {}, True),
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # model, keywords of its training
+    "popularity": ("popularity", {}),
+    "tfidf": ("tfidf", {}),
+    "id only": ("text_hybrid", {"sources": "id"}),
+    "text_hybrid": ("text_hybrid", {"offer_new_items": True}),
 }
 K = 20
-METRICS = (f"recall@{K}, whole catalogue", f"recall@{K}, among cold items")
+METRICS = (f"recall@{K}, whole catalog", f"recall@{K}, among cold items")
 
 
 def recalls(run: Run, random_seed: int | None = None) -> dict[str, float]:
@@ -86,9 +85,9 @@ def main(data: str, data_dir: Path | None, seeds: int, epochs: int | None, runs:
         values[name] = []
         for seed in range(seeds):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
-            model, choices, offers = MODELS[name]
-            how = {"split": "cold_item", "seed": seed, "epochs": epochs, "offer_new_items": offers}
-            run = trained(model, tables, folder, **how, **choices)
+            model, choices = MODELS[name]
+            how = {"split": "cold_item", "seed": seed, "epochs": epochs, **choices}
+            run = trained(model, tables, folder, **how)
             values[name].append(recalls(run))
             if name == "popularity":
                 values["random"].append(recalls(run, random_seed=seed))

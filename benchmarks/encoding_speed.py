@@ -1,4 +1,4 @@
-"""How fast a catalogue's texts become vectors on a CPU.
+"""How fast a catalog's texts become vectors on a CPU.
 
     python benchmarks/encoding_speed.py --sentence-transformers-python VENV/bin/python
 
@@ -33,13 +33,13 @@ import options
 import pandas as pd
 import tensorflow as tf
 
-from tfrec_fusion.data.sources.clothing import load_womens_clothing
+from tfrec_fusion.data.sources.loading import load
 from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.data.tables.item_texts import joined_texts
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.encoding.encoder import TextEncoder
-from tfrec_fusion.text.language_models.hubs import minilm_folder
+from tfrec_fusion.text.language_models.named.minilm import MODEL as MINILM
 
 RESULTS = Path(__file__).parent / "results"
 TURNS_SCRIPT = Path(__file__).parent / "sentence_transformers_turns.py"
@@ -66,7 +66,7 @@ def plain_way(encoder: TextEncoder, texts: list[str]) -> Way:
 @contextlib.contextmanager
 def their_way(python: str, texts: list[str], length: int, threads: int) -> Iterator[Way]:
     """sentence-transformers in another Python, waiting for its turns."""
-    folder = minilm_folder(cache_folder())
+    folder = MINILM.folder(cache_folder())
     command = [python, str(TURNS_SCRIPT), str(folder), str(length), str(threads)]
     with subprocess.Popen(
         command,
@@ -117,7 +117,7 @@ def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def measure(
     name: str, texts: list[str], length: int, turns: int, threads: int, python: str | None
 ) -> list[dict[str, object]]:
-    """The table's rows for one catalogue."""
+    """The table's rows for one catalog."""
     encoder = TextEncoder("minilm", max_length=length)
     num_tokens = encoder.tokenize(texts)[1]
     texts = [text for text, some in zip(texts, num_tokens, strict=True) if some]
@@ -133,7 +133,7 @@ def measure(
     rows = []
     for way in ways:
         row: dict[str, object] = {
-            "catalogue": name,
+            "catalog": name,
             "way": way,
             "texts": len(texts),
             "mean_tokens": round(float(num_tokens[num_tokens > 0].mean()), 1),
@@ -168,14 +168,14 @@ def main(
 ) -> None:
     """Measures, prints the table and writes the CSV."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    catalogues = {f"{data}, titles and genres": joined_texts(read_tables(data, data_dir).items)}
+    catalogs = {f"{data}, titles and genres": joined_texts(read_tables(data, data_dir).items)}
     if reviews:
-        catalogues["womens-clothing, reviews"] = list(
-            load_womens_clothing().interactions["text"][:reviews]
+        catalogs["womens-clothing, reviews"] = list(
+            load("womens-clothing").interactions["text"][:reviews]
         )
     rows = [
         row
-        for name, texts in catalogues.items()
+        for name, texts in catalogs.items()
         for row in measure(name, texts, length, turns, threads, sentence_transformers_python)
     ]
     table = pd.DataFrame(rows)

@@ -19,17 +19,15 @@ import dataclasses
 import click
 import numpy as np
 import options
-from quality import METRICS, RESULTS, trained
+from quality import METRICS, RESULTS, is_drawn, trained
 from review_tables import benchmark_tables
 
-from tfrec_fusion import zoo
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from tfrec_fusion.zoo.runs.ensembling import train_ensemble
 from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.seeds import summary
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
-MEMBERS = ("ease", "item_knn", "gpt2_hybrid")
+MEMBERS = ("ease", "item_knn", "text_hybrid")
 WEIGHT = "mean weight"
 
 
@@ -55,11 +53,11 @@ def main(
     for seed in range(seeds):
         folders = []
         for name in members:
-            drawn = name in zoo.NETWORKS
+            drawn = is_drawn(name)
             folders.append(runs / tables.name / f"{name}-{seed if drawn else 0}")
             if drawn or not seed:
-                options = TrainOptions(seed=seed, epochs=epochs if drawn else None)
-                made[name].append(trained(name, tables, folders[-1], options))
+                how = {"seed": seed, "epochs": epochs if drawn else None}
+                made[name].append(trained(name, tables, folders[-1], **how))
         folder = runs / tables.name / f"ensemble of {' '.join(members)}-{seed}"
         finished = (folder / "run.json").exists()
         ensembles.append(

@@ -1,4 +1,4 @@
-"""What evaluation after `zoo train popularity` costs, in passes of a full ranking.
+"""What evaluation after `tfrec-zoo train popularity` costs, in passes of a full ranking.
 
     python benchmarks/evaluation_cost.py
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, cast
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -31,21 +32,19 @@ from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.text.encoding.encoder import TextEncoder
 from tfrec_fusion.text.encoding.item_vectors import item_encoder
 from tfrec_fusion.zoo.answers.explanation import Explainer
-from tfrec_fusion.zoo.models.text_hybrid.pair_scores import scores_of_texts, scores_without
 from tfrec_fusion.zoo.runs.run import Run
 from tfrec_fusion.zoo.runs.seeds import over_seeds
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 TOP = 10
 # Of a history, of a text, of what an item reads in the graph; at least one.
 REMOVED = {"past items": 0.1, "words": 0.3, "words by gradients": 0.3, "graph paths": 0.3}
-MODELS = ("gpt2_hybrid", "knowledge_hybrid")
+MODELS = ("text_hybrid", "knowledge_hybrid")
 METRICS = ("falls more", "fall", "fall at random", "recommendations")
 
 
 def falls(run: Run, encoder: TextEncoder, count: int, seed: int) -> dict[str, list[np.ndarray]]:
     """By kind of evidence `(2,)` each: how much a score falls without the named, without others."""
-    rng = np.random.default_rng(seed)
+    rng, model = np.random.default_rng(seed), cast(Any, run.model)
     recommender, explainer = run.recommender, Explainer(run.recommender, encoder)
     fallen: dict[str, list[np.ndarray]] = {name: [] for name in REMOVED}
     for user in rng.choice(np.arange(1, len(run.users)), count, replace=False):
@@ -64,7 +63,7 @@ def falls(run: Run, encoder: TextEncoder, count: int, seed: int) -> dict[str, li
                 continue
             text = str(run.texts[item]).split()
             texts = [" ".join(text), *(_without(text, some) for some in drawn)]
-            score = scores_of_texts(run.model, history, int(user), item)
+            score = model.text_scores(history, int(user), item)
             scores = np.asarray(score(encoder.encode(texts)))
             fallen[kind].append(scores[0] - scores[1:])
         if found.paths is None or run.graph is None:
@@ -72,7 +71,7 @@ def falls(run: Run, encoder: TextEncoder, count: int, seed: int) -> dict[str, li
         named = np.array([run.graph.entities.index(one) for one in found.paths["entity_id"]])
         if (drawn := _drawn(named, "graph paths", rng)) is not None:
             aside = np.stack([0 * drawn[0], *drawn])  # none, the named, others
-            scores = scores_without(run.model, history, int(user), item, aside)
+            scores = model.scores_without(history, int(user), item, aside)
             fallen["graph paths"].append(scores[0] - scores[1:])
     return {name: pairs for name, pairs in fallen.items() if pairs}
 
@@ -109,7 +108,7 @@ def main(data: str, model: str, data_dir: Path | None, seeds: int, count: int, r
     }
     for seed in range(seeds):
         folder = runs / tables.name / f"{model}-{seed}"
-        run = trained(model, tables, folder, TrainOptions(seed=seed))
+        run = trained(model, tables, folder, seed=seed)
         options = run.info["options"]
         encoder = item_encoder(options["text_preset"], options["text_length"])
         for name, pairs in falls(run, encoder, count, seed).items():

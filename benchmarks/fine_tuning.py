@@ -30,11 +30,10 @@ from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.evaluation.top_items import Score
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
 from tfrec_fusion.zoo.runs.run import Run, load_run
 from tfrec_fusion.zoo.runs.seeds import over_seeds
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 NEW_USERS, NEW_ITEMS = 0.2, 0.1
 METRIC = "ndcg@10"
@@ -102,7 +101,7 @@ def _popularity(known: Events) -> Score:
 @options.DATA_DIR
 @options.SEEDS
 @options.EPOCHS
-@click.option("--model", default="gpt2_hybrid", show_default=True)
+@click.option("--model", default="text_hybrid", show_default=True)
 @click.option("--later-epochs", default=4, show_default=True, help="Of going on, at most.")
 @click.option("--later-rate", default=1e-3, show_default=True, help="Learning rate of going on.")
 @options.runs("runs/fine_tuning")
@@ -122,10 +121,17 @@ def main(
     for seed in range(seeds):
         folder = runs / tables.name / f"{model}-{seed}"
         first, later = parted(tables, seed)
-        base = trained(model, first, folder / "base", TrainOptions(seed=seed, epochs=epochs))
-        going_on = TrainOptions(seed=seed, epochs=later_epochs, learning_rate=later_rate)
+        base = trained(model, first, folder / "base", seed=seed, epochs=epochs)
         if not (folder / "grown" / "run.json").exists():
-            fine_tune(base, later, folder / "grown", options=going_on, say=click.echo)
+            fine_tune(
+                base,
+                later,
+                folder / "grown",
+                say=click.echo,
+                seed=seed,
+                epochs=later_epochs,
+                learning_rate=later_rate,
+            )
         for name, metrics in measured(base, load_run(folder / "grown")).items():
             for metric, value in metrics.items():
                 values.setdefault(name, {}).setdefault(metric, []).append(value)

@@ -3,7 +3,7 @@
     python benchmarks/hybrid_quality.py --data movielens-100k
     python benchmarks/hybrid_quality.py --data musical-instruments --data-dir FOLDER
 
-trains `gpt2_hybrid` and its ablations on the temporal split once a seed (epochs chosen on
+trains `text_hybrid` and its ablations on the temporal split once a seed (epochs chosen on
 validation, refitted on train and validation, test looked at once) and writes
 `benchmarks/results/hybrid_<data>.csv`. Classics stand beside them. Runs are kept in --runs, so an
 interrupted measurement goes on.
@@ -23,20 +23,19 @@ from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from tfrec_fusion.zoo.runs.seeds import summary
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 CLASSICS = ("popularity", "tfidf", "item_knn", "ease")
 VARIANTS: dict[str, dict[str, str]] = {
-    "gpt2_hybrid": {},
+    "text_hybrid": {},
     "id only": {"sources": "id"},
     "text only": {"sources": "text"},
     "gated": {"fusion": "gated"},
     "attention": {"fusion": "attention"},
     "residual": {"fusion": "residual"},
-    "user's words too": {"query": "user+history"},
+    "user's words too": {"query": "user_id+history"},
     "NCF head": {"head": "ncf"},
 }
-MAIN = ("gpt2_hybrid", "id only", "text only")
+MAIN = ("text_hybrid", "id only", "text only")
 
 
 @click.command()
@@ -61,9 +60,9 @@ def main(
         made = []
         for seed in range(seeds if name in VARIANTS else 1):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
-            model = "gpt2_hybrid" if name in VARIANTS else name
-            options = TrainOptions(seed=seed, epochs=epochs)
-            made.append(trained(model, tables, folder, options, VARIANTS.get(name)))
+            model = "text_hybrid" if name in VARIANTS else name
+            how = {"seed": seed, "epochs": epochs, **VARIANTS.get(name, {})}
+            made.append(trained(model, tables, folder, **how))
         rows.append(summary(name, made, METRICS))
         RESULTS.mkdir(exist_ok=True)
         write_csv(RESULTS / f"hybrid_{tables.name}.csv", rows)

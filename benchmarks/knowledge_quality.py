@@ -1,13 +1,13 @@
-"""What a knowledge graph adds, over the catalogue and for items that few people took.
+"""What a knowledge graph adds, over the catalog and for items that few people took.
 
     python benchmarks/knowledge_quality.py
 
 trains `knowledge_hybrid` on MovieLens-100K with its Freebase triples, the same without text and
-without ids, and `gpt2_hybrid`, which is it without the graph, on the temporal split once a seed
+without ids, and `text_hybrid`, which is it without the graph, on the temporal split once a seed
 (epochs chosen on validation, refitted on train and validation, test looked at once), and writes
 `benchmarks/results/knowledge_<data>.csv`: mean and 95% interval over seeds. Rare items have 1 to 4
 events before the test part; only their test events count in their columns, ranked in the whole
-catalogue and among rare items alone. `benchmarks/hybrid_quality.py` makes the runs of `gpt2_hybrid`
+catalog and among rare items alone. `benchmarks/hybrid_quality.py` makes the runs of `text_hybrid`
 too, and both share --runs.
 """
 
@@ -29,15 +29,14 @@ from quality import METRICS, RESULTS, trained
 from review_tables import benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.runs.run import Run
 from tfrec_fusion.zoo.runs.seeds import over_seeds, summary
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 RARE = 5  # events from which on an item is no longer rare
 OF_RARE = (f"recall@{K} of rare items", f"recall@{K} among rare items")
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "gpt2_hybrid": ("gpt2_hybrid", {}),
+    "text_hybrid": ("text_hybrid", {}),
     "knowledge_hybrid": ("knowledge_hybrid", {}),
     "without text": ("knowledge_hybrid", {"sources": "id"}),
     "without ids": ("knowledge_hybrid", {"sources": "text"}),
@@ -45,7 +44,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def rare_recalls(run: Run) -> dict[str, float]:
-    """Recall of rare items' test events, in the whole catalogue and among rare items."""
+    """Recall of rare items' test events, in the whole catalog and among rare items."""
     known, heldout = run.known_at_test, run.parts["test"]
     rare = (known.item_counts > 0) & (known.item_counts < RARE)
     model: Any = run.model
@@ -79,9 +78,7 @@ def main(
         for seed in range(seeds):
             label = name.replace(" ", "_") if model == name else f"knowledge_{name}"
             folder = runs / tables.name / f"{label.replace(' ', '_')}-{seed}"
-            made.append(
-                trained(model, tables, folder, TrainOptions(seed=seed, epochs=epochs), choices)
-            )
+            made.append(trained(model, tables, folder, seed=seed, epochs=epochs, **choices))
         row, rare = summary(name, made, METRICS[:3]), [rare_recalls(run) for run in made]
         metrics, intervals = dict(row.metrics), dict(row.intervals)
         for metric in OF_RARE:

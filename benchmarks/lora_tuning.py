@@ -2,7 +2,7 @@
 
     python benchmarks/lora_tuning.py --data musical-instruments --data-dir FOLDER
 
-trains `gpt2_hybrid` on the temporal split once a seed, with `text_mode` frozen and lora (which
+trains `text_hybrid` on the temporal split once a seed, with `text_mode` frozen and lora (which
 starts from the frozen one's trained weights), and writes `benchmarks/results/lora_<data>.csv`:
 test metrics, mean and 95% interval over seeds, and which share of the language model's parameters
 is trained. `benchmarks/hybrid_quality.py` makes the frozen runs too, and both share --runs.
@@ -25,7 +25,6 @@ from review_tables import benchmark_tables
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from tfrec_fusion.zoo.runs.run import Run
 from tfrec_fusion.zoo.runs.seeds import summary
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 VARIANTS: dict[str, dict[str, object]] = {
     "frozen": {},
@@ -54,9 +53,9 @@ def main(data: str, data_dir: Path | None, seeds: int, runs: Path) -> None:
     for name, choices in VARIANTS.items():
         made = []
         for seed in range(seeds):
-            label = name.split(",")[0] if choices else "gpt2_hybrid"
+            label = name.split(",")[0] if choices else "text_hybrid"
             folder = runs / tables.name / f"{label}-{seed}"
-            made.append(trained("gpt2_hybrid", tables, folder, TrainOptions(seed=seed), choices))
+            made.append(trained("text_hybrid", tables, folder, seed=seed, **choices))
         row = summary(name, made, METRICS)
         share = {SHARE: trained_share(made[0])}
         rows.append(dataclasses.replace(row, metrics=dict(row.metrics) | share))

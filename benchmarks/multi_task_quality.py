@@ -4,7 +4,7 @@
 
 trains `multi_task` once a seed and a way of weighing its losses, on the train part of the temporal
 split alone (the epoch chosen on validation, test looked at once), and writes
-`benchmarks/results/multi_task_<data>.csv`: NDCG@10, recall@20 and AUC over the whole catalogue,
+`benchmarks/results/multi_task_<data>.csv`: NDCG@10, recall@20 and AUC over the whole catalog,
 RMSE of ratings in stars, AUC of positive reviews, perplexity of reviews per token; mean and 95%
 interval over seeds. Beside it stand its parts, each trained alone with the same sizes and epochs,
 and the classics of either task. λ is the weight of the next item's and the rating's losses beside
@@ -34,7 +34,6 @@ from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.layers.multitask import BALANCES
 from tfrec_fusion.layers.rating import RatingBiases
 from tfrec_fusion.zoo.runs.seeds import summary
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 METRICS: tuple[str, ...] = (
     *("ndcg@10", "recall@20", "auc"),
@@ -42,17 +41,17 @@ METRICS: tuple[str, ...] = (
 )
 CLASSICS = ("popularity", "ease")
 RANKING = METRICS[:3]
-Variant = tuple[str, dict[str, Any], dict[str, Any]]  # model, hyperparameters, options
+Variant = tuple[str, dict[str, Any]]  # model, keywords of its training
 ALONE: dict[str, Variant] = {
-    "next items alone": ("gpt2_hybrid", {}, {}),
-    "ratings alone": ("multi_task", {"tasks": ("rating",)}, {"loss_weights": {"logits": 0.0}}),
+    "next items alone": ("text_hybrid", {}),
+    "ratings alone": ("multi_task", {"tasks": ("rating",), "loss_weights": {"logits": 0.0}}),
 }
 FIXED: dict[str, Variant] = {
-    f"λ = {weight:g}": ("multi_task", {}, {"loss_weights": {"logits": weight, "rating": weight}})
+    f"λ = {weight:g}": ("multi_task", {"loss_weights": {"logits": weight, "rating": weight}})
     for weight in (0.0, 0.01, 0.1, 1.0)
 }
 BALANCED: dict[str, Variant] = {
-    balance: ("multi_task", {}, {"balance": balance}) for balance in BALANCES if balance != "fixed"
+    balance: ("multi_task", {"balance": balance}) for balance in BALANCES if balance != "fixed"
 }
 VARIANTS = ALONE | FIXED | BALANCED
 
@@ -82,18 +81,18 @@ def main(
     rows = []
     for name in CLASSICS:
         folder = runs / tables.name / name
-        run = with_auc(trained(name, tables, folder, TrainOptions()))
+        run = with_auc(trained(name, tables, folder))
         rows.append(summary(name, [run], METRICS))
     rows.append(biases(tables))
     for name in variants:
-        model, choices, options = VARIANTS[name]
+        model, choices = VARIANTS[name]
         made = []
         for seed in range(seeds):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
-            how = TrainOptions(seed=seed, epochs=epochs, refit=False, **options)
-            made.append(with_auc(trained(model, tables, folder, how, choices)))
+            how = {"seed": seed, "epochs": epochs, "refit": False, **choices}
+            made.append(with_auc(trained(model, tables, folder, **how)))
         shown: tuple[str, ...] = METRICS
-        if options.get("loss_weights", {}).get("logits") == 0:
+        if choices.get("loss_weights", {}).get("logits") == 0:
             shown = tuple(one for one in METRICS if one not in RANKING)  # never learned
         rows.append(summary(name, made, shown))
         RESULTS.mkdir(exist_ok=True)

@@ -20,6 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -38,13 +39,12 @@ from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.layers.multitask import BALANCES
 from tfrec_fusion.training.balancing import BalancedModel
 from tfrec_fusion.training.compilation import compile_model
-from tfrec_fusion.zoo.models.multi_task.review_reader import review_arguments
-from tfrec_fusion.zoo.models.text_hybrid.text_inputs import text_arguments
-from tfrec_fusion.zoo.runs.recipes import recipe_for
+from tfrec_fusion.zoo.runs.settings import Settings
+from tfrec_fusion.zoo.runs.task_losses import losses_of
 
 ALONE, FROZEN, FIXED = "recommender alone", "frozen text branch", "GPT-2, fixed"
 WAYS: dict[str, tuple[str, dict[str, Any], str]] = {  # model, hyperparameters, balance
-    ALONE: ("gpt2_hybrid", {}, "fixed"),
+    ALONE: ("text_hybrid", {}, "fixed"),
     FROZEN: (
         "multi_task",
         {"review_reader": "frozen", "tasks": ("rating", "sentiment")},
@@ -67,20 +67,30 @@ def turn_of(
     """A function that trains for `steps` batches and returns the milliseconds a step."""
     keras.utils.set_random_seed(0)
     sizes = {"num_users": len(data.users), "num_items": len(data.items)}
-    own = choices | text_arguments(data.item_texts(), data.train, choices)
-    if name == "multi_task":
-        own |= review_arguments(data.train, choices)
-    model: Any = zoo.build(name, **sizes, **own)
+    spec = zoo.get_spec(name)
+    context = SimpleNamespace(
+        data=data,
+        events=data.train,
+        texts=data.item_texts(),
+        choices=spec.choices_of(choices),
+        options=Settings.from_keywords(spec, {}).further,
+        features=None,
+        knowledge=None,
+        say=click.echo,
+    )
+    arrays = spec.prepare(context) if spec.prepare else {}
+    model: Any = zoo.build(name, **sizes, **choices, **arrays)
     model.set_known(data.train)
-    recipe = recipe_for(name, model.config)
-    batches = recipe.batches(model, data.train, recipe.batch_size, 0).take(steps).cache()
+    recipe = spec.recipe_of(model.config)
+    made: Any = spec.batches  # of a model that is trained by gradients
+    batches = made(model, data.train, recipe.batch_size, 0).take(steps).cache()
     if (found := sum(1 for _ in batches)) < steps:
         raise ValueError(f"`--steps` must be at most an epoch's. Received: {steps} of {found}.")
     trained = model if balance == "fixed" else BalancedModel(model, balance)
     compile_model(
         trained,
         optimizer=recipe.optimizer(steps),
-        loss=recipe.losses(model),
+        loss=losses_of(spec, model),
         jit_compile=recipe.jit_compile,
         num_steps=steps,
     )

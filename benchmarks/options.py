@@ -12,7 +12,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 DATA_DIR = click.option("--data-dir", type=click.Path(path_type=Path))
 SEEDS = click.option("--seeds", default=3, show_default=True)
-EPOCHS = click.option("--epochs", type=int, help="At most; large catalogues take long.")
+EPOCHS = click.option("--epochs", type=int, help="At most; large catalogs take long.")
 
 
 def data(default: str = "movielens-100k") -> Decorator:

@@ -1,10 +1,10 @@
-"""Profile, semantics and behaviour: what each task is worth, beside models of one task.
+"""Profile, semantics and behavior: what each task is worth, beside models of one task.
 
     python benchmarks/profile_ablation.py --data musical-instruments --data-dir FOLDER
 
-trains `profile_semantics_behaviour`, the same without each of its tasks, and single models once a
+trains `profile_fusion`, the same without each of its tasks, and single models once a
 seed on the train part of the temporal split (the epoch chosen on validation, test looked at once),
-and writes `benchmarks/results/profile_ablation_<data>.csv`: AUC over the whole catalogue (mean over
+and writes `benchmarks/results/profile_ablation_<data>.csv`: AUC over the whole catalog (mean over
 users, no negative sampled; `evaluation.ranking_auc`), NDCG@10 and recall@20; mean and 95% interval
 over seeds. Runs are kept in --runs, so an interrupted measurement goes on.
 """
@@ -20,20 +20,18 @@ from typing import Any
 
 import click
 import options
-from quality import RESULTS, trained, with_auc
+from quality import RESULTS, is_drawn, trained, with_auc
 from review_tables import benchmark_tables
 
-from tfrec_fusion import zoo
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from tfrec_fusion.zoo.models.profile_fusion.config import TASKS
 from tfrec_fusion.zoo.runs.seeds import summary
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 METRICS = ("auc", "ndcg@10", "recall@20")
-NAME = "profile_semantics_behaviour"
+NAME = "profile_fusion"
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in ("popularity", "tfidf", "item_knn", "ease")},
-    **{name: (name, {}) for name in ("neumf", "two_tower", "gpt2_hybrid")},
+    **{name: (name, {}) for name in ("neumf", "two_tower", "text_hybrid")},
     NAME: (NAME, {}),
     **{
         f"without {task}": (NAME, {"tasks": tuple(one for one in TASKS if one != task)})
@@ -57,10 +55,10 @@ def main(
     for name in variants:
         model, choices = VARIANTS[name]
         made = []
-        for seed in range(seeds if model in zoo.NETWORKS else 1):
+        for seed in range(seeds if is_drawn(model) else 1):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
-            how = TrainOptions(seed=seed, refit=False)
-            made.append(with_auc(trained(model, tables, folder, how, choices)))
+            how = {"seed": seed, "refit": False, **choices}
+            made.append(with_auc(trained(model, tables, folder, **how)))
         rows.append(summary(name, made, METRICS))
         RESULTS.mkdir(exist_ok=True)
         write_csv(RESULTS / f"profile_ablation_{tables.name}.csv", rows)

@@ -6,15 +6,15 @@ trains every model of `MODELS` on the temporal split once a seed with its defaul
 on validation, refitted on train and validation, test looked at once) and writes
 `benchmarks/results/quality_<data>.csv`: mean and 95% interval over seeds (Student's t), and,
 for models that draw nothing, the bootstrap interval over users of their one run. Rows are written
-as models finish, and runs are kept in --runs, so an interrupted measurement goes on.
+as models finish, and runs are kept in --runs, so that an interrupted measurement resumes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -29,7 +29,6 @@ from tfrec_fusion.zoo.runs.measurement import measured
 from tfrec_fusion.zoo.runs.run import Run, is_measured, load_run
 from tfrec_fusion.zoo.runs.seeds import summary
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 MODELS = (
     *("popularity", "tfidf", "user_knn", "item_knn", "ease"),
@@ -39,17 +38,16 @@ METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10"
 RESULTS = Path(__file__).parent / "results"
 
 
-def trained(
-    model: str,
-    tables: RecData,
-    folder: Path,
-    options: TrainOptions,
-    choices: Mapping[str, object] | None = None,
-) -> Run:
-    """A run, made where it is missing; one that was interrupted goes on."""
+def trained(model: str, tables: RecData, folder: Path, **keywords: Any) -> Run:
+    """Returns a run, trained where it is missing; interrupted training resumes."""
     if not is_measured(folder):
-        train(model, tables, folder, options=options, hyperparameters=choices, say=click.echo)
+        train(model, tables, folder, say=click.echo, **keywords)
     return load_run(folder)
+
+
+def is_drawn(model: str) -> bool:
+    """Returns whether a model depends on the seed; baselines do not."""
+    return not zoo.get_spec(model).is_baseline
 
 
 def with_auc(run: Run) -> Run:
@@ -78,9 +76,9 @@ def main(data: str, data_dir: Path | None, seeds: int, runs: Path, models: tuple
     rows = []
     for name in models:
         made = []
-        for seed in range(seeds if name in zoo.NETWORKS else 1):
+        for seed in range(seeds if is_drawn(name) else 1):
             folder = runs / tables.name / f"{name}-{seed}"
-            made.append(trained(name, tables, folder, TrainOptions(seed=seed)))
+            made.append(trained(name, tables, folder, seed=seed))
         rows.append(summary(name, made, METRICS))
         RESULTS.mkdir(exist_ok=True)
         write_csv(RESULTS / f"quality_{tables.name}.csv", rows)

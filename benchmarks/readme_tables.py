@@ -34,6 +34,16 @@ MARKED = re.compile(
     re.DOTALL,
 )
 
+# Rows and columns of measurements that were made under earlier names of models and columns. The
+# models are the same: what was `gpt2_hybrid` with its default MiniLM is now `text_hybrid`.
+PRESENT_NAMES = {
+    "gpt2_hybrid": "text_hybrid",
+    "profile_semantics_behaviour": "profile_fusion",
+    "without behaviour": "without behavior",
+    "catalogue": "catalog",
+    "recall@20, whole catalogue": "recall@20, whole catalog",
+}
+
 OF_CARDS = ("ndcg@10", "recall@20", "coverage@10")
 
 
@@ -76,6 +86,7 @@ def markdown(name: str) -> str:
     if name in FROM_CARDS:
         return FROM_CARDS[name]()
     table = pd.read_csv(RESULTS / f"{name}.csv")
+    table = table.replace(PRESENT_NAMES).rename(columns=_present_name)
     shown = pd.DataFrame(index=table.index)
     for column in table:
         if column.endswith(("_low", "_high")):
@@ -126,6 +137,12 @@ def with_tables(page: str) -> str:
         )
 
     return MARKED.sub(anew, page)
+
+
+def _present_name(column: str) -> str:
+    """The present name of a column, which may be an end of an interval."""
+    name, end = re.fullmatch(r"(.*?)(_low|_high)?", column).groups("")  # type: ignore[union-attr]
+    return PRESENT_NAMES.get(name, name) + end
 
 
 def _is_whole(value: object) -> bool:

@@ -45,7 +45,7 @@ from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.files.whole import whole_folder
 from tfrec_fusion.serving.export.reload import load_server_ops
 from tfrec_fusion.serving.index.kinds import PROCESS
-from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.exports.export_run import export_recommender
 from tfrec_fusion.zoo.exports.item_index import item_index
 
@@ -67,7 +67,7 @@ def vectors_of(num_items: int) -> tuple[np.ndarray, np.ndarray]:
     return items, (queries + 0.4 * rng.normal(size=queries.shape)).astype(np.float32)
 
 
-def recommender_of(num_items: int) -> Recommender:
+def recommender_of(num_items: int) -> CatalogAnswers:
     """A two-tower with those vectors, and users who know some items."""
     items, queries = vectors_of(num_items)
     model: Any = zoo.build(
@@ -81,12 +81,12 @@ def recommender_of(num_items: int) -> Recommender:
     model.get_layer("items").embeddings.assign(items)
     model.get_layer("user").embeddings.assign(queries)
     users = Vocabulary.from_ids(f"user-{number}" for number in range(USERS))
-    catalogue = Vocabulary.from_ids(f"item-{number}" for number in range(num_items))
+    catalog = Vocabulary.from_ids(f"item-{number}" for number in range(num_items))
     known = pd.DataFrame({"user_id": np.repeat(users.ids[1:], KNOWN_ITEMS)})
     drawn = np.random.default_rng(1).integers(1, num_items + 1, len(known))
-    events = Events.from_frame(known.assign(item_id=catalogue.ids[drawn]), users, catalogue)
+    events = Events.from_frame(known.assign(item_id=catalog.ids[drawn]), users, catalog)
     titles = np.array(["", *(f"Title {number}" for number in range(num_items))], object)
-    return Recommender(model, users, catalogue, titles, events)
+    return CatalogAnswers(model, users, catalog, titles, events)
 
 
 def export_one(num_items: int, way: str, folder: Path) -> str:

@@ -3,11 +3,11 @@
     python benchmarks/serving_load.py
 
 exports a recommender of 1,000 users and 2,000 items, untrained (an answer costs the same), and
-serves it by `zoo serve` in one process, asks from this one, and prints, for REST and gRPC each:
-the most answers a second (clients ask as fast as they are answered); then 60 s at 70 % of that, at
-random times as of independent people, while two new versions are swapped in: how many failed, the
-median and the 99th percentile of the time from when a request was due to its answer. Last, the
-server's resident memory after 10,000 and after 100,000 requests. Writes
+serves it by `tfrec-zoo serve` in one process, asks from this one, and prints, for REST and gRPC
+each: the most answers a second (clients ask as fast as they are answered); then 60 s at 70 % of
+that, at random times as of independent people, while two new versions are swapped in: how many
+failed, the median and the 99th percentile of the time from when a request was due to its answer.
+Last, the server's resident memory after 10,000 and after 100,000 requests. Writes
 `benchmarks/results/serving_load.csv`. About ten minutes on two cores, both processes on the same.
 """
 
@@ -94,7 +94,7 @@ def export_versions(folder: Path, *versions: int) -> None:
 
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[dict[str, str], int]]:
-    """`zoo serve` in a process of its own: its addresses, and the process's id."""
+    """`tfrec-zoo serve` in a process of its own: its addresses, and the process's id."""
     command = [sys.executable, "-m", "tfrec_fusion.zoo", "serve", str(folder), "--json"]
     process = subprocess.Popen(
         [*command, "--port", "0", "--grpc-port", "0"], stdout=subprocess.PIPE, text=True

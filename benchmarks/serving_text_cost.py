@@ -30,10 +30,10 @@ from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import IndexedData, index_data
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.text.encoding.item_vectors import text_vectors
-from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.exports.export_run import export_recommender
 
-MODELS = ("two_tower, ids only", "gpt2_hybrid")
+MODELS = ("two_tower, ids only", "text_hybrid")
 BATCHES = (1, 64)
 CALLS = 40
 
@@ -41,14 +41,14 @@ CALLS = 40
 def served(data: IndexedData, name: str, folder: Path) -> Callable[[np.ndarray], object]:
     """Exports a model and loads what was written: `recommend` of user ids."""
     sizes = {"num_users": len(data.users), "num_items": len(data.items)}
-    if name == "gpt2_hybrid":
+    if name == "text_hybrid":
         vectors = text_vectors(data.item_texts())
         model = zoo.build(name, **sizes, item_text=vectors)
         model.set_known(data.everything)
     else:
         model = zoo.build("two_tower", **sizes)
     titles = data.titles
-    recommender = Recommender(model, data.users, data.items, titles, data.everything)
+    recommender = CatalogAnswers(model, data.users, data.items, titles, data.everything)
     report = export_recommender(recommender, folder)
     loaded = tf.saved_model.load(str(report.path))
     signature = loaded.signatures["recommend"]

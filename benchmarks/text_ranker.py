@@ -33,7 +33,7 @@ import tensorflow as tf
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from tfrec_fusion.data.sources.clothing import load_womens_clothing
+from tfrec_fusion.data.sources.loading import load
 from tfrec_fusion.data.split import cold_item
 from tfrec_fusion.data.tables.item_texts import joined_texts
 from tfrec_fusion.data.tables.rec_data import RecData
@@ -277,7 +277,7 @@ def main(
 ) -> None:
     """Trains, prints the table and writes the CSV."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    parts = parts_of(load_womens_clothing(data_dir, cache_dir), cache_dir)
+    parts = parts_of(load("womens-clothing", data_dir, cache_dir), cache_dir)
     rows = []
     for name in names:
         runs = []

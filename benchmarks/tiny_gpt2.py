@@ -8,7 +8,7 @@ together from genres, tags and nouns. A GPT-2 is pretrained on them and then tau
 which of them are alike. Writes `benchmarks/results/tiny_gpt2.csv`: perplexity on test texts beside
 n-gram models, Spearman's correlation of all pairs' cosines with MiniLM's, and the share of MiniLM's
 ten nearest texts among the model's own. With `--keep` the model, in half precision, replaces the
-package's `tiny_gpt2`, and the catalogues of prebuilt models are read anew. What is made is kept in
+package's `tiny_gpt2`, and the catalogs of prebuilt models are read anew. What is made is kept in
 --runs, so an interrupted run goes on.
 """
 
@@ -39,12 +39,12 @@ from tfrec_fusion.files.download import Archive, Unreachable, fetched, in_cache
 from tfrec_fusion.files.whole import whole_folder
 from tfrec_fusion.text.language_models.causal import GPT2Size, Schedule
 from tfrec_fusion.text.language_models.folders import write_pooling
-from tfrec_fusion.text.language_models.presets import (
-    TINY_GPT2,
-    load_language_model,
+from tfrec_fusion.text.language_models.named.tiny_gpt2 import NAME as TINY_GPT2
+from tfrec_fusion.text.language_models.packaged_files import (
     packaged_folder,
     write_packaged_checksums,
 )
+from tfrec_fusion.text.language_models.presets import load_language_model
 from tfrec_fusion.text.pretraining import distillation, pretrain
 from tfrec_fusion.zoo.prebuilt.card_updates import read_texts_again
 

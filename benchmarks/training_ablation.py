@@ -2,7 +2,7 @@
 
     python benchmarks/training_ablation.py --data musical-instruments --data-dir FOLDER
 
-trains `gpt2_hybrid` once a seed: by its recipe, with its embedding tables attacked, with smoothed
+trains `text_hybrid` once a seed: by its recipe, with its embedding tables attacked, with smoothed
 labels, without weight decay and without dropout (ids and texts are left out at random all the
 same); and `multi_task` with all words of the reviews and with some, in their order and in others.
 Each learns from the train part of the temporal split alone (the epoch chosen on validation, test
@@ -28,20 +28,19 @@ from review_tables import MUSICAL_INSTRUMENTS, benchmark_tables
 
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from tfrec_fusion.zoo.runs.seeds import summary
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 METRICS = ("ndcg@10", "recall@20", "mrr@10", "coverage@10", "rmse", "sentiment_auc", "perplexity")
-JUDGING = {"tasks": ("rating", "sentiment")}
-VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # model, own keywords, options
-    "gpt2_hybrid": ("gpt2_hybrid", {}, {}),
-    "adversarial": ("gpt2_hybrid", {}, {"adversarial_epsilon": 0.2}),
-    "label smoothing 0.1": ("gpt2_hybrid", {}, {"label_smoothing": 0.1}),
-    "no weight decay": ("gpt2_hybrid", {}, {"weight_decay": 0.0}),
-    "no dropout": ("gpt2_hybrid", {"dropout": 0.0}, {}),
-    "multi_task": ("multi_task", {}, {}),
-    "multi_task, 20% of words left out": ("multi_task", {}, {"word_dropout": 0.2}),
-    "multi_task that predicts no words": ("multi_task", JUDGING, {}),
-    "the same, spans of half the reviews swapped": ("multi_task", JUDGING, {"span_swap": 0.5}),
+JUDGING: dict[str, Any] = {"tasks": ("rating", "sentiment")}
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # model, keywords of its training
+    "text_hybrid": ("text_hybrid", {}),
+    "adversarial": ("text_hybrid", {"adversarial_epsilon": 0.2}),
+    "label smoothing 0.1": ("text_hybrid", {"label_smoothing": 0.1}),
+    "no weight decay": ("text_hybrid", {"weight_decay": 0.0}),
+    "no dropout": ("text_hybrid", {"dropout": 0.0}),
+    "multi_task": ("multi_task", {}),
+    "multi_task, 20% of words left out": ("multi_task", {"word_dropout": 0.2}),
+    "multi_task that predicts no words": ("multi_task", JUDGING),
+    "the same, spans of half the reviews swapped": ("multi_task", {**JUDGING, "span_swap": 0.5}),
 }
 
 
@@ -67,12 +66,12 @@ def main(
     tables = benchmark_tables(data, data_dir)
     rows = []
     for name in variants:
-        model, choices, options = VARIANTS[name]
+        model, choices = VARIANTS[name]
         made = []
         for seed in range(seeds):
             folder = runs / tables.name / f"{name.replace(' ', '_')}-{seed}"
-            how = TrainOptions(seed=seed, epochs=epochs, refit=False, **options)
-            made.append(trained(model, tables, folder, how, choices))
+            how = {"seed": seed, "epochs": epochs, "refit": False, **choices}
+            made.append(trained(model, tables, folder, **how))
         rows.append(summary(name, made, METRICS))
         RESULTS.mkdir(exist_ok=True)
         write_csv(RESULTS / f"training_ablation_{tables.name}.csv", rows)

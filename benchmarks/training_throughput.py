@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -28,12 +29,13 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec_fusion import zoo
+from tfrec_fusion.data.batches.makers import CLICK_NEGATIVES, clicks
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.training.compilation import compile_model
-from tfrec_fusion.zoo.runs.recipes import CLICK_NEGATIVES, recipe_for
+from tfrec_fusion.zoo.runs.task_losses import losses_of
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -60,15 +62,16 @@ def plain(model: keras.Model, events: Events) -> Callable[[], int]:
     return epoch
 
 
-def ours(model: keras.Model, events: Events, batch_size: int | None = None) -> Callable[[], int]:
+def ours(model: Any, events: Events, batch_size: int | None = None) -> Callable[[], int]:
     """An epoch as the zoo trains; returns how many samples it trained on."""
-    recipe = recipe_for("neumf", model.config)
-    batches = recipe.batches(model, events, batch_size or recipe.batch_size, 0)
+    spec = zoo.get_spec("neumf")
+    recipe = spec.recipe_of(model.config)
+    batches = clicks(model, events, batch_size or recipe.batch_size, 0)
     num_steps = int(batches.cardinality())
     compile_model(
         model,
         optimizer=recipe.optimizer(num_steps),
-        loss=recipe.losses(model),
+        loss=losses_of(spec, model),
         jit_compile=recipe.jit_compile,
         num_steps=num_steps,
     )

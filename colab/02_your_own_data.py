@@ -66,7 +66,7 @@ tables
 
 # %% [markdown]
 # What is wrong is refused, with the place and the cure, before an hour of training is lost. Here
-# two events name a film that the catalogue lacks:
+# two events name a film that the catalog lacks:
 
 # %%
 broken = ratings.copy()
@@ -118,8 +118,8 @@ model.summary()
 # %% [markdown]
 # ## Training
 # `sequences` is a `tf.data` pipeline of histories and the film that followed at each step. After an
-# epoch the model ranks the whole catalogue for the validation part, and the weights of the best
-# epoch are kept. (`tfrec_fusion.training.fit` does this too, and goes on after an interruption.)
+# epoch the model ranks the whole catalog for the validation part, and the weights of the best
+# epoch are kept. (`tfrec_fusion.training.fit` does this too, and resumes after an interruption.)
 
 # %%
 from tfrec_fusion.data.batches.sequences import sequences
@@ -181,18 +181,18 @@ print(*sorted(path.name for path in Path(OUT).glob("*.*")), sep="\n")
 
 # %% [markdown]
 # ## Recommendations, and one folder to serve them from
-# A `Recommender` is the model with its ids, its titles and what users did. Exported, all of it is
+# A `CatalogAnswers` is the model with its ids, its titles and what users did. Exported, all of it is
 # one SavedModel with strings in and strings out, which a TensorFlow Serving runs as it is. Before
 # it is put in place it is asked in a process that has only TensorFlow, and must answer as the model
 # here does.
 
 # %%
-from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.exports.export_run import export_recommender
 
 tf.get_logger().setLevel("ERROR")  # it would name the folder before that is in place
 titles = data.titles
-recommender = Recommender(model, data.users, data.items, titles, data.everything)
+recommender = CatalogAnswers(model, data.users, data.items, titles, data.everything)
 exported = export_recommender(recommender, Path(OUT) / "two_tower")
 print(f"{exported.path}: {exported.size_bytes / 1e6:.1f} MB, {', '.join(exported.signatures)}")
 recommender.recommend(USER)
@@ -218,4 +218,4 @@ lists = {one["user_id"]: [item["title"] for item in one["items"][:5]] for one in
 pd.DataFrame(lists)
 
 # %% [markdown]
-# Next: [a language model inside](03_gpt2_hybrid.ipynb).
+# Next: [a language model inside](03_text_hybrid.ipynb).

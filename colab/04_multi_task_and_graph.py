@@ -66,17 +66,24 @@ import tempfile
 from pathlib import Path
 
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
-how = {"epochs": EPOCHS, "text_preset": PRESET, "text_length": TEXT_LENGTH, "refit": False}
+same = {
+    "epochs": EPOCHS,
+    "text_preset": PRESET,
+    "text_length": TEXT_LENGTH,
+    "refit": False,
+    **SIZES,
+}
 out = Path(tempfile.mkdtemp())
 several = train(
     "multi_task",
     tables,
     out / "tasks",
-    options=TrainOptions(balance=BALANCE, **how),
-    hyperparameters={**SIZES, **TASKS, "tasks": tasks},
     say=print,
+    balance=BALANCE,
+    tasks=tasks,
+    **same,
+    **TASKS,
 )
 
 # %% [markdown]
@@ -142,19 +149,12 @@ plt.show()
 # %% [markdown]
 # ## A knowledge graph as a further source
 # Triples such as (film, directed by, person) say what films have in common beyond their texts. The
-# model draws some neighbours of each film, attends to those that matter, and learns the triples
+# model draws some neighbors of each film, attends to those that matter, and learns the triples
 # along. MovieLens-100K comes with such a graph, from Freebase; your own is a table `graph.csv` with
 # `head_id`, `relation_id`, `tail_id`.
 
 # %%
-graph = train(
-    "knowledge_hybrid",
-    tables,
-    out / "graph",
-    options=TrainOptions(**how),
-    hyperparameters=SIZES,
-    say=print,
-)
+graph = train("text_hybrid", tables, out / "graph", say=print, use_graph=True, **same)
 tables.graph.groupby("relation_id").size().sort_values(ascending=False).head(8)
 
 # %% [markdown]

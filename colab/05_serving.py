@@ -24,7 +24,7 @@
 # %% tags=["install"]
 import sys
 
-# !{sys.executable} -c "from tfrec_fusion import zoo, fastapi" || pip install -q "tfrec-fusion[serving] @ git+https://github.com/tfrec-fusion/tfrec-fusion"
+# !{sys.executable} -c "import fastapi, tfrec_fusion.zoo" || pip install -q "tfrec-fusion[serving] @ git+https://github.com/tfrec-fusion/tfrec-fusion"
 import tensorflow as tf
 
 print("Devices:", ", ".join(device.name for device in tf.config.list_logical_devices()))

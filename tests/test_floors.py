@@ -5,6 +5,7 @@ rule is shown, below, to catch a file that breaks it.
 """
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -14,12 +15,15 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "tfrec_fusion"
 
 # Any file may import these modules of the package.
-EVERYWHERE = {"answer_warnings", "argument_types", "errors", "ids", "progress", "questions"}
+EVERYWHERE = {
+    *("answer_warnings", "argument_types", "errors", "ids", "progress", "questions"),
+    *("registries", "saved_classes"),
+}
 
 # The folders, and those that each may import from; its own files it may always import. A folder
 # that is not named is a part of the one around it.
 FOLDERS: dict[str, set[str]] = {
-    "": {"saved_classes", "startup", *EVERYWHERE},  # modules of the package itself
+    "": {"startup", *EVERYWHERE},  # modules of the package itself
     "files": set(),
     "data/tables": {"files"},
     "data": {"files", "data/tables"},
@@ -32,7 +36,8 @@ FOLDERS: dict[str, set[str]] = {
     "text/interests": {"files", "text/encoding"},
     "text/pretraining": {"files", "text/encoding", "text/language_models"},
     "text": {"text/encoding", "text/language_models"},
-    "training": {"files", "layers"},
+    "training/recipe": {"losses"},
+    "training": {"files", "layers", "training/recipe"},
     "evaluation": {"files"},
     "serving/export": {"files"},
     "serving/index": {"serving/export"},
@@ -43,17 +48,30 @@ LIBRARY = set(FOLDERS)
 TEXT = {one for one in LIBRARY if one.startswith("text")}
 DATA = {one for one in LIBRARY if one.startswith("data")}
 FOLDERS |= {
-    "zoo/capabilities": set(),
-    "zoo/models": {"layers", "losses", *TEXT},
-    "zoo/baselines": {"layers", "data", *TEXT},
-    "zoo/registry": {"zoo/models", "zoo/baselines"},
-    "zoo/answers": {"data", "data/tables", "evaluation", "zoo/capabilities", "zoo/models", *TEXT},
+    "zoo/spec": set(),
+    "zoo/protocols": set(),
+    "zoo/ranges": {"zoo/spec"},
+    "zoo/training_options": {"data/tables", "zoo/ranges", "zoo/spec"},
+    "zoo/scoring": {"layers"},
+    "zoo/registry": {"zoo/spec"},
+    "zoo/retrieval_model": {"layers", "zoo/registry", "zoo/scoring"},
 }
-FOLDERS["zoo/runs"] = {*LIBRARY, *FOLDERS} - {"serving/export", "serving/index", "serving/local"}
+# A model is made of layers, losses and text; its spec names a recipe and a batch maker.
+FOLDERS["zoo/models"] = {
+    *("layers", "losses", "saved_classes", "training/recipe", "data", "data/batches", *TEXT),
+    *(one for one in FOLDERS if one.startswith("zoo/")),
+}
+FOLDERS["zoo/baselines"] = {
+    *("layers", "data", "data/tables", *TEXT, "zoo/spec", "zoo/ranges", "zoo/training_options"),
+}
+FOLDERS["zoo/answers"] = {"data", "data/tables", "evaluation", "zoo/protocols", *TEXT}
+FOLDERS["zoo/runs"] = {*FOLDERS} - {"serving/export", "serving/index", "serving/local"}
 FOLDERS["zoo/exports"] = {*FOLDERS} - {"training"}
 FOLDERS["zoo/prebuilt"] = {*FOLDERS} - {"training"}
-FOLDERS["zoo/cli"] = set(FOLDERS)
-FOLDERS["zoo"] = set(FOLDERS)
+FOLDERS["zoo/recommender"] = {*FOLDERS}
+FOLDERS["zoo/cli"] = {*FOLDERS}
+FOLDERS["zoo"] = {*FOLDERS}
+FOLDERS["testing"] = {*FOLDERS}
 
 # Names that say nothing about what is inside.
 SEDIMENT = {"utils", "util", "common", "helpers", "misc", "base", "core"}
@@ -62,10 +80,19 @@ MAX_LINES = 350
 SOURCES = sorted(path for top in (PACKAGE, "zoo") for path in (ROOT / top).rglob("*.py"))
 
 
-def imports(tree: ast.AST) -> set[str]:
-    """Every dotted name a file imports: `from a import b` gives both `a` and `a.b`."""
+def imports(tree: ast.AST, *, types: bool = True) -> set[str]:
+    """Every dotted name a file imports: `from a import b` gives both `a` and `a.b`.
+
+    Without `types` what is imported for annotations alone is left out.
+    """
     found = set()
-    for node in ast.walk(tree):
+    skipped = {
+        id(inside)
+        for node in ast.walk(tree)
+        if not types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inside in ast.walk(node)
+    }
+    for node in (one for one in ast.walk(tree) if id(one) not in skipped):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -108,7 +135,7 @@ def target(name: str) -> Path | None:
 
 def imports_upward(path: Path, tree: ast.AST) -> list[str]:
     own = folder_of(path)
-    named = imports(tree)
+    named = imports(tree, types=False)
     # `from a import b` gives `a` too, which is no more than `a.b` where that is a module.
     named -= {name.rpartition(".")[0] for name in named if _is_module(name)}
     found = set()
@@ -233,6 +260,52 @@ def _writes(call: ast.Call) -> bool:
     return bool({name, last} & WRITERS)
 
 
+def asks_for_an_attribute(path: Path, tree: ast.AST) -> list[str]:
+    """What code asks of a model is a protocol of `zoo.protocols`, or a field of its spec."""
+    if path.parts[0] != "zoo":
+        return []
+    found = (call for call in calls(tree) if ast.unparse(call.func) == "hasattr")
+    return [f"line {call.lineno}: {ast.unparse(call)}" for call in found]
+
+
+@functools.cache
+def model_names() -> frozenset[str]:
+    """The models' names, also those of earlier versions, as their specs say them."""
+    from tfrec_fusion.zoo.registry import specs
+
+    return frozenset(name for one in specs().values() for name in (one.name, *one.former_names))
+
+
+def tells_models_by_name(path: Path, tree: ast.AST) -> list[str]:
+    """A model describes itself: nobody else compares its name, or has a table of names."""
+    if path.parts[:2] in (("zoo", "models"), ("zoo", "baselines")):
+        return []
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+            parts += [one for part in parts if isinstance(part, _SEQUENCES) for one in part.elts]
+            named = [part for part in parts if _names_a_model(part)]
+        elif isinstance(node, ast.Dict):
+            named = [key for key in node.keys if _names_a_model(key)]
+        else:
+            continue
+        if named:
+            found.append(f"line {node.lineno}: {ast.unparse(named[0])}")
+    return found
+
+
+_SEQUENCES = (ast.Tuple, ast.List, ast.Set)
+
+
+def _names_a_model(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value in model_names() - _OTHER_MEANINGS
+
+
+# Words that mean something else, too: where a score comes from; a head of the hybrid.
+_OTHER_MEANINGS = {"popularity", "two_tower"}
+
+
 def name_says_nothing(path: Path, tree: ast.AST) -> list[str]:
     return [part for part in path.with_suffix("").parts if part.strip("_") in SEDIMENT]
 
@@ -250,6 +323,8 @@ RULES = [
     bare_except,
     builtin_error,
     written_otherwise,
+    asks_for_an_attribute,
+    tells_models_by_name,
     name_says_nothing,
 ]
 
@@ -293,14 +368,14 @@ CAUGHT = [
             ("tfrec_fusion/__init__.py", "from tfrec_fusion import data"),
             ("tfrec_fusion/data/a.py", "def f():\n    from tfrec_fusion.text import b"),
             ("tfrec_fusion/data/tables/a.py", "from tfrec_fusion.data.events import Events"),
-            ("zoo/models/ncf/network.py", "from tfrec_fusion.data.events import Events"),
+            ("zoo/models/ncf/network.py", "from tfrec_fusion.data.sources import registry"),
             (
                 "zoo/models/ncf/network.py",
                 "from tfrec_fusion.zoo.runs.network_trainer import train",
             ),
             ("zoo/models/two_tower/network.py", "from tfrec_fusion.training import fit"),
             ("zoo/baselines/ease.py", "from tfrec_fusion.evaluation.ranking import ndcg"),
-            ("zoo/answers/recommender.py", "from tfrec_fusion.zoo import runs"),
+            ("zoo/answers/catalog_answers.py", "from tfrec_fusion.zoo import runs"),
             ("zoo/runs/run.py", "from tfrec_fusion.serving.export import export"),
             ("zoo/runs/run.py", "from tfrec_fusion.zoo.cli.command_line import main"),
             ("zoo/runs/train.py", "import tfrec_fusion.zoo.exports.export_run"),
@@ -340,6 +415,10 @@ CAUGHT = [
     (written_otherwise, "tfrec_fusion/serving/a.py", "tf.io.TFRecordWriter(str(path))"),
     (written_otherwise, "tfrec_fusion/text/a.py", "backbone.save_to_preset(str(folder))"),
     (written_otherwise, "tfrec_fusion/text/a.py", "zipfile.ZipFile(path, 'w')"),
+    (asks_for_an_attribute, "zoo/runs/run.py", "if hasattr(model, 'score'):\n    pass"),
+    (tells_models_by_name, "zoo/runs/run.py", "if name == 'multi_task':\n    pass"),
+    (tells_models_by_name, "zoo/runs/run.py", "x = name in ('gmf', 'mlp')"),
+    (tells_models_by_name, "zoo/cli/train.py", "TABLE = {'ease': 1, 'neumf': 2}"),
     (name_says_nothing, "tfrec_fusion/data/utils.py", ""),
     (name_says_nothing, "tfrec_fusion/core/split.py", ""),
     (name_says_nothing, "tfrec_fusion/data/_helpers.py", ""),

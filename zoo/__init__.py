@@ -14,15 +14,24 @@ if __name__ == "zoo":
     raise ImportError("The zoo is a part of tfrec_fusion: write `from tfrec_fusion import zoo`.")
 
 if TYPE_CHECKING:
+    from tfrec_fusion.zoo.prebuilt.card import Card
     from tfrec_fusion.zoo.prebuilt.listing import list_models
     from tfrec_fusion.zoo.prebuilt.load import load
+    from tfrec_fusion.zoo.recommender import Recommender
     from tfrec_fusion.zoo.registry import build, get_spec, register, specs
-    from tfrec_fusion.zoo.runs.run import load_run
-    from tfrec_fusion.zoo.spec import ModelSpec, option
+    from tfrec_fusion.zoo.spec import BuildContext, Lazy, ModelSpec, Part, Task, option
+    from tfrec_fusion.zoo.trained import fine_tune, load_run, train
 
 __all__ = [
+    "BuildContext",
+    "Card",
+    "Lazy",
     "ModelSpec",
+    "Part",
+    "Recommender",
+    "Task",
     "build",
+    "fine_tune",
     "get_spec",
     "list_models",
     "load",
@@ -30,25 +39,28 @@ __all__ = [
     "option",
     "register",
     "specs",
+    "train",
 ]
 
 _MODULES = {
+    **dict.fromkeys(("build", "get_spec", "register", "specs"), "registry"),
+    **dict.fromkeys(("BuildContext", "Lazy", "ModelSpec", "Part", "Task", "option"), "spec"),
+    **dict.fromkeys(("fine_tune", "load_run", "train"), "trained"),
+    "Card": "prebuilt.card",
     "list_models": "prebuilt.listing",
     "load": "prebuilt.load",
-    "load_run": "runs.run",
-    "ModelSpec": "spec",
-    "option": "spec",
+    "Recommender": "recommender",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Loads TensorFlow and the models at the first use, not at the import."""
-    if name in __all__:
-        return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'registry')}"), name)
+    """Imports what is used, at its first use: TensorFlow only where it is needed."""
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(
         f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}."
     )
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted(__all__)

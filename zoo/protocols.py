@@ -64,6 +64,15 @@ class ScoresByVectors(Protocol):
 
 
 @runtime_checkable
+class HasItemVectors(Protocol):
+    """A model that has a vector of each item, compared by its angle to others."""
+
+    def item_vectors(self) -> np.ndarray:
+        """`(num_items, size)` float32."""
+        ...
+
+
+@runtime_checkable
 class PairModel(Protocol):
     """A model with tasks on pairs of a user and an item, such as ratings."""
 

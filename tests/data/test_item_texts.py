@@ -6,15 +6,15 @@ import pytest
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.sources.movielens import read_latest_small
+from tfrec_fusion.data.sources.movielens.files import read_latest_small
 from tfrec_fusion.data.tables.item_texts import cell_text, join_text, joined_texts, shown_titles
 from tfrec_fusion.data.tables.rec_data import RecData, from_frames
 from tfrec_fusion.data.tables.text_columns import checked_columns
 from tfrec_fusion.errors import InvalidInput, WrongType
 from tfrec_fusion.zoo.prebuilt.load import WEIGHTS
 from tfrec_fusion.zoo.runs.fine_tuning import grown_tables
+from tfrec_fusion.zoo.runs.settings import Settings
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,11 @@ def test_columns_are_named_in_a_list_and_must_be_there():
     items = pd.DataFrame({"item_id": ["1"], "title": ["Heat"], "brand": ["X"]})
     assert checked_columns(["text", "brand", "brand"], items) == ("brand",)
     with pytest.raises(WrongType, match=r"must be a tuple, each a string\. Received: 'brand'"):
-        TrainOptions(text_columns="brand")
+        Settings.from_keywords(zoo.get_spec("tfidf"), {"text_columns": "brand"})
     with pytest.raises(InvalidInput, match=r"which are 'brand'. Received: 'brands'"):
         joined_texts(items, ["brands"])
     with pytest.raises(InvalidInput, match="must not name `item_id`: ids are never read"):
-        TrainOptions(text_columns=["item_id"])
+        Settings.from_keywords(zoo.get_spec("tfidf"), {"text_columns": ["item_id"]})
 
 
 def test_what_is_missing_is_no_text_and_is_shown_by_its_id(caplog):
@@ -147,8 +147,7 @@ def shop():
 
 
 def test_tfidf_reads_titles_and_chosen_columns(shop, tmp_path):
-    options = TrainOptions(text_columns=("maker", "year"), progress=False)
-    run = train("tfidf", shop, tmp_path / "run", options=options)
+    run = train("tfidf", shop, tmp_path / "run", text_columns=("maker", "year"), progress=False)
     assert run.texts.tolist()[1:3] == [
         "drum 0. sold here. Tama, Gretsch. 1999.",
         "banjo 1. sold here. Deering. 2001.",
@@ -172,9 +171,9 @@ def test_tfidf_reads_titles_and_chosen_columns(shop, tmp_path):
 def test_a_text_model_without_any_text_is_refused_before_it_is_trained(shop, tmp_path):
     bare = from_frames(shop.interactions)
     with pytest.raises(InvalidInput, match=r"No item has a text to read.*--text-columns"):
-        train("gpt2_hybrid", bare, tmp_path / "run", options=TrainOptions(progress=False))
+        train("gpt2_hybrid", bare, tmp_path / "run", progress=False)
     with pytest.raises(InvalidInput, match="hold no term"):
-        train("tfidf", bare, tmp_path / "other", options=TrainOptions(progress=False))
+        train("tfidf", bare, tmp_path / "other", progress=False)
 
 
 def test_an_item_without_text_scores_0_by_its_words(shop):

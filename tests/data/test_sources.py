@@ -7,16 +7,15 @@ import logging
 import os
 import shutil
 import threading
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from source_files import LATEST_SMALL, USERS, atomic, change_source, official, put, write_zip
 
-from tfrec_fusion.data.sources import registry as sources
-from tfrec_fusion.data.sources.movielens import GENRES_100K
-from tfrec_fusion.data.sources.registry import DataUnavailable, load
+from tfrec_fusion.data.sources.loading import DataUnavailable, load
+from tfrec_fusion.data.sources.registry import get_source
 from tfrec_fusion.data.tables.item_texts import joined_texts
 from tfrec_fusion.data.tables.rec_data import checksum
 from tfrec_fusion.errors import SystemRefusal
@@ -25,87 +24,6 @@ from tfrec_fusion.files.checksums import sha256
 from tfrec_fusion.files.download import Unreachable, Wheel, fetched
 
 MEMBERS = "recbole/dataset_example/ml-100k/"
-EVENTS = [
-    ("196", "1", "3", "881250949"),
-    ("196", "267", "2", "881250950"),
-    ("22", "1412", "1", "878887116"),
-    ("22", "543", "5", "878887116"),
-]
-FILMS = [  # id, title as the official file has it, RecBole's title and year, genres
-    ("1", "Toy Story (1995)", "Toy Story", "1995", ("Animation", "Children's", "Comedy")),
-    ("267", "unknown", "unkonwn", "unkonwn", ("unknown",)),
-    ("543", "Misérables, Les (1995)", "Misérables, Les", "1995", ("Drama", "Musical")),
-    (
-        "1412",
-        "Land Before Time III: The Time of the Great Giving (1995) (V)",
-        "Land Before Time III: The Time of the Great Giving (1995)",
-        "V",
-        ("Animation", "Film-Noir"),
-    ),
-]
-USERS = [("22", "25", "M", "writer", "40206"), ("196", "49", "M", "writer", "05510")]
-
-
-def official():
-    """The files of ml-100k.zip, with four films."""
-    films = []
-    for one, title, _, _, genres in FILMS:
-        flags = ["1" if genre in genres else "0" for genre in GENRES_100K]
-        films.append("|".join([one, title, "01-Jan-1995", "", "http://us.imdb.com/", *flags]))
-    return {
-        "u.data": "".join("\t".join(event) + "\n" for event in EVENTS).encode(),
-        "u.item": "".join(film + "\n" for film in films).encode("latin-1"),
-        "u.user": "".join("|".join(user) + "\n" for user in USERS).encode(),
-    }
-
-
-def atomic():
-    """The same as RecBole's wheel has it, with a graph."""
-
-    def rows(head, lines):
-        return "".join("\t".join(line) + "\n" for line in [head, *lines]).encode()
-
-    films = [(one, title, year, " ".join(genres)) for one, _, title, year, genres in FILMS]
-    return {
-        "ml-100k.inter": rows(
-            ("user_id:token", "item_id:token", "rating:float", "timestamp:float"), EVENTS
-        ),
-        "ml-100k.item": rows(
-            ("item_id:token", "movie_title:token_seq", "release_year:token", "class:token_seq"),
-            films,
-        ),
-        "ml-100k.user": rows(
-            ("user_id:token", "age:token", "gender:token", "occupation:token", "zip_code:token"),
-            USERS,
-        ),
-        "ml-100k.kg": rows(
-            ("head_id:token", "relation_id:token", "tail_id:token"),
-            [("m.0dyb1", "film.film.genre", "m.01z4y"), ("m.0dyb1", "film.film.actor", "m.0bxtg")],
-        ),
-        "ml-100k.link": rows(("item_id:token", "entity_id:token"), [("1", "m.0dyb1")]),
-    }
-
-
-LATEST_SMALL = {
-    "ratings.csv": b"userId,movieId,rating,timestamp\r\n1,1,4.0,964982703\r\n2,7,0.5,964982704\r\n",
-    "movies.csv": (
-        "movieId,title,genres\r\n1,Toy Story (1995),Adventure|Animation\r\n"
-        '7,"Rouge, Le (1994) ",(no genres listed)\r\n8,Babylon 5,Sci-Fi\r\n'
-        "9,Death Note: Desu nôto (2006\u20132007),\r\n"
-    ).encode(),
-    "tags.csv": (
-        b"userId,movieId,tag,timestamp\r\n2,1,pixar,1445714994\r\n3,1,fun,1445714995\r\n"
-        b"4,1,pixar,1445714996\r\n2,8,NA,1445714997\r\n"
-    ),
-    "links.csv": b"movieId,imdbId,tmdbId\r\n1,0114709,862\r\n7,0108394,\r\n8,1,2\r\n9,3,4\r\n",
-}
-
-
-def write_zip(path, prefix, files):
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(prefix + name, content)
-    return path
 
 
 class Site(http.server.SimpleHTTPRequestHandler):
@@ -166,31 +84,23 @@ def places(monkeypatch, tmp_path, site):
         ),
     }
     for name, path in zips.items():
-        source = sources.SOURCES[name]
-        archive = dataclasses.replace(
-            source.archive, sha256=sha256(path), url=f"{site.url}/{path.name}"
-        )
-        count = 4 if name == "movielens-100k" else 2
-        source = dataclasses.replace(source, archive=archive, num_interactions=count)
-        if source.wheel:
-            source = dataclasses.replace(
-                source, wheel=dataclasses.replace(source.wheel, sha256=sha256(wheel))
-            )
-        monkeypatch.setitem(sources.SOURCES, name, source)
+        archive, *wheels = get_source(name).downloads
+        changes = {"num_interactions": 4 if wheels else 2}
+        downloads = [
+            dataclasses.replace(archive, sha256=sha256(path), url=f"{site.url}/{path.name}")
+        ]
+        if wheels:
+            downloads.append(dataclasses.replace(wheels[0], sha256=sha256(wheel)))
+            addition = get_source(name).addition
+            changes["addition"] = dataclasses.replace(addition, download=downloads[-1])
+        change_source(monkeypatch, name, downloads=tuple(downloads), **changes)
     return tmp_path
 
 
 def point_at(monkeypatch, name, **changes):
-    source = sources.SOURCES[name]
-    archive = dataclasses.replace(source.archive, **changes)
-    monkeypatch.setitem(sources.SOURCES, name, dataclasses.replace(source, archive=archive))
-
-
-def put(folder, files):
-    folder.mkdir(parents=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    return folder
+    archive, *wheels = get_source(name).downloads
+    archive = dataclasses.replace(archive, **changes)
+    change_source(monkeypatch, name, downloads=(archive, *wheels))
 
 
 def cached(tmp_path):
@@ -198,7 +108,10 @@ def cached(tmp_path):
 
 
 def test_an_unknown_name_lists_the_valid_ones():
-    with pytest.raises(ValueError, match=r"no source 'movielens'. Choose one of: movielens-100k"):
+    with pytest.raises(
+        ValueError,
+        match=r"no data source 'movielens'\. Did you mean 'mov.*Choose one of: movielens-100k, ",
+    ):
         load("movielens")
 
 
@@ -369,7 +282,7 @@ def test_a_failed_download_leaves_no_trace(places, site, monkeypatch, trouble):
         "absent": "404",
         "refused": "refused",
     }
-    right = sources.SOURCES[name].archive.url
+    right = get_source(name).downloads[0].url
     point_at(monkeypatch, name, url=site.url + urls[trouble] if trouble in urls else closed)
     with pytest.raises(DataUnavailable, match=reasons[trouble]):
         load(name)
@@ -379,7 +292,7 @@ def test_a_failed_download_leaves_no_trace(places, site, monkeypatch, trouble):
 
 
 def test_a_wheel_with_other_content_is_refused_and_leaves_no_trace(places, monkeypatch):
-    wheel = dataclasses.replace(sources.SOURCES["movielens-100k"].wheel, sha256="0" * 64)
+    wheel = dataclasses.replace(get_source("movielens-100k").downloads[1], sha256="0" * 64)
     cache = places / "cache"
     with pytest.raises(Unreachable, match=r"its sha256 is [0-9a-f]{64}, expected 0{64}"):
         fetched(wheel, cache)
@@ -417,7 +330,7 @@ def test_a_download_onto_a_full_disk_names_the_file_and_the_variable(places, mon
 
 
 def test_pip_on_a_full_disk_is_told_alike(places, monkeypatch):
-    wheel, words = sources.SOURCES["movielens-100k"].wheel, "[Errno 28] No space left on device"
+    wheel, words = get_source("movielens-100k").downloads[1], "[Errno 28] No space left on device"
     done = SimpleNamespace(returncode=1, stderr=f"ERROR: Could not install: {words}\n")
     monkeypatch.setattr("subprocess.run", lambda *given, **named: done)
     told = rf"{wheel.file_name} cannot be written: No space left on device\. Free"
@@ -427,7 +340,7 @@ def test_pip_on_a_full_disk_is_told_alike(places, monkeypatch):
 
 
 def test_what_several_ask_for_at_once_is_downloaded_once(places, site):
-    archive = sources.SOURCES["movielens-latest-small"].archive
+    archive = get_source("movielens-latest-small").downloads[0]
     with ThreadPoolExecutor(4) as pool:
         paths = list(pool.map(partial(fetched, archive), [places / "cache"] * 4))
     assert {sha256(path) for path in paths} == {archive.sha256}
@@ -467,9 +380,3 @@ def test_the_cache_folder_is_the_users_unless_said_otherwise(monkeypatch, tmp_pa
     assert cache_folder() == tmp_path / "variable"
     monkeypatch.delenv("TFREC_FUSION_CACHE")
     assert "tfrec_fusion" in cache_folder().name
-
-
-def test_the_registry_is_whole():
-    for source in sources.SOURCES.values():
-        assert len(source.archive.sha256) == 64 and source.archive.url.startswith("https://")
-        assert source.licence and source.citation

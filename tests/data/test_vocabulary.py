@@ -12,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfrec_fusion.data import vocabulary
+from tfrec_fusion.data.tables import identifiers
 from tfrec_fusion.data.tables.identifiers import natural_order
 from tfrec_fusion.data.vocabulary import Vocabulary
 
 
-def test_examples():
-    results = doctest.testmod(vocabulary)
-    assert results.attempted >= 5
+@pytest.mark.parametrize(("module", "examples"), [(vocabulary, 4), (identifiers, 2)])
+def test_examples(module, examples):
+    results = doctest.testmod(module)
+    assert results.attempted >= examples
     assert results.failed == 0
 
 

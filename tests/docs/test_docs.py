@@ -24,6 +24,7 @@ from written_pages import (
     missing_imports,
     name_of,
     options_of,
+    subcommands,
     why_refused,
 )
 
@@ -33,10 +34,10 @@ from tfrec_fusion.training.callbacks import DivergenceWatch
 from tfrec_fusion.training.distribution import distribution_strategy
 from tfrec_fusion.zoo.cli.group import cli
 from tfrec_fusion.zoo.exports.item_index import item_index
-from tfrec_fusion.zoo.registry import build, list_models
+from tfrec_fusion.zoo.registry import build, specs
 
 MODEL_PAGES = [page for page in PAGES if page.parent.name == "docs" and page.stem != "README"]
-GUIDES = {"from_raw_data_to_serving", "personal_data", "troubleshooting"}
+GUIDES = {"extending", "from_raw_data_to_serving", "personal_data", "troubleshooting"}
 PARTS = [
     "When to use it",
     "Formula",
@@ -63,7 +64,7 @@ def test_commands_are_taken_by_the_command_line(page):
     text = page.read_text("utf-8")
     refused = {" ".join(one): why_refused(one) for one in commands(text)}
     assert not {command: why for command, why in refused.items() if why}
-    assert set(re.findall(r"tfrec-zoo ([\w-]+)", text)) <= set(cli.commands)
+    assert set(re.findall(r"tfrec-zoo ([\w-]+)", text)) <= set(subcommands(cli))
 
 
 @every_page
@@ -77,7 +78,7 @@ def test_every_model_has_one_page():
     index = (ROOT / "docs" / "README.md").read_text("utf-8")
     told = re.findall(r"^\| (`.*?) \| \[.*?\]\((\w+\.md)\)", index, re.MULTILINE)
     names = [name for cell, _ in told for name in re.findall(r"`(\w+)`", cell)]
-    assert sorted(names) == sorted([*list_models(), "ensemble", "text_ranker"])
+    assert sorted(names) == sorted([*specs(), "ensemble", "text_ranker"])
     for cell, file in told:
         text = (ROOT / "docs" / file).read_text("utf-8")
         assert all(f"`{name}`" in text for name in re.findall(r"`(\w+)`", cell)), file
@@ -140,10 +141,12 @@ def test_a_false_command_import_link_is_noticed():
     assert "teach" in why_refused(["teach"])
     assert why_refused(["export", "runs/mine"]) == "Missing option '--to'."
     assert missing_imports(
-        "from tfrec_fusion.zoo.registry import nothing\nimport zoo\nzoo.load\nzoo.fly"
+        "from tfrec_fusion.zoo.registry import nothing\nimport zoo\n"
+        "from tfrec_fusion import zoo\nzoo.load\nzoo.fly"
     ) == [
         ("tfrec_fusion.zoo.registry", "nothing"),
-        ("zoo", "fly"),
+        ("zoo", None),  # the folder of a checkout, which says how to import it
+        ("tfrec_fusion.zoo", "fly"),
     ]
     assert links("[a](b.md#c) [d](https://e.f) [g](#h)") == [("b.md", "c"), ("", "h")]
     assert anchors("# A `b`, c?\n") == {"a-b-c"}
@@ -194,10 +197,10 @@ def test_written_pages_link_to_what_is_on_the_site():
 
 @pytest.mark.slow
 def test_every_public_module_class_and_function_is_in_the_reference(site):
-    for package in ("tfrec_fusion", "zoo"):
-        for source in (ROOT / package).rglob("*.py"):
-            module = source.relative_to(ROOT).with_suffix("")
-            if module.name == "__main__" or "docs" in module.parts:
+    for folder, package in (("tfrec_fusion", "tfrec_fusion"), ("zoo", "tfrec_fusion/zoo")):
+        for source in (ROOT / folder).rglob("*.py"):
+            module = package / source.relative_to(ROOT / folder).with_suffix("")
+            if module.name == "__main__":
                 continue
             page = site / (module.parent if module.name == "__init__" else module)
             ids = Addresses(page.with_name(page.name + ".html")).ids

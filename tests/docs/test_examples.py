@@ -7,17 +7,19 @@ import pkgutil
 import pytest
 
 import tfrec_fusion
-from tfrec_fusion import zoo
 
-MODULES = [
+NAMES = ["tfrec_fusion"] + [
     module.name
-    for package in (tfrec_fusion, zoo)
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-    if module.name != "tfrec_fusion.zoo.cli.command_line"
+    for module in pkgutil.walk_packages(tfrec_fusion.__path__, "tfrec_fusion.")
+    if not module.name.endswith(".__main__")
 ]
 
 
-@pytest.mark.parametrize("name", [*MODULES, "zoo"])
+def test_the_zoo_is_among_the_modules():
+    assert {"tfrec_fusion.zoo", "tfrec_fusion.zoo.spec"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_examples_of_a_module(name):
     module = importlib.import_module(name)
     failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)

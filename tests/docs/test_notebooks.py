@@ -1,14 +1,13 @@
 """The notebooks: in step with their scripts, of one shape, run from end to end on small data."""
 
 import ast
-import os
 import re
 
 import jupytext
 import nbformat
 import pandas as pd
 import pytest
-from checkout import ROOT
+from checkout import ROOT, child_environment
 from nbclient import NotebookClient
 
 from tfrec_fusion.data.sources.synthetic import generate
@@ -77,7 +76,7 @@ def executed(name, tmp_path, **parameters):
     assert assigned(lines) <= assigned(book.cells[place - 1].source)
     book.cells.insert(place, nbformat.v4.new_code_cell(lines))
     client = NotebookClient(book, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
-    client.execute(env={**os.environ, **INLINE})
+    client.execute(env=child_environment(**INLINE))
     return book
 
 
@@ -169,9 +168,9 @@ def test_your_own_data(folder, tmp_path):
 SMALL = {"dim": 8, "text_components": 8, "history_length": 10}
 
 
-def test_gpt2_hybrid(folder, preset, tmp_path):
+def test_text_hybrid(folder, preset, tmp_path):
     book = executed(
-        "03_gpt2_hybrid",
+        "03_text_hybrid",
         tmp_path,
         **{"DATA": str(folder), "PRESET": preset, "EPOCHS": 1, "SIZES": SMALL},
         **{"MODELS": ["ids and texts", "LoRA"], "ITEM": "i05", "USER": "u07"},
@@ -183,7 +182,7 @@ def test_gpt2_hybrid(folder, preset, tmp_path):
     assert re.search(r"^0 +i05 .* 1\.0", nearest, re.MULTILINE)  # nothing is nearer than itself
     assert len(set(re.findall(r"\bi\d\d\b", best))) == 5
     said = "\n".join(texts)
-    assert "gpt2_hybrid: best of 1 epochs" in said and "gpt2_hybrid frozen: best of 1" in said
+    assert "text_hybrid: best of 1 epochs" in said and "text_hybrid frozen: best of 1" in said
     curves, bars, why = shown(book, "image/svg+xml")
     assert all(name in curves for name in ("ids and texts, validation", "LoRA, validation"))
     rows = [f"interval-{metric}-{row}" for metric in ("ndcg@10", "recall@20") for row in range(4)]
@@ -209,7 +208,7 @@ def test_multi_task_and_graph(folder, preset, tmp_path):
     texts = shown(book)
     said = "\n".join(texts)
     assert "60 triples): the next item, and rating, sentiment, next_token" in said
-    assert "multi_task: best of 1 epochs" in said and "knowledge_hybrid: best of 1 epochs" in said
+    assert "multi_task: best of 1 epochs" in said and "text_hybrid: best of 1 epochs" in said
     curves, bars, why = shown(book, "image/svg+xml")
     for task in ("Logits", "Rating", "Sentiment", "Next token"):
         assert f"{task} loss" in curves and f"{task} weight" in curves
@@ -219,7 +218,7 @@ def test_multi_task_and_graph(folder, preset, tmp_path):
     assert pairs and all(1 <= float(given) <= 5 and 0 < float(one) < 6 for given, one in pairs)
     assert len(shown(book, "image/png")) == 1  # the gates
     assert all(f"interval-ndcg@10-{row}" in bars for row in range(4))
-    assert "multi_task" in bars and "knowledge_hybrid" in bars
+    assert "multi_task" in bars and "text_hybrid" in bars
     assert re.search(r"maker +30", one_with(texts, "relation_id"))
     reasons = one_with(texts, "paths of the graph, and by how much")
     assert re.search(r"[+-]\d\.\d+  .*--(genre|maker)--> .*\(attention 0?\.?\d", reasons)

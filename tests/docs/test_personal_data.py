@@ -26,7 +26,6 @@ from tfrec_fusion.text.interests.user_words import user_words
 from tfrec_fusion.zoo.exports.export_run import export_run
 from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 GUIDE = (ROOT / "docs" / "personal_data.md").read_text("utf-8")
 PARTS = [len(DATA.train), len(DATA.validation), len(DATA.test), len(KNOWN)]
@@ -102,8 +101,7 @@ def runs(tmp_path_factory):
     """A classic and a network that reads user ids."""
     folder = tmp_path_factory.mktemp("runs")
     train("ease", named_people(), folder / "ease-0")
-    options = TrainOptions(epochs=1, progress=False)
-    train("gmf", named_people(), folder / "gmf-0", options=options)
+    train("gmf", named_people(), folder / "gmf-0", epochs=1, progress=False)
     words = user_words(KNOWN, DATA.item_texts())
     assert words is not None
     words.save(folder / "ease-0" / "interests.npz")

@@ -8,7 +8,6 @@ from written_pages import blocks, name_of
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.sources.synthetic import generate
-from tfrec_fusion.zoo.registry import list_models
 
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -62,7 +61,7 @@ def test_the_example_trains_on_a_table_of_that_layout(tmp_path, monkeypatch):
 
 
 def test_every_model_is_named():
-    for name in list_models():
+    for name in zoo.list_models():
         assert f"`{name}`" in README
 
 

@@ -10,6 +10,7 @@ from keras.src.testing import TestCase
 
 import tfrec_fusion.layers
 from tfrec_fusion.layers.collaborative import PairDense, WeightedDot
+from tfrec_fusion.layers.constant_matrix import DenseMatrix, PastItems, SparseMatrix
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
 from tfrec_fusion.layers.ensemble import CombinedScores
 from tfrec_fusion.layers.experts import PLE, Experts, MMoE
@@ -29,6 +30,14 @@ FLOAT, INT = "float32", "int32"
 ONE_INPUT = {
     "ItemTower": (ItemTower, {"num_items": 6, "dim": 4, "feature_dim": 3}, (2, 2), INT),
     "HistoryTable": (HistoryTable, {"num_users": 4, "length": 3}, (2,), INT),
+    "DenseMatrix": (DenseMatrix, {"num_rows": 4, "num_columns": 3}, (2, 4), FLOAT),
+    "SparseMatrix": (
+        SparseMatrix,
+        {"num_rows": 4, "num_columns": 3, "num_cells": 5},
+        (2, 4),
+        FLOAT,
+    ),
+    "PastItems": (PastItems, {"num_items": 6, "half_life": 2.0}, (2, 3), INT),
     "CombinedScores": (CombinedScores, {"weights": [1, 3]}, (2, 3, 6), FLOAT),
     "Experts": (Experts, {"num_experts": 3, "units": (5, 4)}, (3, 6), FLOAT),
     "MMoE": (MMoE, {"num_tasks": 2, "num_experts": 3, "units": (4,)}, (3, 6), FLOAT),

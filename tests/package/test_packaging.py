@@ -95,14 +95,14 @@ def test_installation_checks_the_hashes_of_all_it_downloads():
 
 
 def test_importing_the_package_imports_none_of_its_dependencies():
-    for package in ("tfrec_fusion", "zoo"):
+    for package in ("tfrec_fusion", "tfrec_fusion.zoo"):
         code = f"import sys; before = set(sys.modules); import {package}; "
         code += "print(*sorted(set(sys.modules) - before - sys.stdlib_module_names))"
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
         )
         loaded = {name.split(".")[0] for name in done.stdout.split()}
-        assert loaded - sys.stdlib_module_names == {"tfrec_fusion", package}
+        assert loaded - sys.stdlib_module_names == {"tfrec_fusion"}, done.stderr
 
 
 @pytest.mark.slow

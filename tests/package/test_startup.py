@@ -29,12 +29,15 @@ def keras_json(tmp_path):
     return str(tmp_path)
 
 
-def test_another_backend_is_one_message_for_every_command(keras_json):
+ASK = ("-m", "tfrec_fusion.zoo", "recommend", "ease.ml_latest_small", "--user-id", "1")
+
+
+def test_another_backend_is_one_message_for_a_command(keras_json):
     for variables, received in (
         ({"KERAS_BACKEND": "jax"}, "'jax', chosen by the environment variable KERAS_BACKEND"),
         ({"KERAS_HOME": keras_json}, f"'torch', chosen by {keras_json}/keras.json"),
     ):
-        done = python("-m", "tfrec_fusion.zoo", "list", **variables)
+        done = python(*ASK, **variables)
         assert done.returncode == 2 and done.stdout == ""
         assert done.stderr == (
             "Error: tfrec_fusion needs the TensorFlow backend of Keras. "
@@ -44,7 +47,8 @@ def test_another_backend_is_one_message_for_every_command(keras_json):
 
 
 def test_another_backend_is_refused_in_python_before_keras_is_imported():
-    code = "import sys, tfrec_fusion, zoo\ntry:\n    zoo.build('gmf')\n"
+    code = "import sys\nfrom tfrec_fusion import zoo\n"
+    code += "try:\n    zoo.build('gmf', num_users=3, num_items=3)\n"
     code += "except ImportError as error:\n    print(error, 'keras' in sys.modules)"
     done = python("-c", code, KERAS_BACKEND="jax")
     assert "Received: 'jax'" in done.stdout and done.stdout.endswith("False\n"), done.stderr

@@ -19,9 +19,10 @@ import tensorflow as tf
 from serving_models import table_model
 
 from tfrec_fusion.files.whole import staging
-from tfrec_fusion.serving.export import export, reload, verification
 from tfrec_fusion.serving.export import export as export_module
+from tfrec_fusion.serving.export import reload, verification
 from tfrec_fusion.serving.export.bundle import labels_of, versions_of
+from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.folder_check import KIT
 from tfrec_fusion.serving.export.questions import questions_of
 from tfrec_fusion.serving.export.served import ServedModels

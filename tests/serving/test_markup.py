@@ -17,7 +17,8 @@ import scipy.sparse as sp
 from command_line import answer, run
 from serving_models import SCORES, SIMILAR, call_here, table_model
 
-from tfrec_fusion.serving.export import export, verification
+from tfrec_fusion.serving.export import verification
+from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.local.server import LocalServer
 from tfrec_fusion.zoo.answers.explanation import Explanation

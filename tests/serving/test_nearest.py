@@ -10,7 +10,8 @@ import tensorflow as tf
 from serving_models import call_here
 from test_export import ask
 
-from tfrec_fusion.serving.export import export, verification
+from tfrec_fusion.serving.export import verification
+from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.folder_check import verify_folder
 from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.index.inverted_file import InvertedFile

@@ -12,6 +12,7 @@ from serving_models import table_model
 from test_export import PARTS, SCORES, last_item_model
 from test_models import CASES, DATA, EVENTS, TEXTS, built
 
+from tfrec_fusion import zoo
 from tfrec_fusion.layers.constant_matrix import SparseMatrix
 from tfrec_fusion.serving.export import row_blocks
 from tfrec_fusion.serving.export.catalog import Catalogue
@@ -24,9 +25,9 @@ from tfrec_fusion.serving.export.request_size import (
 from tfrec_fusion.serving.export.row_blocks import in_blocks, rows_at_once
 from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.export.signatures import AnswerGraph
-from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain
-from tfrec_fusion.zoo.baselines.registry import BASELINES
+from tfrec_fusion.zoo.protocols import KnowsEvents
 from tfrec_fusion.zoo.runs.ensemble import Ensemble
 
 TEXT = tf.TensorSpec((None,), tf.string)
@@ -178,13 +179,14 @@ LONG = [str(one) for one in DATA.items.ids[[5, 3, 9, 12, 1, 14, 2, 16, 7, 11, 4]
 
 
 def model_of(name):
-    if name in BASELINES:
-        return BASELINES[name]().fit(DATA.train, [f"item {row}" for row in range(len(TEXTS))])
     if name == "ensemble":
         members = {one: model_of(one) for one in ("ease", "attention")}
         return Ensemble(members, {"ease": 0.4, "attention": 0.6})
+    if name not in CASES:
+        return zoo.build(name).fit(DATA.train, [f"item {row}" for row in range(len(TEXTS))])
     model = built(CASES[name])
-    model.set_known(EVENTS) if hasattr(model, "set_known") else None
+    if isinstance(model, KnowsEvents):
+        model.set_known(EVENTS)
     return model
 
 
@@ -198,7 +200,7 @@ def model_of(name):
 def test_of_a_long_history_the_last_items_are_read_and_none_is_recommended(name):
     model = model_of(name)
     titles = np.array([f"Title {row}" for row in range(len(DATA.items))], object)
-    recommender = Recommender(model, DATA.users, DATA.items, titles, DATA.train)
+    recommender = CatalogAnswers(model, DATA.users, DATA.items, titles, DATA.train)
     catalogue = Catalogue.checked(
         *(DATA.users.ids, DATA.items.ids, titles),
         *(recommender.known.matrix(), recommender.popularity),

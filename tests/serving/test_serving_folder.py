@@ -16,7 +16,7 @@ from serving_models import table_model
 from tensorflow_serving.config import model_server_config_pb2
 from test_export import PARTS, SCORES
 
-from tfrec_fusion.serving.export import export, folder_check
+from tfrec_fusion.serving.export import folder_check
 from tfrec_fusion.serving.export.bundle import (
     CONFIG,
     _write_config,
@@ -24,6 +24,7 @@ from tfrec_fusion.serving.export.bundle import (
     promote,
     versions_of,
 )
+from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.folder_check import verify_folder
 from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.export.verification import ExportMismatch

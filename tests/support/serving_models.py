@@ -10,8 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
-from tfrec_fusion.serving.export import export, reload, verification
+from tfrec_fusion.serving.export import reload, verification
 from tfrec_fusion.serving.export.bundle import CONFIG
+from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.served import ServedModels
 
 LOWEST = float(np.finfo(np.float32).min)

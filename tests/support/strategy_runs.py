@@ -15,22 +15,23 @@ import numpy as np
 import tensorflow as tf
 from command_line import run as run_command
 from leak_tables import WORDS, tables
+from model_keywords import keywords_for
 from tiny_bert import save_tiny_bert
 
 from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 # Nothing is drawn inside the models: each replica would draw for itself.
 SMALL = {"dim": 8, "history_length": 6, "dropout": 0.0}
 HYBRID = {**SMALL, "text_components": 4, "id_dropout": 0.0, "text_dropout": 0.0}
-GRAPH = {"graph_dim": 4, "num_neighbours": 64, "graph_dropout": 0.0, "triple_weight": 0.0}
+GRAPH = {"graph_dim": 4, "num_neighbors": 64, "graph_dropout": 0.0, "triple_weight": 0.0}
 EVIDENCE = {**SMALL, "text_components": 4, "id_dropout": 0.0, "negatives": 2, "reasoning_units": 8}
 CASES = {
     "gmf": ("gmf", {"gmf_dim": 4}),
     "mlp": ("mlp", {"mlp_dim": 4, "mlp_units": (8,)}),
     "neumf": ("neumf", {"gmf_dim": 4, "mlp_dim": 4, "mlp_units": (8,)}),
     "two_tower": ("two_tower", {**SMALL, "query": "user_id+history"}),
+    "text_hybrid": ("text_hybrid", HYBRID),
     "gpt2_hybrid": ("gpt2_hybrid", HYBRID),
     "lora": ("gpt2_hybrid", {**HYBRID, "text_mode": "lora", "lora_rank": 2}),
     "knowledge_hybrid": ("knowledge_hybrid", {**HYBRID, **GRAPH}),
@@ -38,7 +39,7 @@ CASES = {
         "multi_task",
         {**HYBRID, "pairs": 2, "expert_units": (8,), "tasks": ("rating",)},
     ),
-    "profile_semantics_behaviour": ("profile_semantics_behaviour", EVIDENCE),
+    "profile_fusion": ("profile_fusion", EVIDENCE),
 }
 
 
@@ -65,15 +66,14 @@ def main(folder, *asked):
 def by_python(case, strategy, out, preset):
     """A run: trained, refitted, read back."""
     name, hyperparameters = CASES[case]
-    options = TrainOptions(
-        strategy=strategy,
-        epochs=2,
-        part_epochs=1,
-        batch_size=None if name in ("gmf", "mlp", "neumf") else 16,
-        text_preset=preset,
-        progress=False,
-    )
-    return train(name, tables(), out, options=options, hyperparameters=hyperparameters)
+    options = {
+        "strategy": strategy,
+        "epochs": 2,
+        "batch_size": None if name in ("gmf", "mlp", "neumf") else 16,
+        "progress": False,
+        **keywords_for(name, part_epochs=1, text_preset=preset),
+    }
+    return train(name, tables(), out, **options, **hyperparameters)
 
 
 def by_the_command(case, strategy, out):

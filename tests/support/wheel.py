@@ -36,16 +36,27 @@ def tracked(*paths):
     return sorted({name for name in done.stdout.splitlines() if (ROOT / name).exists()})
 
 
+def copied_sources(folder):
+    """Copies what a wheel is made of into a new folder, links as links."""
+    for name in tracked(*SOURCES, "LICENSE"):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, target, follow_symlinks=False)
+
+
+def files_of(wheel):
+    """Names of the files in a wheel."""
+    with zipfile.ZipFile(wheel) as file:
+        return frozenset(one for one in file.namelist() if not one.endswith("/"))
+
+
 def installed_wheel(folder):
     """Builds the wheel and installs it into a new virtual environment in `folder`.
 
     The dependencies are those of this environment; an editable install is not among them, for only
     this environment's own Python reads the file that names it.
     """
-    for name in tracked(*SOURCES, "LICENSE"):
-        target = folder / "source" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, target, follow_symlinks=False)
+    copied_sources(folder / "source")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     build = [*pip, "wheel", "--no-deps", "--no-index", "--no-build-isolation"]
     build += ["--wheel-dir", str(folder), str(folder / "source")]
@@ -58,9 +69,7 @@ def installed_wheel(folder):
     python = folder / "venv" / "bin" / "python"
     install = [*pip, "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([*install, "--ignore-installed"], check=True, capture_output=True)
-    with zipfile.ZipFile(wheel) as file:
-        names = frozenset(one for one in file.namelist() if not one.endswith("/"))
-    return Installed(python, packages, names)
+    return Installed(python, packages, files_of(wheel))
 
 
 def run_installed(installed, code, *arguments):

@@ -14,7 +14,7 @@ from tfrec_fusion.zoo.cli.group import cli
 PAGES = (*readme_tables.PAGES, ROOT / "CHANGELOG.md")
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
-_PROGRAM = re.compile(r"(?:[A-Z_]+=\S+ )*(?:tfrec-zoo|tfrec-zoo) ")
+_PROGRAM = re.compile(r"(?:[A-Z_]+=\S+ )*tfrec-zoo ")
 
 
 def name_of(page):
@@ -33,13 +33,25 @@ def commands(text):
     return [shlex.split(line[program.end() :], comments=True) for line, program in found if program]
 
 
+def subcommands(group):
+    """The names of a group's commands, which may be made only when asked for."""
+    return group.list_commands(click.Context(group))
+
+
+def subcommand(group, name):
+    """A command of a group, or None."""
+    return group.get_command(click.Context(group), name)
+
+
 def why_refused(arguments):
     """What the command line has against these arguments; None when it takes them."""
     command, rest = cli, list(arguments)
     while isinstance(command, click.Group):
-        if not rest or rest[0] not in command.commands:
-            return f"{command.name} has no command {rest[:1]}; it has {', '.join(command.commands)}"
-        command, rest = command.commands[rest[0]], rest[1:]
+        found = subcommand(command, rest[0]) if rest else None
+        if found is None:
+            known = ", ".join(subcommands(command))
+            return f"{command.name} has no command {rest[:1]}; it has {known}"
+        command, rest = found, rest[1:]
     try:
         command.make_context(command.name, rest)
     except click.UsageError as error:
@@ -51,12 +63,12 @@ def options_of(names):
     """What a command takes, such as `["train", "ease"]`."""
     command = cli
     for name in names:
-        command = command.commands[name]
+        command = subcommand(command, name)
     return {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
 
 
 def missing_imports(code):
-    """Names that the code imports, or takes from `zoo`, and that are not there."""
+    """Names that the code imports, or takes from `tfrec_fusion.zoo`, and that are not there."""
     tree = ast.parse(code)
     wanted = []
     for node in ast.walk(tree):
@@ -65,7 +77,7 @@ def missing_imports(code):
         elif isinstance(node, ast.ImportFrom):
             wanted += [(node.module, alias.name) for alias in node.names]
         elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "zoo":
-            wanted.append(("zoo", node.attr))
+            wanted.append(("tfrec_fusion.zoo", node.attr))
     return [one for one in wanted if not _is_there(*one)]
 
 

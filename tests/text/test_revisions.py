@@ -15,12 +15,10 @@ from tiny_bert import save_tiny_bert
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.errors import AlreadyExists
 from tfrec_fusion.files.checksums import checksums
-from tfrec_fusion.text.language_models.hubs import MINILM_FILES
-from tfrec_fusion.text.language_models.presets import (
-    PresetUnavailable,
-    load_language_model,
-    packaged_folder,
-)
+from tfrec_fusion.text.language_models.named import minilm
+from tfrec_fusion.text.language_models.packaged_files import packaged_folder
+from tfrec_fusion.text.language_models.presets import load_language_model
+from tfrec_fusion.text.language_models.registry import PresetUnavailable
 from tfrec_fusion.text.language_models.revisions import check_preset, pinned, preset_files
 from tfrec_fusion.zoo.exports.export_run import export_run
 from tfrec_fusion.zoo.prebuilt.card import cards
@@ -30,7 +28,6 @@ from tfrec_fusion.zoo.runs.explainer import explainer_of
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
 from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 FIRST, SECOND = "a" * 40, "b" * 40
 WORDS = ("robot", "horse", "castle")
@@ -85,14 +82,14 @@ def tables(users):
 
 
 TABLES = tables(range(12))
-OPTIONS = TrainOptions(text_preset=HUB, epochs=1, refit=False, progress=False)
+OPTIONS = {"text_preset": HUB, "epochs": 1, "refit": False, "progress": False}
 
 
 @pytest.fixture(scope="module")
 def trained(hub, tmp_path_factory):
     hub.point("main", FIRST)
     out = tmp_path_factory.mktemp("runs") / "hybrid"
-    return train("gpt2_hybrid", TABLES, out, options=OPTIONS, hyperparameters={"dim": 4})
+    return train("gpt2_hybrid", TABLES, out, **OPTIONS, dim=4)
 
 
 def test_a_branch_and_a_tag_are_pinned_to_their_commits(hub):
@@ -154,7 +151,7 @@ def test_other_presets_stand_for_themselves(hub):
         "tiny_gpt2",
         folder,
     ]
-    assert preset_files("minilm") == MINILM_FILES
+    assert preset_files("minilm") == minilm.MODEL.files
     assert preset_files("tiny_gpt2") == checksums(packaged_folder("tiny_gpt2"))
     assert "model.weights.h5" in preset_files(folder)
 
@@ -170,7 +167,7 @@ def test_a_run_records_the_commit_and_the_files_that_it_was_trained_with(hub, tr
 
 def test_a_run_goes_on_with_its_commit_when_the_branch_has_moved(hub, trained, tmp_path):
     hub.point("main", SECOND)
-    tuned = fine_tune(trained, tables(range(10, 15)), tmp_path / "tuned", options=OPTIONS)
+    tuned = fine_tune(trained, tables(range(10, 15)), tmp_path / "tuned", **OPTIONS)
     assert tuned.info["options"]["text_preset"] == f"{HUB}@{FIRST}"
     assert tuned.info["language_models"] == trained.info["language_models"]
 
@@ -181,10 +178,10 @@ def test_a_training_that_was_interrupted_does_not_go_on_with_another_commit(hub,
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train("gpt2_hybrid", TABLES, tmp_path / "run", options=OPTIONS, say=interrupt)
+        train("gpt2_hybrid", TABLES, tmp_path / "run", **OPTIONS, say=interrupt)
     hub.point("main", SECOND)
     with pytest.raises(AlreadyExists, match=rf"`text_preset` was .*{FIRST}.*, is now .*{SECOND}"):
-        train("gpt2_hybrid", TABLES, tmp_path / "run", options=OPTIONS)
+        train("gpt2_hybrid", TABLES, tmp_path / "run", **OPTIONS)
 
 
 def test_changed_files_of_the_commit_are_refused_wherever_the_language_model_is_read(
@@ -202,7 +199,7 @@ def test_changed_files_of_the_commit_are_refused_wherever_the_language_model_is_
     asks = [
         lambda: explainer_of(trained),
         lambda: published.explain("u1", words=True),
-        lambda: fine_tune(trained, tables(range(10, 15)), tmp_path / "tuned", options=OPTIONS),
+        lambda: fine_tune(trained, tables(range(10, 15)), tmp_path / "tuned", **OPTIONS),
         lambda: export_run(trained, tmp_path / "served"),
     ]
     path = hub.snapshot(FIRST) / "model.weights.h5"

@@ -151,6 +151,7 @@ TASKS = """
     from test_models import built, one_batch, with_evidence, with_tasks
     from tfrec_fusion.training.distribution import distribution_strategy
     from tfrec_fusion.training.fit import fit
+    from tfrec_fusion.zoo.runs.task_losses import losses_of
 
     def with_reader():
         arguments = with_tasks(id_dropout=0.0, text_dropout=0.0)
@@ -162,7 +163,7 @@ TASKS = """
 
     CASES = [
         ("multi_task", with_reader),
-        ("profile_semantics_behaviour", with_evidence(id_dropout=0.0, dropout=0.0)),
+        ("profile_fusion", with_evidence(id_dropout=0.0, dropout=0.0)),
     ]
     none, mirrored = distribution_strategy("none"), distribution_strategy("mirrored")
     report = {}
@@ -172,8 +173,8 @@ TASKS = """
             with strategy.scope():
                 model = built(named)
             start = model.get_weights()
-            recipe, batch = one_batch(named, model, batch_size=27)
-            losses = recipe.losses(model)
+            spec, batch = one_batch(named, model, batch_size=27)
+            losses = losses_of(spec, model)
             result = fit(
                 model, batch, epochs=3, optimizer=keras.optimizers.SGD(0.01), loss=losses
             )

@@ -45,23 +45,21 @@ def test_every_prebuilt_model_is_stored():
 
 @pytest.mark.parametrize("name", PREBUILT)
 def test_prebuilt_models_recommend_the_same_items(name):
-    table = zoo.load(name).run.recommender.recommend(list(PREBUILT[name]), 10)
+    table = zoo.load(name).recommend(list(PREBUILT[name]), 10)
     found = {user: rows.tolist() for user, rows in table.groupby("user_id", sort=False)["item_id"]}
     assert found == PREBUILT[name]
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_runs_of_version_0_1_answer_as_before(name, runs):
-    run, stored = zoo.load_run(runs / name), RUNS[name]
-    recommender = run.recommender
+    model, stored = zoo.load_run(runs / name), RUNS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AnswerWarning)  # one user has few items left
         for user, expected in stored["users"].items():
-            assert_answers(recommender.recommend(user, 5), expected)
-    items = recommender.items.ids
+            assert_answers(model.recommend(user, 5), expected)
+    items = model.run.items.ids
     if stored["history"] is not None:
-        found = recommender.recommend_from_history(items[1:4].tolist(), 5)
-        assert_answers(found, stored["history"])
+        assert_answers(model.recommend(history=items[1:4].tolist(), k=5), stored["history"])
     if stored["similar"] is not None:
-        assert_answers(recommender.similar(items[3], 5), stored["similar"])
-    assert run.info["test"] == pytest.approx(stored["test"])
+        assert_answers(model.similar(items[3], 5), stored["similar"])
+    assert model.info["test"] == pytest.approx(stored["test"])

@@ -103,8 +103,8 @@ def index_data(
 
     Example:
 
-    >>> from tfrec_fusion.data import synthetic
-    >>> indexed = index_data(synthetic.generate(20, 30, 200, seed=1))
+    >>> from tfrec_fusion.data import generate
+    >>> indexed = index_data(generate(20, 30, 200, seed=1))
     >>> len(indexed.users), len(indexed.items)
     (21, 31)
     """

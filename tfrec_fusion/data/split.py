@@ -60,8 +60,8 @@ def temporal(
 
     Example:
 
-    >>> from tfrec_fusion.data import synthetic
-    >>> split = temporal(synthetic.generate(20, 30, 200, seed=1))
+    >>> from tfrec_fusion.data import generate
+    >>> split = temporal(generate(20, 30, 200, seed=1))
     >>> len(split.train) + len(split.validation) + len(split.test)
     200
     """

@@ -15,12 +15,14 @@ import scipy.sparse as sp
 import tensorflow as tf
 from keras import ops
 
+from tfrec_fusion.layers.precision import FullPrecision
+
 _CELLS_AT_ONCE = 2**18  # of a sparse matrix that are read
 _READINGS = 8  # of every cell, that cost as much as one product of the whole matrix and a batch
 
 
 @keras.saving.register_keras_serializable("zoo")
-class DenseMatrix(keras.layers.Layer):
+class DenseMatrix(FullPrecision):
     """`inputs @ matrix` for a dense constant matrix.
 
     Inputs are row numbers `(batch,)` of an integer type, or floats `(batch, num_rows)`.
@@ -33,7 +35,6 @@ class DenseMatrix(keras.layers.Layer):
     """
 
     def __init__(self, num_rows: int, num_columns: int, **kwargs: Any) -> None:
-        kwargs.setdefault("dtype", "float32")
         super().__init__(trainable=False, **kwargs)
         self.num_rows = num_rows
         self.num_columns = num_columns
@@ -68,7 +69,7 @@ class DenseMatrix(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class SparseMatrix(keras.layers.Layer):
+class SparseMatrix(FullPrecision):
     """`inputs @ matrix` for a sparse constant matrix, kept as CSR arrays.
 
     A cell takes 4 to 8 bytes: columns and values have 16 bits where that loses nothing.
@@ -93,7 +94,6 @@ class SparseMatrix(keras.layers.Layer):
         cell_dtype: str = "float32",
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("dtype", "float32")
         super().__init__(trainable=False, **kwargs)
         self.supports_jit = False  # the number of cells read differs from input to input
         self.num_rows = num_rows
@@ -197,7 +197,7 @@ class SparseMatrix(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class PastItems(keras.layers.Layer):
+class PastItems(FullPrecision):
     """A history as a vector over the catalogue, what is long past weighing less.
 
     Inputs are item indices `(batch, steps)`, oldest first, 0 where there is none. Outputs are
@@ -212,7 +212,6 @@ class PastItems(keras.layers.Layer):
     """
 
     def __init__(self, num_items: int, half_life: float = 0.0, **kwargs: Any) -> None:
-        kwargs.setdefault("dtype", "float32")
         super().__init__(trainable=False, **kwargs)
         self.num_items = num_items
         self.half_life = half_life

@@ -19,12 +19,13 @@ from tfrec_fusion.evaluation.plots import effect_bars
 from tfrec_fusion.questions import checked_id, checked_k
 from tfrec_fusion.text.attribution import WordEffects
 from tfrec_fusion.text.encoding.encoder import TextEncoder
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.answers.graph_paths import beside_a_bar, graph_paths, on_a_line
 from tfrec_fusion.zoo.answers.printable import printable
 from tfrec_fusion.zoo.answers.questions import unknown_id
-from tfrec_fusion.zoo.answers.recommender import Recommender
 from tfrec_fusion.zoo.protocols import Network, ReadsText, ReadsUser, reads_graph
 
+TABLE = ("user_id", "item_id", "title", "score", "kind", "reason", "effect")
 _HISTORIES_AT_ONCE = 64
 
 
@@ -44,7 +45,7 @@ class Explanation:
             (`text.attribution`); empty for a model that reads none. Of an item that
             `zoo.models.text_hybrid.new_items` placed, only what the words add through the content
             filter.
-        paths: `path`, `effect`, `weight` and more of each neighbour of the item in the knowledge
+        paths: `path`, `effect`, `weight` and more of each neighbor of the item in the knowledge
             graph (`zoo.answers.graph_paths`), empty where it has none; None for a model without a
             graph.
     """
@@ -87,6 +88,31 @@ class Explanation:
         effects = self._effects(k, beside_a_bar)
         return effect_bars(effects, f"Why {self.title} for user {self.user_id}")
 
+    def as_table(self) -> pd.DataFrame:
+        """Every reason in one table, strongest first within its kind.
+
+        Returns:
+            Columns `user_id`, `item_id`, `title` and `score` of what was recommended; `kind`, one
+            of `"past item"`, `"word"` and `"graph path"`; `reason`, in words; and `effect`.
+        """
+        kinds = [("past item", self.history, "title"), ("word", self.words, "word")]
+        if self.paths is not None:
+            kinds.append(("graph path", self.paths, "path"))
+        what = (self.user_id, self.item_id, self.title, self.score)
+        rows = [
+            (*what, kind, reason, float(effect))
+            for kind, table, column in kinds
+            for reason, effect in zip(table[column], table["effect"], strict=True)
+        ]
+        return pd.DataFrame(rows, columns=list(TABLE))
+
+    def __str__(self) -> str:
+        return self.as_text()
+
+    def _repr_html_(self) -> str:
+        """The picture, for notebooks."""
+        return self.as_svg()
+
     def _effects(
         self, k: int, of_path: Callable[[dict[str, Any]], str] = on_a_line
     ) -> dict[str, list[tuple[str, float]]]:
@@ -114,7 +140,7 @@ class Explainer:
         ValueError: When the model reads no history.
     """
 
-    def __init__(self, recommender: Recommender, encoder: TextEncoder | None = None) -> None:
+    def __init__(self, recommender: CatalogAnswers, encoder: TextEncoder | None = None) -> None:
         self.recommender = recommender
         model = recommender.model
         self._reads_user = isinstance(model, ReadsUser) and model.reads_user_id

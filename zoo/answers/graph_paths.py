@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec_fusion.data.graph_names import GraphNames
-from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.protocols import ReadsGraph
 
 COLUMNS = (
@@ -20,7 +20,7 @@ Neighbours = dict[int, list[int]]  # entities to relations, by falling attention
 
 
 def graph_paths(
-    recommender: Recommender,
+    recommender: CatalogAnswers,
     names: GraphNames,
     history: np.ndarray,
     user: int,
@@ -105,13 +105,13 @@ def _neighbours(weights: np.ndarray, relation: np.ndarray, tail: np.ndarray) -> 
     return found
 
 
-def _title(recommender: Recommender, names: GraphNames, entity: int) -> str:
+def _title(recommender: CatalogAnswers, names: GraphNames, entity: int) -> str:
     known = entity < len(recommender.items)
     return str(recommender.titles[entity]) if known else names.entities[entity]
 
 
 def _path(
-    recommender: Recommender,
+    recommender: CatalogAnswers,
     names: GraphNames,
     item: int,
     entity: str,

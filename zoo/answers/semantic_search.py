@@ -1,4 +1,4 @@
-"""Free text finds items: a wish in one's own words, and for a known user what suits them."""
+"""Items found by a text query, and for a known user ordered by their scores too."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tfrec_fusion.ids import id_list
 from tfrec_fusion.questions import checked_k, checked_text
 from tfrec_fusion.text.encoding.encoder import TextEncoder
 from tfrec_fusion.text.encoding.store import TextStore
-from tfrec_fusion.zoo.answers.answer_warnings import warn_of_unknown_users
+from tfrec_fusion.zoo.answers.answer_warnings import counted_items, warn_of_unknown_users
+from tfrec_fusion.zoo.answers.catalog_answers import MODEL, CatalogAnswers, Users
 from tfrec_fusion.zoo.answers.negation import read_negation
 from tfrec_fusion.zoo.answers.questions import asked_users
-from tfrec_fusion.zoo.answers.recommender import MODEL, Recommender, Users
 
 TEXT = "text"  # the source of an order that no user's scores took part in
 SHORTLIST = 50  # items that a query finds before a user's taste orders them
@@ -36,7 +36,7 @@ class SemanticSearch:
     (Cormack et al. 2009, https://doi.org/10.1145/1571941.1572114).
 
     Attributes:
-        item_ids: `(num_items,)` ids; position 0 is the unseen item.
+        item_ids: `(num_items,)` ids; position 0 is the OOV item.
         titles: `(num_items,)` titles.
         vectors: `(num_items, dim)` unit vectors of the texts; zero where there is no text: such
             an item is never found.
@@ -59,10 +59,10 @@ class SemanticSearch:
         encoder: TextEncoder,
         store: TextStore | None = None,
     ) -> SemanticSearch:
-        """Encodes a catalogue, or reads its vectors from the store.
+        """Encodes a catalog, or reads its vectors from the store.
 
         Args:
-            item_ids: `(num_items,)` ids; position 0 is the unseen item.
+            item_ids: `(num_items,)` ids; position 0 is the OOV item.
             titles: `(num_items,)` titles.
             texts: One text an item index; a missing one is like nothing.
             encoder: The language model.
@@ -75,7 +75,7 @@ class SemanticSearch:
         if not len(ids) == len(names) == len(given) or ids[:1] != [""]:
             raise InvalidInput(
                 "`item_ids`, `titles` and `texts` must have one entry for each item, and before "
-                f"them one for the unseen item, whose id is ''. Received: {len(ids)} ids from "
+                f"them one for the OOV item, whose id is ''. Received: {len(ids)} ids from "
                 f"{ids[:1]} on, {len(names)} titles, {len(given)} texts."
             )
         ids = ["", *id_list(ids[1:], "item_ids")]
@@ -90,8 +90,10 @@ class SemanticSearch:
         self,
         query: str,
         k: int = 10,
-        recommender: Recommender | None = None,
+        recommender: CatalogAnswers | None = None,
         user_id: Users | None = None,
+        *,
+        allowed: np.ndarray | None = None,
     ) -> pd.DataFrame:
         """Finds the items that fit a query best.
 
@@ -101,8 +103,9 @@ class SemanticSearch:
                 no more is understood of a negation.
             k: How many.
             recommender: A trained model over the same catalog, to order by a user's taste.
-            user_id: Whose taste: one user or several, as `Recommender.recommend` takes them. For a
-                user never seen the query alone decides, with a warning.
+            user_id: Whose taste: one user or several, as `CatalogAnswers.recommend` takes them.
+                For a user never seen the query alone decides, with a warning.
+            allowed: `(num_items,)` bool, the items that may be found; by default all.
 
         Returns:
             Columns `item_id`, `title`, `score` (cosine with the query) and `source`, best first; of
@@ -121,8 +124,13 @@ class SemanticSearch:
                 f"recommender={recommender!r:.60}, user_id={user_id!r:.60}."
             )
         cosine = self._cosine(query)
+        if allowed is not None:
+            cosine[~allowed] = -np.inf
         best = np.argsort(-cosine, kind="stable")[: max(k, SHORTLIST)]
         best = best[np.isfinite(cosine[best])]
+        if allowed is not None and len(best) < k:
+            left = counted_items(len(best))
+            warn(f"The filters and the query leave {left}, fewer than k={k}.")
         if recommender is None:
             return self._table(best[None, :k], cosine, np.zeros(1, bool))
         users, several = asked_users(user_id)
@@ -173,11 +181,11 @@ class SemanticSearch:
         return any(str(title).strip().casefold() == plain for title in self.titles[1:])
 
     def _by_taste(
-        self, best: np.ndarray, recommender: Recommender, users: list[str]
+        self, best: np.ndarray, recommender: CatalogAnswers, users: list[str]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Orders what was found by each user's taste: `(num_users, found)`, and who is known."""
         if list(recommender.items.ids) != list(self.item_ids):
-            raise InvalidInput("The model was trained on another catalogue than is searched.")
+            raise InvalidInput("The model was trained on another catalog than is searched.")
         index = recommender.users.index(users)
         known = index > 0
         orders = np.tile(best, (len(users), 1))

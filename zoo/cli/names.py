@@ -9,6 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from tfrec_fusion.data.sources.registry import source_names
+
 _DEPTH = 2  # folders below the one that was typed, in which runs are looked for
 _MOST = 200
 
@@ -48,13 +50,6 @@ class DataName(click.ParamType):
     ) -> list[CompletionItem]:
         """Completes data sets, and folders."""
         return completed(source_names(), incomplete, "dir")
-
-
-def source_names() -> list[str]:
-    """Returns the names that `--data` takes."""
-    from tfrec_fusion.data.sources.registry import SOURCES
-
-    return list(SOURCES)
 
 
 def prebuilt_names() -> list[str]:

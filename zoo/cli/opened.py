@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.answers.explanation import Explanation
 from tfrec_fusion.zoo.answers.item_titles import ItemTitles
-from tfrec_fusion.zoo.answers.recommender import Recommender
 from tfrec_fusion.zoo.prebuilt.card import cards
 from tfrec_fusion.zoo.prebuilt.load import load, open_run
 from tfrec_fusion.zoo.runs.explainer import explainer_of
@@ -30,7 +30,7 @@ class Opened:
         self.run, self.name = run, name
 
     @property
-    def answers(self) -> Recommender:
+    def answers(self) -> CatalogAnswers:
         """Answers by ids alone."""
         return self.run.recommender
 

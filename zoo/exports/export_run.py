@@ -18,7 +18,8 @@ from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.index.kinds import Kind, Precision
 from tfrec_fusion.text.encoding.encoder import TextEncoder
 from tfrec_fusion.text.encoding.item_vectors import item_encoder, text_vectors
-from tfrec_fusion.zoo.answers.recommender import Recommender, compiled_scores
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain
 from tfrec_fusion.zoo.exports.half_tables import with_half_tables
 from tfrec_fusion.zoo.exports.item_index import ItemIndex, item_index, ndcg_beside_exact
@@ -132,7 +133,7 @@ def check_history(model: Any) -> None:
 
 
 def export_recommender(
-    recommender: Recommender,
+    recommender: CatalogAnswers,
     directory: str | Path,
     *,
     page_sizes: Sequence[int] = (10,),
@@ -213,7 +214,7 @@ def _ndcg(run: Run, half: bool) -> float:
     return measure().metrics["ndcg@10"]
 
 
-def _text_models(recommender: Recommender, preset: str, length: int | None) -> dict[str, Any]:
+def _text_models(recommender: CatalogAnswers, preset: str, length: int | None) -> dict[str, Any]:
     """The language model, and what reads its vectors."""
     model: Any = recommender.model
     own = isinstance(model, ReadsText) and model.reads_text

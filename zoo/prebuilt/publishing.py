@@ -6,9 +6,7 @@ What several models share, vocabularies, catalogue and events, is kept once in a
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,14 +30,13 @@ from tfrec_fusion.zoo.prebuilt.package_files import (
 )
 from tfrec_fusion.zoo.prebuilt.packed_people import check_agreed
 from tfrec_fusion.zoo.prebuilt.query_texts import catalog_vectors, query_reader
+from tfrec_fusion.zoo.prebuilt.training_command import training_command
 from tfrec_fusion.zoo.protocols import reads_text
-from tfrec_fusion.zoo.registry import get_spec
 from tfrec_fusion.zoo.runs.differences import differences
-from tfrec_fusion.zoo.runs.ensemble import Ensemble
+from tfrec_fusion.zoo.runs.ensemble import ENSEMBLE, Ensemble
 from tfrec_fusion.zoo.runs.full_ranking import ranking_of
 from tfrec_fusion.zoo.runs.run import PUBLISHED, Run, load_run
 from tfrec_fusion.zoo.runs.seeds import summary
-from tfrec_fusion.zoo.runs.settings import Settings
 
 METRICS = ("ndcg@10", "recall@10", "recall@20", "hr@10", "mrr@10", "coverage@10", "auc", "rmse")
 WAIT_SECONDS = 600.0  # for another publication
@@ -148,7 +145,7 @@ def _publish(
         parameters=_parameters(first.model),
         size=size,
         training_seconds=round(float(np.mean([_seconds(run) for run in loaded])), 1),
-        command=_command(name, first, members),
+        command=training_command(name, first.info, members, first.model),
         versions=first.info["versions"],
         licences={
             "data": first.info["data"]["licence"],
@@ -178,7 +175,7 @@ def _check_alike(first: Run, run: Run, keys: Sequence[str]) -> None:
 
 def _members(run: Run, folder: str) -> dict[str, float]:
     """Of an ensemble the weights by prebuilt model, those that count."""
-    if run.info["model"] != "ensemble":
+    if run.info["model"] != ENSEMBLE:
         return {}
     weights: Mapping[str, float] = run.info["weights"]
     prebuilt = {name: _prebuilt_of(name, run, folder) for name in weights}
@@ -189,45 +186,6 @@ def _prebuilt_of(member: str, run: Run, folder: str) -> str:
     """The prebuilt model of a member: that of its run's name, as cards' commands name runs."""
     made_of = Path(run.info["members"][member]["run"]).name.rsplit("-", 1)[0]
     return made_of if made_of in cards() else f"{member}.{folder}"
-
-
-def _command(name: str, run: Run, members: Mapping[str, float]) -> str:
-    """What trains the first of the runs again."""
-    out = f"runs/{name}-0"
-    if members:
-        folders = [f"runs/{member}-0" for member in members]
-        scale = ["--scale", run.info["scale"]]
-        return shlex.join(["tfrec-zoo", "ensemble", *folders, *scale, "--out", out])
-    if "start" in run.info:
-        return str(run.info["command"])
-    spec = get_spec(run.info["model"])
-    choices, options = run.info["hyperparameters"], run.info["options"]
-    progress = {"progress": options.get("progress", True)}
-    standard = Settings.from_keywords(spec, progress).as_options()
-    defaults = {**spec.choices_of({}), **standard}
-    given = {**choices, **options}
-    words = ["tfrec-zoo", "train", spec.name, "--data", run.info["data"]["name"]]
-    for key, value in given.items():
-        if key in defaults and json.dumps(value) != json.dumps(defaults[key]):
-            words += _option(key, value, repeats=key in run.info["options"])
-    return shlex.join([*words, "--out", out])
-
-
-def _option(key: str, value: Any, *, repeats: bool) -> list[str]:
-    """The words of a command that choose a value.
-
-    Lists of hyperparameters are joined by commas, those of training options repeated, as are
-    weights of losses: see `zoo.cli.model_options`.
-    """
-    option = "--" + key.replace("_", "-")
-    if isinstance(value, bool):
-        return [option if value else f"--no-{option[2:]}"]
-    if isinstance(value, Mapping):
-        pairs = (f"{name}={number}" for name, number in value.items())
-        return [word for pair in pairs for word in (option.removesuffix("s"), pair)]
-    if isinstance(value, list | tuple) and repeats:
-        return [word for one in value for word in (option, str(one))]
-    return [option, ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)]
 
 
 def _save_weights(

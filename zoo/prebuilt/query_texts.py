@@ -11,11 +11,10 @@ from safetensors.numpy import save
 
 from tfrec_fusion.files.checksums import fault_of
 from tfrec_fusion.files.whole import whole_file
+from tfrec_fusion.zoo.answers.query_reader import READER, READER_LENGTH
 from tfrec_fusion.zoo.prebuilt.card import cards
 from tfrec_fusion.zoo.prebuilt.package_files import keep_own
 from tfrec_fusion.zoo.runs.run import Run
-
-READER, READER_LENGTH = "tiny_gpt2", 32  # the language model of text queries, and its tokens
 
 
 def query_reader() -> dict[str, Any]:

@@ -17,6 +17,8 @@ from keras import ops
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.ensemble import CombinedScores
 
+ENSEMBLE = "ensemble"  # the `model` of a run's record and of a card, instead of a spec's name
+
 
 @dataclass(frozen=True)
 class Ensemble:

@@ -17,12 +17,12 @@ from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.layers.ensemble import SCALES, scaled
 from tfrec_fusion.training.checkpoint import best_weights
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.registry import build, get_spec
 from tfrec_fusion.zoo.runs.after_fit import set_after_fit
 from tfrec_fusion.zoo.runs.comparison import notes, write_report
 from tfrec_fusion.zoo.runs.differences import differences
-from tfrec_fusion.zoo.runs.ensemble import Ensemble
+from tfrec_fusion.zoo.runs.ensemble import ENSEMBLE, Ensemble
 from tfrec_fusion.zoo.runs.full_ranking import count_seen, seen_note, why_undefined
 from tfrec_fusion.zoo.runs.measurement import measured
 from tfrec_fusion.zoo.runs.plan import claimed
@@ -74,7 +74,7 @@ def train_ensemble(
     runs = _by_name(members)
     allow_seen = _allows_seen(runs, allow_seen)
     plan = {
-        "model": "ensemble",
+        "model": ENSEMBLE,
         "members": {name: checksum_of_run(run) for name, run in runs.items()},
         "options": {"scale": scale, "allow_seen": allow_seen},
     }
@@ -98,7 +98,7 @@ def _combined(
     ensemble = Ensemble(models, dict(zip(runs, weights.tolist(), strict=True)), best)
     seconds = time.perf_counter() - started
     info: dict[str, Any] = {
-        "model": "ensemble",
+        "model": ENSEMBLE,
         "command": command,
         "members": {
             name: {"model": run.info["model"], "run": str(run.folder)} for name, run in runs.items()
@@ -116,7 +116,7 @@ def _combined(
     }
     save_ensemble(folder, runs, info)
     known, test = first.known_at_test, first.parts["test"]
-    found = measured("ensemble", ensemble, known, test, allow_seen=allow_seen)
+    found = measured(ENSEMBLE, ensemble, known, test, allow_seen=allow_seen)
     rows = [*_rows_of(runs), found.row]
     seen = seen_note(known, test, allow_seen=allow_seen)
     info |= {
@@ -219,11 +219,14 @@ def before_refit(run: Run, train: Events) -> Callable[[np.ndarray], np.ndarray]:
     Raises:
         ValueError: When the run keeps no such model.
     """
-    name = run.info["model"]
-    if get_spec(name).is_baseline:
+    spec = get_spec(run.info["model"])
+    if spec.is_baseline:
         texts = run.texts.tolist()
-        return build(name, **run.info["hyperparameters"]).fit(train, texts).score
-    checkpoint = run.folder / "training" / f"choose_epochs-{name}" / "checkpoints" / "training.npz"
+        return build(spec.name, **run.info["hyperparameters"]).fit(train, texts).score
+    names = (f"choose_epochs-{name}" for name in (spec.name, *spec.former_names))
+    passes = [run.folder / "training" / name for name in names]
+    there = next((one for one in passes if one.exists()), passes[0])
+    checkpoint = there / "checkpoints" / "training.npz"
     if not checkpoint.exists():
         raise InvalidInput(
             f"{run.folder} has no {checkpoint.relative_to(run.folder)}, the model before its "

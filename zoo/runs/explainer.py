@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from tfrec_fusion.argument_types import check_instance
-from tfrec_fusion.text.encoding.item_vectors import item_encoder
-from tfrec_fusion.zoo.answers.explanation import Explainer
+from tfrec_fusion.zoo.answers.catalog_answers import Users
+from tfrec_fusion.zoo.answers.explanation import TABLE, Explainer, Explanation
+from tfrec_fusion.zoo.answers.questions import asked_users
 from tfrec_fusion.zoo.protocols import reads_text
-from tfrec_fusion.zoo.runs.language_models import check_language_models
 from tfrec_fusion.zoo.runs.run import RUN_REMEDY, Run
+from tfrec_fusion.zoo.runs.run_texts import run_encoder
 
 
 def explainer_of(run: Run, *, words: bool = True) -> Explainer:
@@ -23,9 +26,28 @@ def explainer_of(run: Run, *, words: bool = True) -> Explainer:
         PresetUnavailable: When the language model cannot be had.
     """
     check_instance(run, Run, "run", RUN_REMEDY)
-    encoder = None
-    if words and reads_text(run.model):
-        check_language_models(run.info, run.folder)
-        options = run.info["options"]
-        encoder = item_encoder(options["text_preset"], options["text_length"])
+    encoder = run_encoder(run) if words and reads_text(run.model) else None
     return Explainer(run.recommender, encoder)
+
+
+def explained(
+    run: Run, user_id: Users, item_id: str | None = None, *, words: bool = True
+) -> Explanation | pd.DataFrame:
+    """Explains an item for a user, or for each of several.
+
+    Args:
+        run: As of `explainer_of`.
+        user_id: A user of the model; or several, as `CatalogAnswers.recommend` takes them.
+        item_id: By default what is recommended first to each.
+        words: As of `explainer_of`.
+
+    Returns:
+        The explanation of one user; of several one long table, see `Explanation.as_table`.
+    """
+    users, several = asked_users(user_id)
+    explainer = explainer_of(run, words=words)
+    found = [explainer.explain(user, item_id) for user in users]
+    if not several:
+        return found[0]
+    tables = [one.as_table() for one in found]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=TABLE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.zoo.protocols import Grows, Network
 from tfrec_fusion.zoo.registry import get_spec, specs
+from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.language_models import check_language_models
 from tfrec_fusion.zoo.runs.run import RUN_REMEDY, Run
 from tfrec_fusion.zoo.runs.train import train
+from tfrec_fusion.zoo.spec import ModelSpec
 
 _OF_THE_MODEL = (
     *("text_preset", "text_length", "text_columns", "item_features", "label_separator"),
@@ -52,27 +54,28 @@ def fine_tune(
         folder: The run folder to write.
         command: What to note in `run.json`.
         say: Called with one line about each step.
-        **options: Training options; what decides the model's inputs stays as it was, and items
-            already seen are ranked where they were in the start.
+        **options: Training options. What decides the model and its inputs stays as it was, and
+            items already seen are ranked where they were in the start.
 
     Returns:
         The new run. `info["carried"]` lists for each weight what was carried over.
 
     Raises:
         ValueError: When the model cannot grow, no id of the tables is known to it, no event is
-            new, or the tables lack a column that the model reads.
+            new, the tables lack a column that the model reads, or an option would change what
+            stays.
 
     Example:
 
     >>> fine_tune(zoo.load("gpt2_hybrid.ml_latest_small").run, mine, "runs/mine")  # doctest: +SKIP
     """
     check_instance(start, Run, "start", RUN_REMEDY)
-    spec, model, kept = get_spec(start.info["model"]), start.model, _kept_options(start)
-    if not spec.can_grow:
-        able = [name for name, one in specs().items() if one.can_grow]
-        raise InvalidInput(
-            f"{spec.name} cannot grow; {', '.join(able)} can. Received: {start.folder}."
-        )
+    name, model = start.info["model"], start.model
+    spec = None if isinstance(model, Ensemble) else get_spec(name)
+    if spec is None or not spec.can_grow:
+        able = [one.name for one in specs().values() if one.can_grow]
+        raise InvalidInput(f"{name} cannot grow; {', '.join(able)} can. Received: {start.folder}.")
+    kept = _kept_options(start, spec)
     if isinstance(model, Grows) and (obstacle := model.growth_obstacle()):
         raise InvalidInput(f"{start.folder} cannot grow. {obstacle}")
     if kept.get("item_features") and start.features is None:
@@ -84,6 +87,7 @@ def fine_tune(
     # The model's own choices: defaults, and what "auto" stands for, may be others by now.
     chosen = model.config if isinstance(model, Network) else model
     choices = {field.name: getattr(chosen, field.name) for field in spec.config_options}
+    _check_kept(start, {**kept, **choices}, options)
     kept["allow_seen"] = bool(options.get("allow_seen")) or kept["allow_seen"]
     return train(
         spec.name,
@@ -96,16 +100,31 @@ def fine_tune(
     )
 
 
-def _kept_options(start: Run) -> dict[str, Any]:
+def _kept_options(start: Run, spec: ModelSpec) -> dict[str, Any]:
     """The training options that a model's inputs depend on, and those of its events."""
-    own = {one.name for one in get_spec(start.info["model"]).training_options}
+    own = {one.name for one in spec.training_options}
     said = start.info["options"]
     kept = {key: said[key] for key in _OF_THE_MODEL if key in said and key in own}
     for key in ("item_features", "text_columns"):
         if key in kept:
             kept[key] = tuple(kept[key])
-    general = {key: said.get(key) for key in ("positive_from", "allow_seen")}
+    seen = bool(said.get("allow_seen"))  # which runs of earlier versions do not say
+    general = {"positive_from": said.get("positive_from"), "allow_seen": seen}
     return {**kept, **general, "split": said.get("split", "temporal")}
+
+
+def _check_kept(start: Run, kept: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuses a keyword that would change what fine-tuning leaves as it was."""
+    for name, value in given.items():
+        if name in kept and name != "allow_seen" and _plain(value) != _plain(kept[name]):
+            raise InvalidInput(
+                f"{start.folder} keeps its `{name}`, {kept[name]!r}. Received: {value!r:.60}. "
+                "Omit it, or train a new model."
+            )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def grown_tables(

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.evaluation.ranking import RankingResult, evaluate_ranking
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 
 KS = (10, 20)
 

@@ -157,7 +157,7 @@ class NetworkTrainer:
         if starts and isinstance(model, StartsFromParts):
             model.start_from(*starts)
         if self.start is not None:
-            self._carry_over(self.start.model, model, events)
+            self._carry_over(self.start, model, events)
         recipe = self._recipe(spec, model, after_parts=bool(starts), is_part=is_part)
         new_items = self.settings.further.get("offer_new_items", False)
         set_rest = partial(set_after_fit, model, events, new_items=new_items)
@@ -208,9 +208,10 @@ class NetworkTrainer:
             )
         return model
 
-    def _carry_over(self, trained: Any, model: Any, events: Events) -> None:
+    def _carry_over(self, start: Run, model: Any, events: Events) -> None:
         """Gives a model the weights of a trained one; new texts go into the space of the old."""
-        old, new = (dataclasses.asdict(one.config) for one in (trained, model))
+        trained: Any = start.model
+        old, new = (vars(one.config) for one in (trained, model))
         grown = {size: (old[size], new[size]) for size in old if old[size] != new[size]}
         self.carried[:] = carry_over(trained, model, grown.values())
         if isinstance(model, ReadsText) and model.reads_text:
@@ -218,7 +219,8 @@ class NetworkTrainer:
         if isinstance(model, KnowsEvents):
             model.set_known(events)
         kept, added = (sum(getattr(row, name) for row in self.carried) for name in ("kept", "new"))
-        users, items = (new[size] - old[size] for size in ("num_users", "num_items"))
+        users = len(self.data.users) - len(start.users)
+        items = len(self.data.items) - len(start.items)
         self.say(
             f"{model.name}: {kept:,} values carried over, {added:,} are new, for {users} users and "
             f"{items} items"

@@ -12,8 +12,10 @@ from tfrec_fusion.errors import AlreadyExists, InvalidInput
 from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.lock import only_writer
 from tfrec_fusion.files.whole import remove_leftovers, write_text
+from tfrec_fusion.zoo.registry import get_spec
 from tfrec_fusion.zoo.runs.differences import differences
 from tfrec_fusion.zoo.runs.run import is_measured
+from tfrec_fusion.zoo.runs.settings import default_options
 
 PLAN = "plan.json"
 
@@ -39,11 +41,13 @@ def claimed(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
     path = folder / PLAN
     with only_writer(folder):
         _check_unfinished(folder)  # another process may have finished it meanwhile
-        if path.exists() and (begun := _begun(path)) != json.loads(text):
-            changed = "; ".join(differences(begun, json.loads(text)))
+        asked = json.loads(text)
+        begun = _begun(path) if path.exists() else asked
+        if changed := differences(_completed(begun), _completed(asked)):
             raise AlreadyExists(
-                f"{folder} holds the beginning of another training (see {path}): {changed}. "
-                "Choose another folder, remove that one, or train as before to resume."
+                f"{folder} holds the beginning of another training (see {path}): "
+                f"{'; '.join(changed)}. Choose another folder, remove that one, or train as "
+                "before to resume."
             )
         remove_leftovers(folder)
         write_text(path, text)
@@ -57,12 +61,29 @@ def claimed(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
             raise
 
 
+def _completed(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan in the names of this version, with the defaults of options that it does not name.
+
+    Plans of version 0.1 name the options of all models, and none that came later.
+    """
+    try:
+        spec = get_spec(plan.get("model"))
+    except InvalidInput:  # an ensemble's
+        return dict(plan)
+    options = {**default_options(), **plan.get("options", {})}
+    keywords = spec.current_names(plan.get("hyperparameters", {}))
+    return {**plan, "model": spec.name, "options": options, "hyperparameters": keywords}
+
+
 def _begun(path: Path) -> dict[str, Any]:
     """The plan that a folder was begun with."""
     try:
         found = read_json(path)
         if not isinstance(found, dict):
             raise InvalidInput(f"it must hold an object. Received: {found!r:.60}.")
+        for name in ("options", "hyperparameters"):
+            if not isinstance(part := found.get(name, {}), dict):
+                raise InvalidInput(f"`{name}` must be an object. Received: {part!r:.60}.")
     except InvalidInput as error:
         raise AlreadyExists(
             f"{path} says what the folder is for, and cannot be read: {error} Choose another "

@@ -39,11 +39,11 @@ from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.string_table import write_strings
 from tfrec_fusion.files.whole import copy_whole, whole_file, whole_path, write_text
 from tfrec_fusion.text.interests.profiles import Interests
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.answers.questions import folder_path
-from tfrec_fusion.zoo.answers.recommender import Recommender
 from tfrec_fusion.zoo.protocols import Model, reads_graph
 from tfrec_fusion.zoo.registry import get_spec
-from tfrec_fusion.zoo.runs.ensemble import Ensemble
+from tfrec_fusion.zoo.runs.ensemble import ENSEMBLE, Ensemble
 from tfrec_fusion.zoo.runs.item_rows import read_item_rows
 from tfrec_fusion.zoo.runs.run_checksums import belongs, fault_of_run, with_checksums
 from tfrec_fusion.zoo.runs.run_files import (
@@ -65,7 +65,7 @@ SHARED = (
     *("events.npz", "interests.npz"),
 )
 PUBLISHED = (*SHARED, "graph.json")
-RUN_REMEDY = "Take it from `zoo.load_run(folder)`, or from `zoo.load(name).run`."
+RUN_REMEDY = "Take it from `zoo.load_run(folder).run`, or from `zoo.load(name).run`."
 
 
 @dataclass(frozen=True)
@@ -124,13 +124,13 @@ class Run:
         return pd.DataFrame(columns).drop_duplicates(ignore_index=True)
 
     @cached_property
-    def recommender(self) -> Recommender:
+    def recommender(self) -> CatalogAnswers:
         """Answers given everything users did; its graphs are made once."""
         known = merge(*self.parts.values())
         rows = (self.users, self.items, self.titles)
         more = (self.texts, self.interests, self.graph)
         seen = bool(self.info.get("options", {}).get("allow_seen", False))
-        return Recommender(self.model, *rows, known, *more, allow_seen=seen)
+        return CatalogAnswers(self.model, *rows, known, *more, allow_seen=seen)
 
 
 def save_run(
@@ -240,7 +240,7 @@ def load_run(folder: str | Path) -> Run:
     if fault := fault_of_run(folder):
         raise BrokenRun(f"{fault} Restore it, or train again with --out {folder}.")
     model: Any = None
-    if "members" in info:
+    if info["model"] == ENSEMBLE:
         members = {
             name: read_model(folder, f"members/{name}/", one["model"])
             for name, one in info["members"].items()

@@ -24,7 +24,8 @@ from tfrec_fusion.files.json_fields import (
 )
 from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.layers.ensemble import SCALES
-from tfrec_fusion.zoo.registry import get_spec
+from tfrec_fusion.zoo.registry import get_spec, specs
+from tfrec_fusion.zoo.runs.ensemble import ENSEMBLE
 from tfrec_fusion.zoo.runs.settings import default_options
 from tfrec_fusion.zoo.runs.train_options import TrainOptions
 from tfrec_fusion.zoo.spec import ModelSpec
@@ -95,7 +96,8 @@ def read_record(path: Path) -> dict[str, Any]:
 
     Returns:
         What it says; `options` and the other fields that every run has are filled with their
-        defaults where it says nothing. What commands do not know is kept as it is.
+        defaults where it says nothing, and names of earlier versions are those of this one. What
+        commands do not know is kept as it is.
 
     Raises:
         OSError: When it is missing or may not be read.
@@ -103,11 +105,8 @@ def read_record(path: Path) -> dict[str, Any]:
     """
     said = read_json(path, MOST_BYTES)
     _RECORD(said, "")
-    spec = None
-    if said.get("members") is not None:
+    if said["model"] == ENSEMBLE:
         _ENSEMBLE(said, "")
-        for one in said["members"].values():
-            _spec_of(one["model"])
         if list(said["members"]) != list(said["weights"]):
             raise InvalidInput(
                 f"`weights` must name the members {', '.join(said['members'])}, in this order. "
@@ -115,8 +114,10 @@ def read_record(path: Path) -> dict[str, Any]:
             )
     else:
         spec = _spec_of(said["model"])
+        keywords = spec.current_names(said.get("hyperparameters", {}))
+        said |= {"model": spec.name, "hyperparameters": keywords}
         if spec.is_baseline:
-            _check_keywords(spec, said.get("hyperparameters", {}))
+            _check_keywords(spec, keywords)
     options = {**default_options(), **said.get("options", {})}
     _check_options(options)
     data = {**_PLAIN["data"], **said.get("data", {})}
@@ -127,8 +128,11 @@ def read_record(path: Path) -> dict[str, Any]:
             key.replace("behaviour", "behavior"): value for key, value in weights.items()
         }
     filled = {**_PLAIN, **said, "options": options, "data": data, "training": training}
-    if spec is None:
-        filled["members"] = {name: {"run": "", **one} for name, one in said["members"].items()}
+    if said["model"] == ENSEMBLE:
+        filled["members"] = {
+            name: {"run": "", **one, "model": _spec_of(one["model"]).name}
+            for name, one in said["members"].items()
+        }
     return filled
 
 
@@ -137,8 +141,9 @@ def _spec_of(name: str) -> ModelSpec:
         return get_spec(name)
     except InvalidInput as error:
         raise InvalidInput(
-            f"{error} A model of another package is found when that package is installed, or its "
-            "file is named by --plugin."
+            f"`model` must be one of {', '.join(specs())}. Received: {name!r:.60}. A model of "
+            "another package is found when that package is installed, or its file is named by "
+            "--plugin."
         ) from error
 
 

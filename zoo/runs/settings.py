@@ -31,12 +31,13 @@ class Settings:
 
     @classmethod
     def from_keywords(cls, spec: ModelSpec, keywords: Mapping[str, Any]) -> Settings:
-        """Sorts keywords, and checks them.
+        """Sorts keywords, those of earlier versions too, and checks them.
 
         Raises:
             InvalidInput: For a keyword that the model does not have; the message lists them.
             WrongType: For a value of another type.
         """
+        keywords = spec.current_names(keywords)
         general = [one.name for one in fields(TrainOptions)]
         further = [one.name for one in spec.training_options]
         own = [one.name for one in spec.config_options]

@@ -9,8 +9,8 @@ import pytest
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.sources.synthetic import generate
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.answers.explanation import Explainer
-from tfrec_fusion.zoo.answers.recommender import Recommender
 
 TABLES = generate(num_users=20, num_items=15, num_interactions=120, seed=3)
 DATA = index_data(TABLES)
@@ -19,7 +19,7 @@ KNOWN = DATA.train
 
 
 def recommender(model):
-    return Recommender(model, DATA.users, DATA.items, TITLES, KNOWN)
+    return CatalogAnswers(model, DATA.users, DATA.items, TITLES, KNOWN)
 
 
 def explained(model, user, item):
@@ -54,11 +54,11 @@ def test_the_effects_of_a_linear_model_are_its_weights(ease):
     assert "Film" in picture.attrib["aria-label"]
 
 
-@pytest.mark.parametrize("query", ["history", "user+history"])
+@pytest.mark.parametrize("query", ["history", "user_id+history"])
 def test_effects_are_what_leaving_out_does(query):
     choices = {"dim": 4, "num_layers": 1, "history_length": 5, "query": query, "sources": "id"}
     sizes = {"num_users": len(DATA.users), "num_items": len(DATA.items)}
-    model = zoo.build("gpt2_hybrid", **sizes, **choices)
+    model = zoo.build("text_hybrid", **sizes, **choices)
     user, item = user_and_item(40)
     found = explained(model, user, item)
     history = KNOWN.histories(5)[user]

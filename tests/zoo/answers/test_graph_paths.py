@@ -20,9 +20,9 @@ from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.data.tables.rec_data import from_frames
 from tfrec_fusion.files.checksums import BrokenPackage, checksum_of
 from tfrec_fusion.text.interests.user_words import user_words
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.answers.explanation import Explainer
 from tfrec_fusion.zoo.answers.graph_paths import on_a_line
-from tfrec_fusion.zoo.answers.recommender import Recommender
 from tfrec_fusion.zoo.models.text_hybrid.new_items import offer_new_items
 from tfrec_fusion.zoo.models.text_hybrid.pair_scores import scores_without
 from tfrec_fusion.zoo.prebuilt.load import load
@@ -69,7 +69,7 @@ def built(graph, seed=5, **choices):
 def explained(model, graph, item_id="i3"):
     titles = np.array(["", *ITEMS["title"]], object)
     rows = (DATA.users, DATA.items, titles, DATA.everything)
-    one = Recommender(model, *rows, graph=graph.names)
+    one = CatalogAnswers(model, *rows, graph=graph.names)
     return Explainer(one).explain("u3", item_id)
 
 
@@ -105,7 +105,7 @@ def test_an_effect_is_what_a_graph_without_the_entity_takes_away(named):
 
 def test_the_same_is_said_each_time_also_of_an_item_with_many_neighbours():
     graph = knowledge()
-    model = built(graph, sources="id", num_neighbours=2)
+    model = built(graph, sources="id", num_neighbors=2)
     first, second = explained(model, graph), explained(model, graph)
     pd.testing.assert_frame_equal(first.paths, second.paths)
     assert len(first.paths) == 2 and first.paths["weight"].sum() == pytest.approx(1, abs=1e-5)

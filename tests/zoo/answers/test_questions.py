@@ -20,10 +20,10 @@ from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.errors import InvalidInput, UserError
 from tfrec_fusion.layers.constant_matrix import DenseMatrix, PastItems
-from tfrec_fusion.zoo.answers import recommender as recommenders
+from tfrec_fusion.zoo.answers import catalog_answers
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.answers.item_titles import ItemTitles
 from tfrec_fusion.zoo.answers.near_misses import near_misses
-from tfrec_fusion.zoo.answers.recommender import Recommender
 from tfrec_fusion.zoo.prebuilt.load import open_run
 from tfrec_fusion.zoo.runs.explainer import explainer_of
 from tfrec_fusion.zoo.runs.run import load_run, save_run
@@ -60,7 +60,7 @@ def asked(allow_seen=False):
     frame = pd.DataFrame(TAKEN, columns=["user_id", "item_id"])
     titles = np.array(["", "Alien", "Brazil", "Casablanca", "Duel"], object)
     known = Events.from_frame(frame, users, items)
-    return Recommender(Table(), users, items, titles, known, allow_seen=allow_seen)
+    return CatalogAnswers(Table(), users, items, titles, known, allow_seen=allow_seen)
 
 
 def rows(table, *columns):
@@ -132,7 +132,7 @@ def test_no_users_get_an_empty_table():
 
 
 def test_many_users_are_scored_some_at_a_time_and_unknown_ones_not_at_all(monkeypatch):
-    monkeypatch.setattr(recommenders, "_PAIRS_AT_ONCE", 10)  # two users of five items
+    monkeypatch.setattr(catalog_answers, "PAIRS_AT_ONCE", 10)  # two users of five items
     one, calls = asked(), []
     score = one.score
     one.__dict__["score"] = lambda users: calls.append(users.tolist()) or score(users)
@@ -189,7 +189,7 @@ def test_near_misses_are_of_blanks_case_and_unicode_form():
 def test_popularity_counts_the_events(films):
     found, told = warned(lambda: films.recommend(["nobody", "1"], k=2))
     assert found["source"].tolist() == ["popularity"] * 2 + ["model"] * 2
-    counts = films.recommender.known.item_counts
+    counts = films.answers.known.item_counts
     assert found["score"].tolist()[:2] == sorted(counts[1:], reverse=True)[:2] == [329, 317]
     assert found["title"].tolist()[:2] == ["Forrest Gump", "Shawshank Redemption, The"]
     assert len(told) == 1 and "1 of 2 users was never seen ('nobody')" in told[0]
@@ -288,7 +288,7 @@ REFUSED_USERS = {
 
 @pytest.mark.parametrize("message", REFUSED_USERS)
 def test_what_is_no_user_is_refused(films, message):
-    for call in (films.recommend, films.recommender.recommend):
+    for call in (films.recommend, films.answers.recommend):
         with pytest.raises(InvalidInput) as refused:
             call(REFUSED_USERS[message])
         assert message in str(refused.value)
@@ -306,7 +306,7 @@ REFUSED_HISTORIES = {
     "`history`, position 0: An id must be one value, not a list": [["1"], ["50"]],
     "`history`, position 1: An id must not be missing": ["1", None],
     "a DataFrame with the columns item_id; pass one of them": pd.DataFrame({"item_id": [1]}),
-    "'Toy Stroy' is neither an id nor a title of the catalogue. Did you mean 'Toy Story": [
+    "'Toy Stroy' is neither an id nor a title of the catalog. Did you mean 'Toy Story": [
         "Toy Stroy"
     ],
     "Did you mean '15' instead of '1 5'": ["1 5"],
@@ -320,7 +320,7 @@ def test_what_is_no_history_is_refused(films, message):
     assert message in str(refused.value)
     if "neither" not in message and "instead" not in message:
         with pytest.raises(InvalidInput, match="`item_ids`"):
-            films.recommender.recommend_from_history(REFUSED_HISTORIES[message])
+            films.answers.recommend_from_history(REFUSED_HISTORIES[message])
 
 
 def test_a_history_may_be_any_list_of_ids_and_titles(films):
@@ -336,14 +336,14 @@ def test_a_history_may_be_any_list_of_ids_and_titles(films):
     ):
         pd.testing.assert_frame_equal(films.recommend(history=given, k=3), expected)
     with pytest.raises(InvalidInput, match=r"Received: 'a1', 'zz' unknown.*ids look like \['1'"):
-        films.recommender.recommend_from_history(["1", "a1", "zz"])
+        films.answers.recommend_from_history(["1", "a1", "zz"])
     with pytest.raises(InvalidInput, match="Did you mean '50' instead of ' 50'"):
-        films.recommender.recommend_from_history([" 50"])
+        films.answers.recommend_from_history([" 50"])
 
 
 def test_a_text_that_is_an_id_and_another_title_is_told(films):
     found, told = warned(lambda: films.similar("300", 2))
-    pd.testing.assert_frame_equal(found, films.recommender.similar("300", 2))  # Quiz Show
+    pd.testing.assert_frame_equal(found, films.answers.similar("300", 2))  # Quiz Show
     assert told == [
         "'300' is read as an id, that of 'Quiz Show'. As a title it belongs to '51662': "
         "give that id to mean the title."
@@ -355,7 +355,9 @@ def test_titles_that_differ_in_case_are_told_apart():
     titles = ItemTitles(["7", "8", "9"], ["Ben-Hur", "Ben-hur", "IT"])
     assert titles.item_id("Ben-hur", "item") == "8"
     assert titles.item_id("it", "item") == "9"
-    with pytest.raises(InvalidInput, match="title of several items: 7, 8"):
+    with pytest.raises(
+        InvalidInput, match=r"title of several items: '7' \(Ben-Hur\), '8' \(Ben-hur\)\. Give"
+    ):
         titles.item_id("BEN-HUR", "item")
 
 
@@ -430,13 +432,13 @@ def test_a_text_is_ordered_for_each_known_user(films):
 
 def test_one_item_and_one_user_are_asked_about_at_a_time(films):
     for call, message in (
-        (lambda: films.similar(["1"]), "`item`: An id must be one value, not a list"),
-        (lambda: films.similar(None), "`item`: An id must not be missing"),
-        (lambda: films.recommender.similar(["1"]), "`item_id`: An id must be one value"),
-        (lambda: films.recommender.similar(" 1"), "Did you mean '1' instead of ' 1'"),
-        (lambda: films.explain(["1"]), "`user_id`: An id must be one value, not a list"),
+        (lambda: films.similar(["1"]), "`item_id`: An id must be one value, not a list"),
+        (lambda: films.similar(None), "`item_id`: An id must not be missing"),
+        (lambda: films.answers.similar(["1"]), "`item_id`: An id must be one value"),
+        (lambda: films.answers.similar(" 1"), "Did you mean '1' instead of ' 1'"),
+        (lambda: films.explain([["1"]]), "`user_id`, position 0: An id must be one value"),
         (lambda: films.explain("1 "), "Did you mean '1' instead of '1 '"),
-        (lambda: films.explain("1", ["50"]), "`item`: An id must be one value, not a list"),
+        (lambda: films.explain("1", ["50"]), "`item_id`: An id must be one value, not a list"),
         (lambda: films.explain(None), "`user_id`: An id must not be missing"),
     ):
         with pytest.raises(InvalidInput) as refused:
@@ -461,7 +463,7 @@ REFUSED_NAMES = [
     ),
     (zoo.build, ["ease"], "Received: ['ease']"),
     (zoo.build, "NeuMF", "Did you mean 'neumf'?"),
-    (zoo.hyperparameters, "nothing", "`name` must be one of popularity, user_knn"),
+    (zoo.get_spec, "nothing", "`name` must be one of ease, user_knn, item_knn, popularity"),
 ]
 
 

@@ -125,7 +125,13 @@ def test_users_speak_well_or_ill_of_things_where_they_rate():
 def test_a_hybrid_reads_users_words_with_those_of_their_items(monkeypatch):
     read = []
     monkeypatch.setattr(text_inputs, "text_vectors", lambda texts, *_: read.append(list(texts)))
-    text_inputs.text_arguments(TEXTS, events(), {"query": "user+history"})
+    context = SimpleNamespace(
+        texts=TEXTS,
+        events=events(),
+        choices={"query": "user_id+history"},
+        options={"text_preset": "minilm", "text_length": None},
+    )
+    text_inputs.text_arrays(context)
     assert read[0] == TEXTS
     assert read[1] == user_words(events(), TEXTS).texts() and "strap" in read[1][1]
 

@@ -12,15 +12,16 @@ import scipy.sparse as sp
 import tensorflow as tf
 from event_tables import events_of as timed_events
 
+from tfrec_fusion import zoo
 from tfrec_fusion.data.events import Events
 from tfrec_fusion.layers.constant_matrix import DenseMatrix, PastItems, SparseMatrix
 from tfrec_fusion.zoo.baselines.ease import EASE
 from tfrec_fusion.zoo.baselines.matrix_chain import MatrixChain, histories
 from tfrec_fusion.zoo.baselines.neighbors import ItemKNN, UserKNN, nearest
 from tfrec_fusion.zoo.baselines.popularity import Popularity
-from tfrec_fusion.zoo.baselines.registry import BASELINES
 from tfrec_fusion.zoo.baselines.tfidf import TFIDF
 
+BASELINES = {name: spec.config for name, spec in zoo.specs().items() if spec.is_baseline}
 VARIANTS = [
     ("popularity", {}),
     ("user_knn", {"k": 5}),

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from test_models import CASES, DATA, EVENTS, TEXTS, built
 
+from tfrec_fusion import zoo
 from tfrec_fusion.serving.client import Client
 from tfrec_fusion.serving.export.folder_check import verify_folder
 from tfrec_fusion.serving.local.server import LocalServer
-from tfrec_fusion.zoo.answers.recommender import Recommender
-from tfrec_fusion.zoo.baselines.registry import BASELINES
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.exports.export_run import export_recommender
+from tfrec_fusion.zoo.protocols import KnowsEvents
 
+BASELINES = [name for name, spec in zoo.specs().items() if spec.is_baseline]
 NETWORKS = {
-    **{name: name for name in ("gmf", "mlp", "neumf", "attention", "hybrid", "knowledge")},
-    **{name: name for name in ("tasks", "evidence")},
+    **{name: name for name in ("gmf", "mlp", "neumf", "attention", "hybrid", "hybrid lora")},
+    **{name: name for name in ("knowledge", "tasks", "evidence")},
 }
 QUICK = ("ease", "knowledge")
 KNOWN = dataclasses.replace(DATA.everything, text=None)
@@ -24,9 +26,10 @@ USERS = [str(one) for one in DATA.users.ids[1:5]]
 
 def model_of(name):
     if name in BASELINES:
-        return BASELINES[name]().fit(KNOWN, [f"item {row}" for row in range(len(TEXTS))])
+        return zoo.build(name).fit(KNOWN, [f"item {row}" for row in range(len(TEXTS))])
     model = built(CASES[NETWORKS[name]])
-    model.set_known(EVENTS) if hasattr(model, "set_known") else None
+    if isinstance(model, KnowsEvents):
+        model.set_known(EVENTS)
     return model
 
 
@@ -45,7 +48,7 @@ def test_all_models_are_here():
 def test_answers_are_the_models_own(name, tmp_path):
     model = model_of(name)
     titles = np.array([f"Title {row}" for row in range(len(DATA.items))], object)
-    recommender = Recommender(model, DATA.users, DATA.items, titles, KNOWN)
+    recommender = CatalogAnswers(model, DATA.users, DATA.items, titles, KNOWN)
     folder = tmp_path / name.replace(" ", "_")
     report = export_recommender(recommender, folder, page_sizes=(5,))
     assert report.max_abs_difference <= 1e-5

@@ -27,11 +27,12 @@ from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.data.tables.rec_data import from_frames
 from tfrec_fusion.serving.client import Client
-from tfrec_fusion.serving.export import export, verification
+from tfrec_fusion.serving.export import verification
+from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.folder_check import verify_folder
 from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.local.server import LocalServer
-from tfrec_fusion.zoo.answers.recommender import Recommender
+from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.exports.export_run import export_recommender, export_run
 from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.run import load_run, save_run
@@ -76,7 +77,7 @@ MODELS = {
     "ease, fading": lambda: baseline("ease", half_life=3.0, kept=4),
     "item_knn": lambda: baseline("item_knn", k=4),
     "two_tower": lambda: network("two_tower", num_layers=1),
-    "gpt2_hybrid": lambda: network("gpt2_hybrid", num_layers=1, query="user+history"),
+    "gpt2_hybrid": lambda: network("gpt2_hybrid", num_layers=1, query="user_id+history"),
     "ensemble": lambda: Ensemble(
         {"ease": baseline("ease"), "user_knn": baseline("user_knn", k=5)},
         {"ease": 0.5, "user_knn": 0.5},
@@ -86,7 +87,7 @@ MODELS = {
 
 def recommender_of(model):
     names = (DATA.users, DATA.items, DATA.item_column("title"))
-    return Recommender(model, *names, KNOWN, DATA.item_texts(), None, None)
+    return CatalogAnswers(model, *names, KNOWN, DATA.item_texts(), None, None)
 
 
 def exported(model, folder, **choices):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from test_models import CASES, DATA, built
 
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
-from tfrec_fusion.zoo.scoring.candidate_vectors import candidate_vectors
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
+from tfrec_fusion.zoo.protocols import ScoresByVectors
 
 TOWERS = [name for name, (model, _) in CASES.items() if model not in ("gmf", "mlp", "neumf")]
 SLOW = {
@@ -36,7 +36,8 @@ def test_products_are_scores(named):
     if getattr(head, "partial", False):
         takes_part = np.arange(head.num_items) % 3 > 0
         head.set_candidates(takes_part, boost=rng.normal(size=head.num_items), stretch=1.5)
-    vectors = candidate_vectors(model)
+    assert isinstance(model, ScoresByVectors)
+    vectors = model.candidate_vectors()
     of_users, of_histories = model.query_models(DATA.train)
     users = np.arange(6)
     query = np.asarray(of_users({"user_id": users})["query"])
@@ -53,9 +54,9 @@ def test_products_are_scores(named):
 
 
 def test_other_scores_are_no_products():
-    assert candidate_vectors(built(CASES["neumf"])) is None
-    assert candidate_vectors(built(CASES["hybrid ncf"])) is None
-    assert candidate_vectors(built(CASES["evidence"])) is None
+    assert not isinstance(built(CASES["neumf"]), ScoresByVectors)
+    assert not isinstance(built(CASES["evidence"]), ScoresByVectors)
+    assert built(CASES["hybrid ncf"]).candidate_vectors() is None
 
 
 @pytest.mark.parametrize("name", ["attention", "hybrid"])

@@ -17,7 +17,6 @@ from tfrec_fusion.zoo.exports.half_tables import with_half_tables
 from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 SIZES = {"num_users": 5, "num_items": 12}
 
@@ -74,8 +73,7 @@ def test_a_table_beyond_16_bits_is_refused():
 
 def test_the_command_exports_it(tmp_path):
     tables = generate(num_users=30, num_items=20, num_interactions=400, seed=3)
-    sizes, options = {"dim": 8}, TrainOptions(epochs=1, refit=False, progress=False)
-    train("two_tower", tables, tmp_path / "run", options=options, hyperparameters=sizes)
+    train("two_tower", tables, tmp_path / "run", dim=8, epochs=1, refit=False, progress=False)
     shown = run("export", tmp_path / "run", "--to", tmp_path / "films", "--half")
     said = json.loads((tmp_path / "run" / "run.json").read_text())["test"]["ndcg@10"]
     loaded = load_run(tmp_path / "run")

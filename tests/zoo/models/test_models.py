@@ -19,13 +19,12 @@ from tfrec_fusion.text.encoding.byte_pairs import train_tokenizer
 from tfrec_fusion.text.interests.user_profiles import spoken_words
 from tfrec_fusion.text.language_models.tower import TextTower
 from tfrec_fusion.training.fit import fit
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.models.ncf.network import NCFConfig
-from tfrec_fusion.zoo.models.text_hybrid.knowledge import KnowledgeHybridConfig
+from tfrec_fusion.zoo.models.text_hybrid.config import TextHybridConfig
 from tfrec_fusion.zoo.models.text_hybrid.new_items import boost_for_share, offer_new_items
-from tfrec_fusion.zoo.models.text_hybrid.text_queries import item_of_text_model
 from tfrec_fusion.zoo.runs.full_ranking import ranking_of
-from tfrec_fusion.zoo.runs.recipes import TASK_LOSSES, recipe_for
+from tfrec_fusion.zoo.runs.task_losses import losses_of
 
 DATA = index_data(generate(30, 20, 300, seed=2, with_graph=True))
 SAID = np.resize(
@@ -82,16 +81,16 @@ CASES = {
         "two_tower",
         {**SMALL, "negatives": "in_batch", "query": "user_id", "num_hard_negatives": 4},
     ),
-    "hybrid": ("gpt2_hybrid", HYBRID),
-    "hybrid id": ("gpt2_hybrid", {**SMALL, "sources": "id"}),
-    "hybrid text": ("gpt2_hybrid", {**HYBRID, "sources": "text", "fusion": "residual"}),
+    "hybrid": ("text_hybrid", HYBRID),
+    "hybrid id": ("text_hybrid", {**SMALL, "sources": "id"}),
+    "hybrid text": ("text_hybrid", {**HYBRID, "sources": "text", "fusion": "residual"}),
     "hybrid user": (
-        "gpt2_hybrid",
-        {**HYBRID, "query": "user+history", "user_text": WORDS, "fusion": "gated"},
+        "text_hybrid",
+        {**HYBRID, "query": "user_id+history", "user_text": WORDS, "fusion": "gated"},
     ),
-    "hybrid user alone": ("gpt2_hybrid", {**HYBRID, "query": "user", "fusion": "attention"}),
-    "hybrid in-batch": ("gpt2_hybrid", {**HYBRID, "negatives": "in_batch"}),
-    "hybrid ncf": ("gpt2_hybrid", {**HYBRID, "head": "ncf", "user_text": WORDS}),
+    "hybrid user alone": ("text_hybrid", {**HYBRID, "query": "user_id", "fusion": "attention"}),
+    "hybrid in-batch": ("text_hybrid", {**HYBRID, "negatives": "in_batch"}),
+    "hybrid ncf": ("text_hybrid", {**HYBRID, "head": "ncf", "user_text": WORDS}),
     "knowledge": ("knowledge_hybrid", {**HYBRID, "knowledge": KNOWLEDGE, "graph_dim": 4}),
     "knowledge without text": (
         "knowledge_hybrid",
@@ -106,13 +105,13 @@ CASES = {
     "tasks with a frozen reader": (
         "multi_task",
         {
-            **{**HYBRID, "query": "user+history", "pairs": 2, "expert_units": (8,)},
+            **{**HYBRID, "query": "user_id+history", "pairs": 2, "expert_units": (8,)},
             **{"tasks": ("rating",), "bottom": "shared", "review_reader": "frozen"},
         },
     ),
-    "evidence": ("profile_semantics_behaviour", with_evidence()),
-    "evidence without behaviour": (
-        "profile_semantics_behaviour",
+    "evidence": ("profile_fusion", with_evidence()),
+    "evidence without behavior": (
+        "profile_fusion",
         with_evidence(tasks=("profile", "semantics"), levels=1),
     ),
     "hybrid lora": ("gpt2_hybrid", lambda: tuned("lora")),
@@ -125,7 +124,7 @@ SLOW = (
     *("gru", "user", "features", "in-batch user", "hybrid in-batch"),
     *("hybrid user alone", "hybrid full"),
     *("knowledge without text", "knowledge without ids", "tasks in a PLE"),
-    *("tasks with a frozen reader", "evidence without behaviour"),
+    *("tasks with a frozen reader", "evidence without behavior"),
 )
 
 
@@ -144,18 +143,20 @@ def built(named, **more):
 
 
 def one_batch(named, model, batch_size=64):
-    recipe = recipe_for(named[0], model.config)
-    return recipe, recipe.batches(model, EVENTS, batch_size, 0).take(1).cache()
+    """The spec, and one of its batches."""
+    spec = zoo.get_spec(named[0])
+    return spec, spec.batches(model, EVENTS, batch_size, 0).take(1).cache()
 
 
 def test_every_network_is_under_the_contract():
-    assert {name for name, _ in CASES.values()} == set(zoo.NETWORKS)
+    networks = {name: spec for name, spec in zoo.specs().items() if not spec.is_baseline}
+    assert {name for name, _ in CASES.values()} == set(networks)
 
 
 def test_plain_keras_compiles_fits_and_overfits_one_batch(named):
     model = built(named)
-    recipe, batch = one_batch(named, model)
-    model.compile(keras.optimizers.Adam(0.03), loss=recipe.losses(model))
+    spec, batch = one_batch(named, model)
+    model.compile(keras.optimizers.Adam(0.03), loss=losses_of(spec, model))
     losses = model.fit(batch, epochs=60, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     assert losses[-1] < 0.75 * losses[0]  # several positives a user: not every loss can reach 0
@@ -175,7 +176,7 @@ def test_the_loss_of_every_encoder_is_that_of_numpy(case):
     history = np.array([[0, 0, 0, 0, 0, 3], [0, 0, 0, 5, 2, 7], [4, 1, 8, 2, 6, 9]])
     target = np.array([[0, 0, 0, 0, 0, 8], [0, 0, 0, 2, 7, 1], [1, 8, 2, 6, 9, 3]])
     x, weight = {"history": history}, (target > 0) * np.float32(1.5)
-    model.compile("sgd", recipe_for(model.name, model.config).losses(model))
+    model.compile("sgd", losses_of(zoo.get_spec(model.name), model))
     logits = model(x)["logits"].numpy().astype(np.float64)
     likelihood = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     loss = -np.take_along_axis(likelihood, target[..., None], axis=-1)[..., 0]
@@ -200,7 +201,7 @@ def test_keras_file_round_trip(named, tmp_path):
 
 def test_inputs_and_outputs_are_named_dictionaries(named):
     model = built(named)
-    assert set(model.output) <= {"logits", *TASK_LOSSES}
+    assert set(model.output) <= {"logits", *zoo.get_spec(named[0]).tasks}
     words = {"review_token_ids", "review_num_tokens", "pair_step", "pair_item", "pair_rating"}
     ids = {"user_id", "item_id", "history"}
     assert set(model.input) <= ids | words | {"candidate_sampling_probability"}
@@ -222,11 +223,11 @@ def half_precision(case, policy):
 def test_half_precision_trains_and_scores_in_float32(case, policy, tmp_path):
     with dtype_policy_scope(policy):
         model = built(CASES[case])
-    recipe, batch = one_batch(CASES[case], model)
+    spec, batch = one_batch(CASES[case], model)
     optimizer = keras.optimizers.SGD(0.05)
     if policy == "mixed_float16":  # Keras's own begins at 2 ** 15, and skips steps until it fits
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**8)
-    model.compile(optimizer, loss=recipe.losses(model), run_eagerly=True)
+    model.compile(optimizer, loss=losses_of(spec, model), run_eagerly=True)
     before = model.get_weights()
     assert np.isfinite(model.fit(batch, epochs=2, verbose=0).history["loss"]).all()
     moved = zip(before, model.get_weights(), strict=True)
@@ -271,7 +272,7 @@ def assert_near_float32(named, model, epsilon):
 def test_gradients_are_finite_also_in_bfloat16(named):
     with dtype_policy_scope("mixed_bfloat16"):
         model = built(named)
-    recipe, batch = one_batch(named, model)
+    spec, batch = one_batch(named, model)
     x, y, *weight = next(iter(batch))
     with tf.GradientTape() as tape:
         found = model(x, training=True)
@@ -279,7 +280,7 @@ def test_gradients_are_finite_also_in_bfloat16(named):
         given = weight[0] if weight and isinstance(weight[0], dict) else {"logits": weight}
         loss = sum(
             one(y[name], found[name], *tf.nest.flatten(given.get(name, [])))
-            for name, one in recipe.losses(model).items()
+            for name, one in losses_of(spec, model).items()
         )
         loss += sum(model.losses)
     weights = {one.path: one.value for one in model.trainable_weights}
@@ -389,7 +390,8 @@ def test_neumf_starts_as_the_sum_of_its_trained_branches():
 
 def test_a_falling_rate_rises_for_half_an_epoch_and_ends_at_zero():
     config = zoo.build("gpt2_hybrid", num_users=4, num_items=5, item_text=np.eye(5), dim=4).config
-    recipe = dataclasses.replace(recipe_for("gpt2_hybrid", config), epochs=3, learning_rate=0.8)
+    recipe = zoo.get_spec("gpt2_hybrid").recipe_of(config)
+    recipe = dataclasses.replace(recipe, epochs=3, learning_rate=0.8)
     rate = recipe.optimizer(steps_per_epoch=20)._learning_rate
     assert [round(float(rate(step)), 4) for step in (0, 5, 10, 35, 60)] == [0, 0.4, 0.8, 0.4, 0]
 
@@ -400,10 +402,10 @@ def test_training_learns_the_planted_signal():
     model = zoo.build(
         "two_tower", num_users=len(data.users), num_items=len(data.items), **{**SMALL, "dim": 16}
     )
-    recipe = recipe_for("two_tower", model.config)
-    batches = recipe.batches(model, data.train, 16, 0)
-    optimizer = recipe.optimizer(int(batches.cardinality()))
-    fit(model, batches, epochs=20, optimizer=optimizer, loss=recipe.losses(model))
+    spec = zoo.get_spec("two_tower")
+    batches = spec.batches(model, data.train, 16, 0)
+    optimizer = spec.recipe_of(model.config).optimizer(int(batches.cardinality()))
+    fit(model, batches, epochs=20, optimizer=optimizer, loss=losses_of(spec, model))
     known, heldout = (one.matrix().toarray() > 0 for one in (data.train, data.validation))
     known[:, 0] = True
 
@@ -424,7 +426,9 @@ def test_training_learns_the_planted_signal():
 
 
 def test_build_refuses_what_it_does_not_know():
-    with pytest.raises(ValueError, match=r"one of popularity, user_knn.*Received: 'neuralmf'"):
+    with pytest.raises(
+        ValueError, match=r"one of ease, user_knn.*Received: 'neuralmf'\. .*'neumf'"
+    ):
         zoo.build("neuralmf")
     with pytest.raises(ValueError, match="neumf needs `num_users` and `num_items`"):
         zoo.build("neumf")
@@ -432,17 +436,17 @@ def test_build_refuses_what_it_does_not_know():
         zoo.build("ease", **{"lambda": 3})
     with pytest.raises(ValueError, match="`encoder` must be one of"):
         zoo.build("two_tower", **SIZES, encoder="lstm")
-    with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'magic'"):
+    with pytest.raises(AttributeError, match=r"fusion\.zoo' has no attribute 'magic'"):
         zoo.magic  # noqa: B018
     with pytest.raises(ValueError, match="reads what users did"):
         built(CASES["attention"]).score_model()
-    with pytest.raises(ValueError, match="no recipe"):
-        recipe_for("ease", None)
+    with pytest.raises(ValueError, match="ease is fitted in closed form: it has no recipe"):
+        zoo.get_spec("ease").recipe_of(None)
 
 
 def test_a_large_catalogue_is_trained_on_the_batchs_candidates():
     choices = [zoo.build("two_tower", num_users=9, num_items=n, dim=2) for n in (50, 30_000)]
-    assert [model.config.negatives for model in choices] == ["catalogue", "in_batch"]
+    assert [model.config.negatives for model in choices] == ["catalog", "in_batch"]
 
 
 @pytest.mark.parametrize(
@@ -472,7 +476,7 @@ def test_a_cold_item_is_scored_by_its_text():
     after = model.item_vectors()
     np.testing.assert_array_equal(before[cold], after[cold])
     assert not np.allclose(before[events.item[0]], after[events.item[0]])
-    of_text = item_of_text_model(model)({"text": TEXTS[[cold]]})["embedding"]
+    of_text = model.text_item_model()({"text": TEXTS[[cold]]})["embedding"]
     np.testing.assert_allclose(of_text[0], after[cold], atol=1e-5)
 
 
@@ -565,9 +569,9 @@ def test_a_graph_is_trained_with_the_model():
     table = model.get_layer("graph")
     entities, relations = table.entities, table.relations
     before = np.mean([float(table.triple_loss(entities, relations)) for _ in range(20)])
-    recipe = recipe_for("knowledge_hybrid", model.config)
-    batches = recipe.batches(model, DATA.train, 4, 0)
-    fit(model, batches, epochs=30, optimizer="adam", loss=recipe.losses(model), progress=False)
+    spec = zoo.get_spec("knowledge_hybrid")
+    batches = spec.batches(model, DATA.train, 4, 0)
+    fit(model, batches, epochs=30, optimizer="adam", loss=losses_of(spec, model), progress=False)
     after = np.mean([float(table.triple_loss(entities, relations)) for _ in range(20)])
     assert before == pytest.approx(np.log(9), rel=0.05)  # the true tail among eight wrong ones
     assert after < before / 4
@@ -579,7 +583,7 @@ def test_a_graph_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"over the same items\. Received: 21 items, num_items=9"):
         zoo.build("knowledge_hybrid", num_users=4, num_items=9, knowledge=KNOWLEDGE, sources="id")
     with pytest.raises(ValueError, match="two towers"):
-        KnowledgeHybridConfig(**SIZES, text_dim=4, head="ncf")
+        TextHybridConfig(**SIZES, text_dim=4, head="ncf", use_graph=True)
     with pytest.raises(ValueError, match="`triple_score` must be one of"):
         zoo.build("knowledge_hybrid", **SIZES, sources="id", knowledge=KNOWLEDGE, triple_score="x")
     plain = zoo.build("knowledge_hybrid", **SIZES, item_text=TEXTS, use_graph=False)

@@ -1,6 +1,7 @@
 """The multi-task model: what each output is, what is shared, how its losses are weighed."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -12,12 +13,14 @@ from test_models import DATA, EVENTS, SIZES, TEXTS, built, with_tasks
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import merge
 from tfrec_fusion.zoo.models.multi_task.config import MultiTaskConfig
-from tfrec_fusion.zoo.models.multi_task.review_reader import review_arguments, review_gaps
-from tfrec_fusion.zoo.models.text_hybrid.pair_scores import scores_of_texts
+from tfrec_fusion.zoo.models.multi_task.review_reader import review_arrays, review_gaps
 from tfrec_fusion.zoo.runs.network_trainer import NetworkTrainer
 from tfrec_fusion.zoo.runs.pair_metrics import pair_metrics
-from tfrec_fusion.zoo.runs.recipes import recipe_for
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.settings import Settings
+from tfrec_fusion.zoo.runs.task_losses import losses_of, monitor_of
+from tfrec_fusion.zoo.training_options import TaskWeights
+
+SPEC = zoo.get_spec("multi_task")
 
 
 def model_of(**choices):
@@ -27,7 +30,7 @@ def model_of(**choices):
 
 
 def batch_of(model):
-    return next(iter(recipe_for("multi_task", model.config).batches(model, EVENTS, 8, 0)))
+    return next(iter(SPEC.batches(model, EVENTS, 8, 0)))
 
 
 def pair_inputs(model, user, item, texts):
@@ -78,7 +81,7 @@ def test_pairs_are_judged_alike_in_training_and_afterwards():
 def test_words_of_a_review_teach_its_item_and_what_was_read_before():
     model = model_of(tasks=("next_token",), id_dropout=0.0)
     before = model.get_layer("items").embeddings.numpy()
-    losses = recipe_for("multi_task", model.config).losses(model)
+    losses = losses_of(SPEC, model)
     model.compile(keras.optimizers.SGD(1.0), losses, loss_weights={"logits": 0, "next_token": 1})
     x, y, weight = batch_of(model)
     alone = np.zeros(weight["next_token"].shape, np.float32)
@@ -99,22 +102,22 @@ def test_gates_are_shares_of_the_experts():
         np.testing.assert_allclose(np.sum(one, axis=1), 1, rtol=1e-5)
 
 
-def test_score_weights_weigh_behaviour_and_language():
+def test_score_weights_weight_behavior_and_language():
     model = model_of()
     users = np.arange(5)
 
-    def scores(behaviour, language):
-        model.set_score_weights(behaviour, language)
+    def scores(behavior, language):
+        model.set_score_weights(behavior, language)
         return np.asarray(model.score_model(EVENTS)({"user_id": users})["scores"])[:, 1:]
 
     size, items = model.config.dim, model.item_vectors() / model.config.temperature
     query = np.asarray(model.query_models(EVENTS)[0]({"user_id": users})["query"])
-    behaviour, language = (
+    behavior, language = (
         query[:, part] @ items[1:, part].T for part in (slice(size), slice(size, None))
     )
-    assert behaviour.std() > 0.1 and language.std() > 0.1
+    assert behavior.std() > 0.1 and language.std() > 0.1
     for weights in ((1, 1), (1, 0), (0, 1), (1, 2)):
-        expected = weights[0] * behaviour + weights[1] * language
+        expected = weights[0] * behavior + weights[1] * language
         np.testing.assert_allclose(scores(*weights), expected, rtol=1e-4, atol=1e-5)
     frozen = np.asarray(model.score_model(EVENTS, frozen=True)({"user_id": users})["scores"])
     np.testing.assert_allclose(frozen[:, 1:], scores(1, 2), rtol=1e-4, atol=1e-5)
@@ -125,7 +128,7 @@ def test_words_are_explained_by_the_score_as_it_is_weighed():
     model.set_score_weights(0.5, 3)
     history = EVENTS.histories(6)[4]
     whole = np.asarray(model.history_model()({"history": history[None, :]})["scores"])[0, item]
-    found = scores_of_texts(model, history[history > 0], 4, item)(TEXTS[[item]])
+    found = model.text_scores(history[history > 0], 4, item)(TEXTS[[item]])
     np.testing.assert_allclose(found, [whole], rtol=1e-4, atol=1e-5)
 
 
@@ -163,12 +166,14 @@ TINY = {
 @pytest.fixture
 def trainer(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "tfrec_fusion.zoo.runs.network_trainer.text_arguments", lambda *a, **k: {"item_text": TEXTS}
+        "tfrec_fusion.zoo.models.text_hybrid.text_inputs.text_arrays",
+        lambda context: {"item_text": TEXTS},
     )
 
-    def make(hyperparameters=None, **options):
-        chosen = TrainOptions(epochs=2, refit=False, progress=False, **options)
-        return NetworkTrainer(TABLES, {**TINY, **(hyperparameters or {})}, chosen, tmp_path, print)
+    def make(spec=SPEC, **keywords):
+        own = TINY if spec is SPEC else {"dim": 4, "history_length": 6}
+        chosen = {"epochs": 2, "refit": False, "progress": False, **own, **keywords}
+        return NetworkTrainer(TABLES, Settings.from_keywords(spec, chosen), tmp_path, print)
 
     return make
 
@@ -184,7 +189,7 @@ def trainer(tmp_path, monkeypatch):
     ],
 )
 def test_every_balance_trains_and_logs(trainer, balance, options):
-    model, info = trainer(balance=balance, **options).run("multi_task")
+    model, info = trainer(balance=balance, **options).run()
     history = info["history"]
     assert {"val_ndcg@10", "val_rmse", "val_sentiment_auc", "val_perplexity"} <= set(history)
     if balance != "fixed":
@@ -197,8 +202,8 @@ def test_every_balance_trains_and_logs(trainer, balance, options):
 
 @pytest.mark.slow
 def test_reviews_are_judged_in_other_orders_of_their_words(trainer):
-    made = trainer({"tasks": ("rating", "sentiment")}, span_swap=0.5)
-    assert "val_sentiment_auc" in made.run("multi_task")[1]["history"]
+    made = trainer(tasks=("rating", "sentiment"), span_swap=0.5)
+    assert "val_sentiment_auc" in made.run()[1]["history"]
 
 
 @pytest.mark.parametrize(
@@ -212,51 +217,61 @@ def test_reviews_are_judged_in_other_orders_of_their_words(trainer):
 )
 def test_the_epoch_is_chosen_by_the_first_task_that_is_learned(trainer, zero, monitor):
     made = trainer(loss_weights=dict.fromkeys(zero, 0.0))
-    assert made._monitor(model_of()) == monitor
+    assert monitor_of(made.settings, model_of()) == monitor
 
 
 @pytest.mark.parametrize(
-    ("hyperparameters", "options", "message"),
+    ("keywords", "message"),
     [
-        ({}, {"loss_weights": {"stars": 1}}, "does not have: stars. Its outputs are logits"),
-        ({}, {"loss_weights": dict.fromkeys(("logits", "rating", "sentiment", "next_token"), 0)},
+        ({"loss_weights": {"stars": 1}}, "does not have: stars. Its outputs are logits"),
+        ({"loss_weights": dict.fromkeys(("logits", "rating", "sentiment", "next_token"), 0)},
          "with a weight above 0, to choose epochs by"),
-        ({"tasks": ("rating",)}, {"word_dropout": 0.1}, "reads no words of reviews"),
-        ({}, {"span_swap": 0.1}, "that next_token is yet to predict"),
-        ({"vocabulary_size": 5000}, {}, "`vocabulary_size` must be at most"),
+        ({"tasks": ("rating",), "word_dropout": 0.1}, "reads no words of reviews"),
+        ({"span_swap": 0.1}, "that next_token is yet to predict"),
+        ({"vocabulary_size": 5000}, "`vocabulary_size` must be at most"),
     ],
 )  # fmt: skip
-def test_unsound_trainings_are_refused(trainer, hyperparameters, options, message):
+def test_unsound_trainings_are_refused(trainer, keywords, message):
     with pytest.raises(ValueError, match=message):
-        trainer(hyperparameters, **options).run("multi_task")
+        trainer(**keywords).run()
 
 
 def test_other_models_refuse_what_only_tasks_have(trainer):
-    made = trainer(balance="pcgrad")
-    made = dataclasses.replace(made, hyperparameters={"dim": 4, "history_length": 6})
+    two_tower = zoo.get_spec("two_tower")
+    with pytest.raises(ValueError, match=r"two_tower takes the keywords .* Received: balance"):
+        trainer(two_tower, balance="pcgrad")
+    # A spec may take the option without a task: a model of one loss has nothing to balance.
+    with_option = dataclasses.replace(two_tower, options=(*two_tower.options, TaskWeights))
     with pytest.raises(ValueError, match="two_tower has one loss"):
-        made.run("two_tower")
+        trainer(with_option, balance="pcgrad").run()
 
 
 def test_reviews_that_are_not_there_are_missed_at_the_door():
     silent = dataclasses.replace(EVENTS, text=np.full(len(EVENTS), " ", object))
+    told = []
+
+    def arrays(events, **choices):
+        choices = SPEC.choices_of(choices)
+        context = SimpleNamespace(events=events, choices=choices, options={}, say=told.append)
+        return review_arrays(context)
+
     with pytest.raises(ValueError, match=r"all with an empty text. Give a `text` column"):
-        review_arguments(silent, {})
+        arrays(silent)
     with pytest.raises(ValueError, match="no column `text`"):
-        review_arguments(DATA.train, {})
-    assert review_arguments(DATA.train, {"tasks": ("rating",)}) == {}
+        arrays(DATA.train)
+    assert arrays(DATA.train, tasks=("rating",)) == {} and not told
 
 
 def test_what_reviews_lack_is_said():
     model = model_of()
     text = np.where(np.arange(len(EVENTS)) < 3, "", "good")
     some = dataclasses.replace(EVENTS, text=text, rating=np.full(len(EVENTS), 5.0, np.float32))
-    assert review_gaps(some, model.config) == [
+    good = model.config.good_rating
+    assert review_gaps(some, model.config.tasks, good) == [
         f"3 of {len(EVENTS):,} events have no review: these teach ratings alone",
         "all reviews are positive (rated 4 or more): sentiment has nothing to tell apart",
     ]
-    assert review_gaps(EVENTS, model.config) == []
-    assert review_gaps(DATA.train, model_of(tasks=("rating",)).config) == []
+    assert review_gaps(EVENTS, model.config.tasks, good) == []
 
 
 def test_reviews_that_are_missing_when_it_is_measured_are_not_measured():

@@ -1,4 +1,4 @@
-"""Profile, semantics and behaviour: what each task adds, what is shared, what is read."""
+"""Profile, semantics and behavior: what each task adds, what is shared, what is read."""
 
 import dataclasses
 
@@ -8,22 +8,23 @@ import pandas as pd
 import pytest
 from test_models import DATA, EVENTS, SIZES, built, with_evidence
 
+from tfrec_fusion import zoo
 from tfrec_fusion.text.interests.user_profiles import DEFAULT_PROFILE, profile_texts, spoken_words
-from tfrec_fusion.zoo.models.profile_fusion.config import TASKS, ProfileSemanticsBehaviourConfig
-from tfrec_fusion.zoo.runs.recipes import recipe_for
+from tfrec_fusion.zoo.models.profile_fusion.config import TASKS, ProfileFusionConfig
+from tfrec_fusion.zoo.runs.task_losses import losses_of
 
+SPEC = zoo.get_spec("profile_fusion")
 TEXTS = list(DATA.item_texts())
 
 
 def model_of(**choices):
-    model = built(("profile_semantics_behaviour", with_evidence(**choices)))
+    model = built((SPEC.name, with_evidence(**choices)))
     model.set_known(EVENTS)
     return model
 
 
 def batch_of(model):
-    recipe = recipe_for(model.name, model.config)
-    return next(iter(recipe.batches(model, EVENTS, 8, 0)))
+    return next(iter(SPEC.batches(model, EVENTS, 8, 0)))
 
 
 def scores(model):
@@ -39,12 +40,12 @@ def test_without_a_task_its_loss_and_its_evidence_are_gone(left_out):
     model = model_of(tasks=tuple(task for task in TASKS if task != left_out))
     assert left_out not in model.output
     x, y, *_ = batch_of(model)
-    assert set(y) == set(model.output) and ("history" in x) == (left_out != "behaviour")
+    assert set(y) == set(model.output) and ("history" in x) == (left_out != "behavior")
     before, table = scores(model), model.get_layer("texts").vectors
     rng, shape = np.random.default_rng(0), table.shape
     other = rng.normal(size=shape).astype(np.float32)
     items = np.arange(shape[0])[:, None] < SIZES["num_items"]
-    if left_out == "behaviour":
+    if left_out == "behavior":
         histories = dataclasses.replace(EVENTS, item=EVENTS.item[::-1].copy())
         after = model.score_model(histories)({"user_id": np.arange(SIZES["num_users"])})["scores"]
     else:
@@ -118,7 +119,7 @@ def test_vectors_of_another_shape_are_refused():
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"tasks": ("habits",)}, "`tasks` must be one or more of profile, semantics, behaviour"),
+        ({"tasks": ("habits",)}, "`tasks` must be one or more of profile, semantics, behavior"),
         ({"tasks": ("semantics",)}, "Semantics alone knows nothing of users"),
         ({"levels": 0}, "`levels` must be at least 1"),
         ({"num_items": 1}, "`num_users` and `num_items` must be at least 2"),
@@ -127,15 +128,14 @@ def test_vectors_of_another_shape_are_refused():
 def test_unsound_choices_are_refused(choices, message):
     sizes = {"num_users": 4, "num_items": 5, "text_dim": 3, "num_words": 2}
     with pytest.raises(ValueError, match=message):
-        ProfileSemanticsBehaviourConfig(**{**sizes, **choices})
+        ProfileFusionConfig(**{**sizes, **choices})
 
 
 @pytest.mark.slow
 def test_it_overfits_what_it_is_shown():
     keras.utils.set_random_seed(0)
     model = model_of(dropout=0.0, id_dropout=0.0)
-    recipe = recipe_for(model.name, model.config)
-    model.compile(keras.optimizers.Adam(0.02), loss=recipe.losses(model))
-    batch = recipe.batches(model, EVENTS, 64, 0).take(1).cache()
+    model.compile(keras.optimizers.Adam(0.02), loss=losses_of(SPEC, model))
+    batch = SPEC.batches(model, EVENTS, 64, 0).take(1).cache()
     history = model.fit(batch, epochs=60, verbose=0).history
     assert history["logits_loss"][-1] < 0.1 * history["logits_loss"][0]

@@ -1,4 +1,4 @@
-"""What hybrids say of texts that are in no catalogue."""
+"""Scores and vectors of texts that are in no catalog."""
 
 import dataclasses
 
@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 from test_models import CASES, DATA, TEXTS, built
 
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
-from tfrec_fusion.zoo.models.text_hybrid.text_queries import (
-    item_of_text_model,
-    meaning_model,
-    score_of_text_model,
-)
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
+from tfrec_fusion.zoo.scoring.similarity import meaning_model
 
 COLD = int(DATA.train.item[0])
 USERS = np.arange(6)
@@ -33,9 +29,9 @@ def test_a_text_is_scored_as_the_item_that_nobody_took(named, known):
     for weight in model.trainable_weights:
         weight.assign(weight + np.random.default_rng(1).normal(size=weight.shape, scale=0.1))
     asked = {"user_id": USERS, "text": np.repeat(TEXTS[[COLD]], len(USERS), axis=0)}
-    found = np.asarray(score_of_text_model(model, known)(asked)["score"])
+    found = np.asarray(model.text_score_model(known)(asked)["score"])
     expected = compiled_scores(model.score_model(known))(USERS)[:, COLD]
-    vector = np.asarray(item_of_text_model(model)({"text": TEXTS[[COLD]]})["embedding"])[0]
+    vector = np.asarray(model.text_item_model()({"text": TEXTS[[COLD]]})["embedding"])[0]
     query = np.asarray(model.query_models(known)[0]({"user_id": USERS})["query"])
     np.testing.assert_allclose(
         found, query @ vector / model.config.temperature, rtol=1e-4, atol=1e-5
@@ -49,17 +45,17 @@ def test_a_text_is_lifted_like_new_items(known):
     model = built(CASES["hybrid"])
     model.set_known(known)
     asked = {"user_id": USERS, "text": np.repeat(TEXTS[[COLD]], len(USERS), axis=0)}
-    plain = np.asarray(score_of_text_model(model, known)(asked)["score"])
+    plain = np.asarray(model.text_score_model(known)(asked)["score"])
     familiar = known.item_counts > 0
     model.get_layer("logits").set_candidates(familiar, boost=3.0, stretch=2.0)
-    lifted = np.asarray(score_of_text_model(model, known)(asked)["score"])
+    lifted = np.asarray(model.text_score_model(known)(asked)["score"])
     np.testing.assert_allclose(lifted, 2 * plain + 3, rtol=1e-5)
 
 
 def test_models_without_texts_or_towers_have_none(known):
-    assert item_of_text_model(built(CASES["hybrid id"])) is None
-    assert score_of_text_model(built(CASES["hybrid id"]), known) is None
-    assert score_of_text_model(built(CASES["hybrid ncf"]), known) is None
+    assert built(CASES["hybrid id"]).text_item_model() is None
+    assert built(CASES["hybrid id"]).text_score_model(known) is None
+    assert built(CASES["hybrid ncf"]).text_score_model(known) is None
 
 
 def test_a_wish_without_direction_is_near_nothing():

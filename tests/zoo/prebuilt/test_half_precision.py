@@ -10,6 +10,7 @@ from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.zoo.prebuilt.half_precision import load_half, save_half
+from tfrec_fusion.zoo.protocols import KnowsEvents
 
 DATA = index_data(generate(num_users=20, num_items=15, num_interactions=200, seed=3))
 USERS = np.arange(len(DATA.users), dtype=np.int32)
@@ -34,7 +35,7 @@ def fitted(name):
         return zoo.build(name, **BASELINES[name]).fit(DATA.train, DATA.item_texts())
     keras.utils.set_random_seed(0)
     model = zoo.build(name, **SIZES, **NETWORKS[name])
-    if hasattr(model, "set_known"):
+    if isinstance(model, KnowsEvents):
         model.set_known(DATA.train)
     return model
 

@@ -9,8 +9,9 @@ from flipped import aside, flipped
 from opened import opened_files
 
 from tfrec_fusion.files.checksums import BrokenPackage, checksums
-from tfrec_fusion.text.language_models import presets
-from tfrec_fusion.text.language_models.presets import PACKAGED, load_language_model, packaged_folder
+from tfrec_fusion.text.language_models import packaged_files
+from tfrec_fusion.text.language_models.packaged_files import PACKAGED, packaged_folder
+from tfrec_fusion.text.language_models.presets import load_language_model
 from tfrec_fusion.zoo.prebuilt.card import cards
 from tfrec_fusion.zoo.prebuilt.load import WEIGHTS, load
 
@@ -65,7 +66,7 @@ def copied(tmp_path_factory):
 @pytest.fixture
 def broken(copied, monkeypatch):
     monkeypatch.setattr("tfrec_fusion.zoo.prebuilt.load.WEIGHTS", copied / "weights")
-    monkeypatch.setattr(presets, "PACKAGED", copied / "packaged")
+    monkeypatch.setattr(packaged_files, "PACKAGED", copied / "packaged")
     return copied
 
 

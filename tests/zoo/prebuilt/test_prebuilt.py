@@ -16,14 +16,13 @@ from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.files.checksums import checksums, sha256
 from tfrec_fusion.text.encoding.encoder import TextEncoder
 from tfrec_fusion.text.language_models.folders import write_pooling
-from tfrec_fusion.text.language_models.presets import packaged_folder
+from tfrec_fusion.text.language_models.packaged_files import packaged_folder
 from tfrec_fusion.zoo.prebuilt.card import Card, cards
 from tfrec_fusion.zoo.prebuilt.card_updates import read_texts_again
 from tfrec_fusion.zoo.prebuilt.load import BrokenPackage, load
 from tfrec_fusion.zoo.prebuilt.reproducing import reproduce
 from tfrec_fusion.zoo.runs.run import load_run, save_info
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 publish = partial(tfrec_fusion.zoo.prebuilt.publishing.publish, include_events=True)
 TABLES = generate(num_users=30, num_items=20, num_interactions=400, seed=3)
@@ -36,8 +35,8 @@ def runs(tmp_path_factory):
     for name in CLASSICS:
         train(name, TABLES, folder / f"{name}-0", command=f"train {name}")
     for seed in (0, 1):
-        options = TrainOptions(seed=seed, epochs=1, progress=False)
-        train("two_tower", TABLES, folder / f"two_tower-{seed}", options=options)
+        options = {"seed": seed, "epochs": 1, "progress": False}
+        train("two_tower", TABLES, folder / f"two_tower-{seed}", **options)
         members = [folder / "ease-0", folder / f"two_tower-{seed}"]
         run("ensemble", *members, "--out", folder / f"ensemble-{seed}")
     return folder
@@ -71,22 +70,45 @@ def published(publications, tmp_path, monkeypatch):
     return tmp_path / "package"
 
 
+ANSWER = ["item_id", "title", "score", "source"]
+
+
+def assert_answered(received, expected, model, tolerance=0.01):
+    """The same answers, and next to each the catalog's further columns."""
+    answered = received[expected.columns.tolist()]
+    pd.testing.assert_frame_equal(answered, expected, rtol=tolerance, atol=tolerance)
+    columns = received.columns.tolist()
+    assert (
+        columns == [*expected.columns, *model.run.item_columns.columns] and columns[-1] == "genres"
+    )
+    genres = TABLES.items.set_index("item_id")["genres"]
+    assert received["genres"].tolist() == genres[received["item_id"]].tolist()
+
+
 @pytest.mark.parametrize("name", ["ease", "two_tower", "ensemble"])
-def test_it_answers_as_its_run_does(published, runs, name):
+def test_it_answers_as_its_run_does(published, runs, name, tmp_path):
     model, trained = load(f"{name}.toy"), load_run(runs / f"{name}-0")
     for user in (model.users[0], "nobody"):
         expected = trained.recommender.recommend(user, 5)
-        pd.testing.assert_frame_equal(model.recommend(user, k=5), expected, rtol=0.01, atol=0.01)
+        assert_answered(model.recommend(user, k=5), expected, model)
     history = trained.items.ids[[3, 1, 2]].tolist()
     titles = trained.titles[[3, 1, 2]].tolist()
     expected = trained.recommender.recommend_from_history(history, 5)
     for given in (history, titles, [title.upper() for title in titles]):
-        received = model.recommend(history=given, k=5)
-        pd.testing.assert_frame_equal(received, expected, rtol=0.01, atol=0.01)
-    assert model.similar(titles[0], 3).columns.tolist() == ["item_id", "title", "score"]
+        assert_answered(model.recommend(history=given, k=5), expected, model)
+    assert model.similar(titles[0], 3).columns.tolist() == ["item_id", "title", "score", "genres"]
     assert f"{name}.toy: {name} of a toy" in repr(model)
     assert model.keras_model.output is not None
     assert len(model.items) == len(trained.items) - 1
+    assert model.card.name == f"{name}.toy" and model.model is model.run.model
+    assert model.metrics["ndcg@10"] == model.card.metrics["ndcg@10"][0]
+    saved = zoo.load_run(model.save(tmp_path / "saved"))
+    assert type(saved) is type(model) and saved.card is None
+    expected = model.recommend(history=history, k=5)[ANSWER]
+    assert_answered(saved.recommend(history=titles, k=5), expected, saved, tolerance=1e-5)
+    assert saved.metrics == model.metrics and saved.info["data"] == model.info["data"]
+    with pytest.raises(FileExistsError, match="saved"):
+        model.save(tmp_path / "saved")
 
 
 def test_a_card_says_what_was_measured(published, runs):
@@ -204,7 +226,7 @@ def test_what_cannot_be_asked_is_said(published):
             model.recommend(**asked)
     title = model.items["title"].iloc[0]
     with pytest.raises(ValueError, match=r"neither an id nor a title.*Did you mean"):
-        model.recommend(history=[title + "!"])
+        model.recommend(history=[title + "ee"])
 
 
 def test_a_query_is_not_read_by_another_encoder(published, tmp_path, monkeypatch):
@@ -225,7 +247,8 @@ def test_a_query_is_not_read_by_another_encoder(published, tmp_path, monkeypatch
     write_pooling(copied, "last", 128)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "tfrec_fusion.text.language_models.presets.packaged_folder", lambda preset: copied
+            "tfrec_fusion.text.language_models.packaged_files.packaged_folder",
+            lambda preset: copied,
         )
         for ask in (lambda: load("ease.toy"), lambda: model.recommend(text="robots", k=1)):
             with pytest.raises(BrokenPackage, match=r"1_Pooling/config.json was changed: .*Insta"):

@@ -20,7 +20,8 @@ from tfrec_fusion.zoo.cli.group import cli
 from tfrec_fusion.zoo.prebuilt import card_updates, publishing
 from tfrec_fusion.zoo.prebuilt.card import Card, cards
 from tfrec_fusion.zoo.prebuilt.load import BrokenPackage, load, open_run
-from tfrec_fusion.zoo.prebuilt.publishing import _check_kept, _command, _numbers, _parameters
+from tfrec_fusion.zoo.prebuilt.publishing import _check_kept, _numbers, _parameters
+from tfrec_fusion.zoo.prebuilt.training_command import training_command
 from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.run import load_run, save_info
 from tfrec_fusion.zoo.runs.train import train
@@ -35,7 +36,7 @@ def runs(tmp_path_factory):
     """Three runs of EASE, the second of other hyperparameters, and popularity on two tables."""
     folder = tmp_path_factory.mktemp("runs")
     for name, l2 in (("ease-0", 5.0), ("stiff-0", 500.0), ("ease-1", 5.0)):
-        train("ease", TABLES, folder / name, hyperparameters={"l2": l2})
+        train("ease", TABLES, folder / name, l2=l2)
     for name, tables in (("popularity-0", TABLES), ("elsewhere-0", OTHER)):
         train("popularity", tables, folder / name)
     said = load_run(folder / "ease-1").info
@@ -222,21 +223,23 @@ def test_intervals_are_kept_and_what_has_none_is_its_own():
 
 
 def test_a_cards_command_says_what_is_not_the_default():
-    options = {"split": "temporal", "seed": 0, "epochs": 7, "refit": False, "pretrain": True}
-    options |= {"offer_new_items": True, "item_features": ["genres"], "progress": True}
+    options = {"split": "temporal", "seed": 0, "epochs": 7, "refit": False, "progress": True}
+    options |= {"item_features": ["genres", "year"]}
+    options |= {"pretrain": False, "offer_new_items": True, "text_preset": "x"}  # of other models
     info = {
         "model": "two_tower",
         "data": {"name": "my films"},
         "hyperparameters": {"dim": 8, "num_layers": 1},
         "options": options,
     }
-    words = shlex.split(_command("two_tower.toy", SimpleNamespace(info=info), {}))
-    assert words[:7] == ["tfrec-zoo", "train", "two_tower", "--data", "my films"]
+    words = shlex.split(training_command("two_tower.toy", info, {}))
+    assert words[:5] == ["tfrec-zoo", "train", "two_tower", "--data", "my films"]
     assert words[-2:] == ["--out", "runs/two_tower.toy-0"]
-    chosen = " ".join(words[7:-2])
-    expected = ["--dim 8", "--epochs 7", "--no-refit", "--offer-new-items"]
-    assert all(one in chosen for one in [*expected, "--item-features genres"])
-    assert not any(one in chosen for one in ("--seed", "--split", "pretrain", "num-layers"))
+    chosen = " ".join(words[5:-2])
+    expected = ["--dim 8", "--epochs 7", "--no-refit", "--item-features genres,year"]
+    assert all(one in chosen for one in expected)
+    assert not any(one in chosen for one in ("--seed", "--split", "num-layers"))
+    assert not any(one in chosen for one in ("pretrain", "offer", "preset"))
 
 
 CHOSEN = {
@@ -264,13 +267,33 @@ def test_a_cards_command_is_read_by_the_command_line_as_it_was_meant(model):
     hyperparameters, options = CHOSEN[model]
     info = {"model": model, "data": {"name": "my films"}}
     info |= {"hyperparameters": hyperparameters, "options": options}
-    words = shlex.split(_command(f"{model}.toy", SimpleNamespace(info=info), {}))
-    assert words[:5] == ["tfrec-zoo", "train", model]
-    command = cli.commands["train"].commands[model]
-    read = command.make_context(model, words[5:]).params
+    words = shlex.split(training_command(f"{model}.toy", info, {}))
+    assert words[:3] == ["tfrec-zoo", "train", model]
+    command = cli.commands["train"].get_command(None, model)
+    read = command.make_context(model, words[3:]).params
     read["loss_weights"] = dict(read.get("loss_weights", ()))
     for key, value in (hyperparameters | options).items():
         assert read[key] == (tuple(value) if isinstance(value, list) else value), key
+
+
+def test_a_cards_command_of_a_run_of_version_0_1_is_in_the_words_of_this_one():
+    info = {
+        "model": "profile_semantics_behaviour",
+        "data": {"name": "my films"},
+        "hyperparameters": {"tasks": ["profile", "behaviour"]},
+        "options": {"text_preset": "minilm"},
+    }
+    config = zoo.get_spec(info["model"]).make_config(
+        num_users=2, num_items=2, text_dim=3, num_words=4, **info["hyperparameters"]
+    )
+    model = SimpleNamespace(config=config, name="", input={}, output={}, layers=[])
+    found = training_command("mine.toy", info, {}, model)
+    assert found == (
+        "tfrec-zoo train profile_fusion --data 'my films' --tasks profile,behavior "
+        "--out runs/mine.toy-0"
+    )
+    info |= {"model": "knowledge_hybrid", "hyperparameters": {"num_neighbours": 8}}
+    assert " --num-neighbors 8 --out " in training_command("mine.toy", info, {})
 
 
 def test_a_card_knows_the_length_that_its_language_model_reads():

@@ -17,10 +17,9 @@ from tfrec_fusion.zoo.prebuilt.reproducing import reproduce
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
 from tfrec_fusion.zoo.runs.run import load_run, save_info
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 publish = partial(publishing.publish, include_events=True)
-LABELED = TrainOptions(epochs=1, refit=False, progress=False, item_features=("genres",))
+LABELED = {"epochs": 1, "refit": False, "progress": False, "item_features": ("genres",)}
 COMMAND = "tfrec-zoo fine-tune two_tower.base --data mine --out runs/mine"
 
 
@@ -36,10 +35,10 @@ def labeled(tables, name):
 def published(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fine_tuned")
     base, mine = labeled(BASE, "base"), labeled(MINE, "mine")
-    train("two_tower", base, folder / "base", options=LABELED, hyperparameters={"dim": 4})
+    train("two_tower", base, folder / "base", dim=4, **LABELED)
     train("popularity", base, folder / "popularity")
     start = load_run(folder / "base")
-    tuned = fine_tune(start, mine, folder / "tuned", options=QUICK, command=COMMAND)
+    tuned = fine_tune(start, mine, folder / "tuned", command=COMMAND, **QUICK)
     of_popularity = fine_tune(load_run(folder / "popularity"), mine, folder / "beside")
     with pytest.MonkeyPatch.context() as patch:
         use(folder, patch)
@@ -63,7 +62,7 @@ def test_its_labels_go_along_with_the_weights(in_use):
 
 def test_a_published_model_with_labels_is_fine_tuned(in_use, tmp_path):
     start = load("two_tower.base").run
-    tuned = fine_tune(start, labeled(MINE, "mine"), tmp_path / "again", options=LABELED)
+    tuned = fine_tune(start, labeled(MINE, "mine"), tmp_path / "again", **LABELED)
     assert read_genres(tuned) == read_genres(load("two_tower.mine").run)
 
 

@@ -51,7 +51,7 @@ def killer():
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for name, l2 in (("ease", 5.0), ("other", 500.0)):
-        train("ease", TABLES, folder / name, hyperparameters={"l2": l2})
+        train("ease", TABLES, folder / name, l2=l2)
     train("popularity", TABLES, folder / "popularity")
     train_ensemble([folder / "ease", folder / "popularity"], folder / "ensemble", scale="scores")
     return folder
@@ -63,9 +63,9 @@ def package(runs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
     with pytest.MonkeyPatch.context() as patch:
         use(folder, patch)
-        patch.setattr("publishing.query_reader", lambda: READER)
+        patch.setattr("tfrec_fusion.zoo.prebuilt.publishing.query_reader", lambda: READER)
         patch.setattr(
-            "query_texts._save_vectors",
+            "tfrec_fusion.zoo.prebuilt.query_texts._save_vectors",
             lambda run, path: path.write_bytes(VECTORS),
         )
         for name in ("ease", "popularity", "ensemble"):
@@ -173,9 +173,9 @@ def test_a_first_publication_that_was_killed_leaves_no_model_and_no_obstacle(
         assert not cards()
     # Whatever it left is no reason to refuse other data under the same name.
     with monkeypatch.context() as patch:
-        patch.setattr("publishing.query_reader", lambda: READER)
+        patch.setattr("tfrec_fusion.zoo.prebuilt.publishing.query_reader", lambda: READER)
         patch.setattr(
-            "query_texts._save_vectors",
+            "tfrec_fusion.zoo.prebuilt.query_texts._save_vectors",
             lambda run, path: path.write_bytes(VECTORS),
         )
         publish("ease.toy", [elsewhere.folder], [], text="Other data.", include_events=True)
@@ -200,7 +200,7 @@ def test_other_data_never_replaces_what_models_share(attack, tmp_path):
 def test_two_publications_wait_for_each_other(runs, package, tmp_path, monkeypatch):
     copied = shutil.copytree(package, tmp_path / "package")
     use(copied, monkeypatch)
-    monkeypatch.setattr("publishing.query_reader", lambda: READER)
+    monkeypatch.setattr("tfrec_fusion.zoo.prebuilt.publishing.query_reader", lambda: READER)
     said, waits = [], threading.Event()
 
     def say(line):

@@ -21,7 +21,6 @@ from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.ensembling import _chosen_weights, before_refit, train_ensemble
 from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 TABLES = generate(60, 30, 1000, seed=8)
 DATA = index_data(TABLES)
@@ -33,7 +32,7 @@ CLASSICS = {"ease": {"l2": 5.0}, "item_knn": {"k": 4}, "popularity": {}}
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for name, chosen in CLASSICS.items():
-        train(name, TABLES, folder / name, hyperparameters=chosen)
+        train(name, TABLES, folder / name, **chosen)
     return folder
 
 
@@ -139,8 +138,7 @@ def _matrix(cells):
 
 
 def test_runs_of_another_split_are_refused(runs, tmp_path):
-    options = TrainOptions(split="leave_one_out")
-    train("popularity", TABLES, tmp_path / "other", options=options)
+    train("popularity", TABLES, tmp_path / "other", split="leave_one_out")
     with pytest.raises(ValueError, match=r"data and split.*`split` was .*20%.*, is now .*last ev"):
         train_ensemble([runs / "ease", tmp_path / "other"], tmp_path / "made")
 

@@ -22,12 +22,13 @@ from tfrec_fusion.zoo.runs.ensembling import train_ensemble
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune, grown_tables
 from tfrec_fusion.zoo.runs.run import load_run, save_info
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 WHOLE = generate(num_users=40, num_items=24, num_interactions=600, seed=3)
 USERS, ITEMS = (WHOLE.interactions[name].unique() for name in ("user_id", "item_id"))
 NEW_USERS, NEW_ITEMS = set(USERS[::5]), set(ITEMS[::8])
-QUICK = TrainOptions(epochs=2, progress=False)
+QUICK = {"epochs": 2, "progress": False}
+ONCE = {**QUICK, "epochs": 1}
+ONE_PASS = {**ONCE, "refit": False}
 
 
 def part(name, users=True):
@@ -47,9 +48,8 @@ BASE, MINE = part("base"), part("mine")
 def bases(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bases")
     made = {}
-    for name, choices in (("two_tower", {"dim": 8}), ("ease", {})):
-        own = QUICK if name == "two_tower" else None
-        made[name] = train(name, BASE, folder / name, options=own, hyperparameters=choices)
+    for name, keywords in (("two_tower", {"dim": 8, **QUICK}), ("ease", {})):
+        made[name] = train(name, BASE, folder / name, **keywords)
     return made
 
 
@@ -100,7 +100,7 @@ def test_models_that_differ_by_more_are_refused():
 
 def test_it_serves_old_and_new_users(bases, tmp_path):
     said = []
-    made = fine_tune(bases["two_tower"], MINE, tmp_path / "run", options=QUICK, say=said.append)
+    made = fine_tune(bases["two_tower"], MINE, tmp_path / "run", say=said.append, **QUICK)
     assert any("values carried over" in line for line in said)
     assert sum(row["new"] for row in made.info["carried"]) > 0
     assert made.info["start"] == "two_tower"
@@ -158,7 +158,7 @@ SCENARIOS = (
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_nothing_that_the_start_learned_from_is_held_out(name, split, tmp_path):
     base, mine = scenario(name)
-    start = train("popularity", base, tmp_path / "start", options=TrainOptions(split=split))
+    start = train("popularity", base, tmp_path / "start", split=split)
     tuned = fine_tune(start, mine, tmp_path / "tuned")
     learned = pairs_of(start, "train", "validation")
     heldout = pairs_of(tuned, "validation", "test")
@@ -251,8 +251,8 @@ def test_new_users_with_one_event_each_leave_nothing_to_validate_on(bases, tmp_p
         bases["two_tower"],
         RecData(few, MINE.items, name="mine"),
         tmp_path / "run",
-        options=replace(QUICK, refit=False),
         say=lines.append,
+        **{**QUICK, "refit": False},
     )
     assert any("no event is left for validation, so all epochs are trained" in one for one in lines)
     assert tuned.info["training"]["best_epoch"] == 2
@@ -287,12 +287,13 @@ def test_labels_of_new_items_land_in_their_own_columns(tmp_path):
         "two_tower",
         RecData(BASE.interactions, old, name="base"),
         tmp_path / "start",
-        options=replace(QUICK, epochs=1, refit=False, item_features=("genres",)),
-        hyperparameters={"dim": 4},
+        dim=4,
+        item_features=("genres",),
+        **ONE_PASS,
     )
     assert read_genres(start) == genres(old)
     mine = RecData(late[late["item_id"].isin(NEW_ITEMS)], new, name="mine")
-    tuned = fine_tune(start, mine, tmp_path / "run", options=replace(QUICK, refit=False))
+    tuned = fine_tune(start, mine, tmp_path / "run", **{**QUICK, "refit": False})
     assert read_genres(tuned) == genres(old) | genres(new)
     kept = ops.convert_to_numpy(tuned.model.get_layer("items").features)
     np.testing.assert_array_equal(tuned.features.multi_hot(), kept)
@@ -315,9 +316,8 @@ def test_it_continues_from_any_model(kind, bases, tmp_path):
         model.set_weights(start.model.get_weights())
     else:
         model = keras.saving.load_model(start.folder / "model.keras")
-    once = replace(QUICK, epochs=1)
     made = [
-        fine_tune(replace(start, model=one), MINE, tmp_path / name, options=once).model
+        fine_tune(replace(start, model=one), MINE, tmp_path / name, **ONCE).model
         for name, one in (("other", model), ("fresh", start.model))
     ]
     for one, other in zip(*(model.get_weights() for model in made), strict=True):
@@ -350,6 +350,8 @@ def test_fine_tuned_runs_of_one_split_become_an_ensemble_and_others_do_not(tmp_p
     tuned = {name: fine_tune(run, MINE, tmp_path / f"{name} tuned") for name, run in starts.items()}
     folders = [run.folder for run in tuned.values()]
     made = train_ensemble(folders, tmp_path / "ensemble")
+    with pytest.raises(ValueError, match=r"ensemble cannot grow; .*, two_tower can"):
+        fine_tune(made, MINE, tmp_path / "refused")
     assert pairs_of(made, "test") == pairs_of(tuned["ease"], "test")
     # The same events from scratch: other indices of users and items, other parts.
     union = grown_tables(starts["ease"], MINE)
@@ -372,12 +374,10 @@ def test_fine_tuned_runs_of_one_split_become_an_ensemble_and_others_do_not(tmp_p
 
 def test_what_auto_stood_for_stays_when_the_catalog_grows(bases, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "tfrec_fusion.zoo.models.two_tower.network.LARGEST_SOFTMAX", len(bases["two_tower"].items)
+        "tfrec_fusion.zoo.models.two_tower.config.LARGEST_SOFTMAX", len(bases["two_tower"].items)
     )
-    tuned = fine_tune(
-        bases["two_tower"], MINE, tmp_path / "run", options=replace(QUICK, epochs=1, refit=False)
-    )
-    assert tuned.model.config.negatives == "catalogue"
+    tuned = fine_tune(bases["two_tower"], MINE, tmp_path / "run", **ONE_PASS)
+    assert tuned.model.config.negatives == "catalog"
     assert len(tuned.items) > len(bases["two_tower"].items)
 
 
@@ -408,16 +408,21 @@ def test_what_cannot_go_on_is_said(bases, tmp_path):
     with pytest.raises(ValueError, match="knowledge_hybrid cannot grow"):
         fine_tune(start, MINE, tmp_path / "run")
     start.info["model"] = name
+    with pytest.raises(ValueError, match=r"keeps its `dim`, 8\. Received: 4\. Omit it"):
+        fine_tune(start, MINE, tmp_path / "run", dim=4)
+    with pytest.raises(ValueError, match=r"keeps its `split`, 'temporal'\. Received: 'cold_item'"):
+        fine_tune(start, MINE, tmp_path / "run", split="cold_item")
+    with pytest.raises(ValueError, match=r"two_tower takes the keywords .*\. Received: gmf_dim"):
+        fine_tune(start, MINE, tmp_path / "run", gmf_dim=4)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_hybrid_reads_new_texts_in_the_space_of_its_start(tmp_path, monkeypatch):
     monkeypatch.setenv("TFREC_FUSION_CACHE", str(tmp_path / "cache"))
     preset = save_tiny_bert(tmp_path / "tiny_bert", WHOLE.items["text"])
-    options = replace(QUICK, epochs=1, refit=False, text_preset=preset)
     sizes = {"dim": 4, "history_length": 6, "text_components": 3}
-    start = train("gpt2_hybrid", BASE, tmp_path / "start", options=options, hyperparameters=sizes)
-    tuned = fine_tune(start, MINE, tmp_path / "run", options=replace(QUICK, epochs=1, refit=False))
+    start = train("gpt2_hybrid", BASE, tmp_path / "start", text_preset=preset, **sizes, **ONE_PASS)
+    tuned = fine_tune(start, MINE, tmp_path / "run", **ONE_PASS)
     assert tuned.info["options"]["text_preset"] == preset
     old, new = (run.model.get_layer("item_text") for run in (start, tuned))
     for name in ("mean", "projection"):
@@ -463,17 +468,17 @@ def test_events_of_a_start_without_times_come_before_those_with_times(tmp_path):
 
 def test_labels_joined_otherwise_keep_their_features(tmp_path):
     items = BASE.items.assign(genres=BASE.items["genres"] + ", all")
-    options = replace(QUICK, epochs=1, refit=False, item_features=("genres",), label_separator=", ")
+    options = {**ONE_PASS, "item_features": ("genres",)}
+    tables = RecData(BASE.interactions, items)
     with pytest.raises(ValueError, match=r"separated by ','.*Give --label-separator ','"):
-        bad = replace(options, label_separator=None)
-        train("two_tower", RecData(BASE.interactions, items), tmp_path / "bad", options=bad)
-    start = train("two_tower", RecData(BASE.interactions, items), tmp_path / "s", options=options)
+        train("two_tower", tables, tmp_path / "bad", **options)
+    start = train("two_tower", tables, tmp_path / "s", label_separator=", ", **options)
     labels = [label for _, label in start.features.labels]
     assert labels == sorted({"all", *BASE.items["genres"]})
     assert start.features.multi_hot()[1:].sum(1).tolist() == [2] * len(items)
     more = MINE.items.assign(genres=MINE.items["genres"] + ", new")
     mine = RecData(MINE.interactions, more, name="mine")
-    made = fine_tune(start, mine, tmp_path / "made", options=replace(QUICK, epochs=1))
+    made = fine_tune(start, mine, tmp_path / "made", **ONCE)
     assert made.info["options"]["label_separator"] == ", "
     assert made.features.labels[: len(labels)] == start.features.labels
     assert ("genres", "new") in made.features.labels[len(labels) :]

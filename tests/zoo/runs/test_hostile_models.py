@@ -17,7 +17,6 @@ from saved_runs import (
 from test_run import DATA
 
 from tfrec_fusion import zoo
-from tfrec_fusion.zoo.baselines.registry import BASELINES
 from tfrec_fusion.zoo.runs.run import BrokenRun, load_run, save_run
 
 
@@ -141,7 +140,7 @@ def test_a_model_of_keras_that_is_none_of_the_zoo_is_refused(copied_run):
     assert "must hold the model gmf. Received: 'gmf'" in refusal(folder)
 
 
-@pytest.mark.parametrize("name", list(BASELINES))
+@pytest.mark.parametrize("name", [name for name, spec in zoo.specs().items() if spec.is_baseline])
 def test_every_baseline_comes_back(name, tmp_path):
     model = zoo.build(name).fit(DATA.train, [str(one) for one in DATA.item_texts()])
     save_run(tmp_path, model, DATA, {"model": name})

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from leak_tables import OTHER_WORDS, WORDS, tables
+from model_keywords import NETWORKS, keywords_for
 from reference_protocol import assert_ranked
 from tiny_bert import save_tiny_bert
 
@@ -21,7 +22,6 @@ from tfrec_fusion.training.fit import fit
 from tfrec_fusion.zoo.runs.ensembling import before_refit, train_ensemble
 from tfrec_fusion.zoo.runs.run import PARTS
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 SMALL = {"dim": 8, "history_length": 6, "num_layers": 1}
 HYBRID = {**SMALL, "text_components": 4}
@@ -31,13 +31,14 @@ SIZES = {
     "mlp": {"mlp_dim": 4, "mlp_units": (8,)},
     "neumf": {"gmf_dim": 4, "mlp_dim": 4, "mlp_units": (8,)},
     "two_tower": {**SMALL, "query": "user_id+history"},
-    "gpt2_hybrid": {**HYBRID, "query": "user+history"},
+    "text_hybrid": {**HYBRID, "query": "user_id"},
+    "gpt2_hybrid": {**HYBRID, "query": "user_id+history"},
     "knowledge_hybrid": {**HYBRID, "graph_dim": 4},
     "multi_task": {
         **{**HYBRID, "pairs": 2, "review_length": 5, "language_dim": 4, "language_layers": 1},
         **{"expert_units": (8,), "vocabulary_size": 262},
     },
-    "profile_semantics_behaviour": {
+    "profile_fusion": {
         **{"dim": 8, "text_components": 4, "history_length": 6},
         **{"negatives": 2, "reasoning_units": 8},
     },
@@ -75,6 +76,7 @@ def trained(tmp_path_factory, preset):
     def run(name, changed=None):
         if (name, changed) not in runs:
             options = {"epochs": 2, "refit": changed != "validation", **FURTHER.get(name, {})}
+            options |= keywords_for(name, text_preset=preset)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("TFREC_FUSION_CACHE", str(folder / "cache"))
                 patch.setattr("tfrec_fusion.zoo.runs.network_trainer.fit", eagerly)
@@ -82,8 +84,9 @@ def trained(tmp_path_factory, preset):
                     name,
                     tables(changed),
                     folder / f"{name}-{changed}",
-                    options=TrainOptions(progress=False, text_preset=preset, **options),
-                    hyperparameters=SIZES.get(name, {}),
+                    progress=False,
+                    **options,
+                    **SIZES.get(name, {}),
                 )
         return runs[name, changed]
 
@@ -126,7 +129,7 @@ def test_other_test_rows_change_nothing_that_is_trained_or_chosen(name, trained)
 
 @every_model
 def test_other_validation_rows_change_nothing_of_the_first_pass(name, trained):
-    if name not in zoo.NETWORKS:
+    if name not in NETWORKS:
         return  # fitted once, on train and validation
     one, other = trained(name), trained(name, "validation")
     mine, its = one.info["training"], other.info["training"]
@@ -160,7 +163,7 @@ def test_a_runs_test_numbers_are_those_of_its_saved_model(name, trained):
 
 @every_model
 def test_a_networks_validation_and_epochs_are_those_of_its_checkpoints(name, trained):
-    if name not in zoo.NETWORKS:
+    if name not in NETWORKS:
         return  # nothing is chosen
     run = trained(name)
     training, (train_part, validation) = run.info["training"], (run.parts[p] for p in PARTS[:2])
@@ -181,7 +184,7 @@ def test_a_networks_validation_and_epochs_are_those_of_its_checkpoints(name, tra
 
 def test_an_ensemble_weights_its_members_as_they_are_served(trained):
     run = trained("multi_task")
-    weights = {"behaviour": 1.0, "language": 3.0}
+    weights = {"behavior": 1.0, "language": 3.0}
     training = {**run.info["training"], "score_weights": weights}
     train_part, users = run.parts["train"], np.arange(len(run.users))
     chosen = before_refit(

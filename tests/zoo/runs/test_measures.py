@@ -133,8 +133,8 @@ class Weighed:
     def __init__(self, best):
         self.best, self.set = best, []
 
-    def set_score_weights(self, behaviour, language):
-        self.set.append((behaviour, language))
+    def set_score_weights(self, behavior, language):
+        self.set.append((behavior, language))
 
     def score(self, users):
         table = scores(u1=[3], u2=[5])
@@ -147,7 +147,7 @@ class Weighed:
 def test_score_weights_are_the_best_and_without_a_best_those_of_training(best, chosen):
     model = Weighed(best)
     found = choose_score_weights(model, KNOWN, HELDOUT)
-    assert found == {"behaviour": 1.0, "language": chosen}
+    assert found == {"behavior": 1.0, "language": chosen}
     assert model.set[-1] == (1.0, chosen)
     assert {language for _, language in model.set} == set(LANGUAGE_WEIGHTS)
 

@@ -16,9 +16,8 @@ from tfrec_fusion.zoo.runs.ensembling import train_ensemble
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
 from tfrec_fusion.zoo.runs.full_ranking import count_seen
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
-SEEN = TrainOptions(allow_seen=True, progress=False)
+SEEN = {"allow_seen": True, "progress": False}
 
 # Milk, bread, eggs, tea. Everybody buys one thing each week; the tenth week is validation's
 # neighbor, weeks 9 and 10 are the test part, week 8 validation.
@@ -38,7 +37,7 @@ def runs(tmp_path_factory):
     """Popularity and EASE, measured with items already seen and without."""
     top = tmp_path_factory.mktemp("runs")
     return {
-        (name, seen): train(name, GROCERY, top / f"{name}-{seen}", options=SEEN if seen else None)
+        (name, seen): train(name, GROCERY, top / f"{name}-{seen}", **(SEEN if seen else {}))
         for name in ("popularity", "ease")
         for seen in (False, True)
     }
@@ -91,13 +90,7 @@ def test_all_repeats_say_why_every_number_is_0(tmp_path):
 
 
 def test_a_history_is_still_what_query_towers_read(tmp_path):
-    made = train(
-        "two_tower",
-        REPEATS,
-        tmp_path / "run",
-        options=dataclasses.replace(SEEN, epochs=2),
-        hyperparameters=SMALL["two_tower"],
-    )
+    made = train("two_tower", REPEATS, tmp_path / "run", epochs=2, **SEEN, **SMALL["two_tower"])
     known, test = made.known_at_test, made.parts["test"]
     nothing = dataclasses.replace(
         known, **{name: getattr(known, name)[:0] for name in ("user", "item")}
@@ -149,7 +142,7 @@ def test_fine_tuning_inherits_it(runs, tmp_path):
         made = fine_tune(runs["popularity", seen], more, tmp_path / str(seen))
         assert made.info["options"]["allow_seen"] is seen
         assert (made.info["test"]["hr@10"] > 0) == seen
-    given = fine_tune(runs["popularity", False], more, tmp_path / "given", options=SEEN)
+    given = fine_tune(runs["popularity", False], more, tmp_path / "given", **SEEN)
     assert given.info["options"]["allow_seen"] is True
 
 

@@ -15,8 +15,8 @@ from tfrec_fusion.data.indexed import index_data, merge
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.files.string_table import read_strings, write_strings
 from tfrec_fusion.text.interests.profiles import Interests
-from tfrec_fusion.zoo.answers import recommender
-from tfrec_fusion.zoo.answers.recommender import compiled_scores
+from tfrec_fusion.zoo.answers import compiled_scores as scoring
+from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.runs.run import BrokenRun, load_run, save_ensemble, save_run
 
 COLUMNS = ("user", "item", "rating", "timestamp")
@@ -110,7 +110,7 @@ def test_a_folder_whose_saving_was_interrupted_is_no_run(tmp_path):
 def test_many_users_are_scored_in_parts(saved, monkeypatch):
     graph, users = saved.model.score_model(DATA.train), np.arange(len(DATA.users))
     whole = compiled_scores(graph)(users)
-    monkeypatch.setattr(recommender, "_PAIRS_AT_ONCE", 2 * len(DATA.items))
+    monkeypatch.setattr(scoring, "PAIRS_AT_ONCE", 2 * len(DATA.items))
     np.testing.assert_array_equal(compiled_scores(graph)(users), whole)
     np.testing.assert_array_equal(saved.model.score(users), whole)
     assert compiled_scores(graph)(users[:0]).shape == (0, len(DATA.items))

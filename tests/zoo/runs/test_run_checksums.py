@@ -17,7 +17,6 @@ from tfrec_fusion.zoo.runs.ensembling import train_ensemble
 from tfrec_fusion.zoo.runs.run import BrokenRun, load_run, save_info
 from tfrec_fusion.zoo.runs.run_checksums import FOR_PEOPLE, fault_of_run
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 TABLES = generate(num_users=30, num_items=20, num_interactions=400, seed=3)
 CHECKPOINT = "training/choose_epochs-two_tower/checkpoints/training.npz"
@@ -26,9 +25,8 @@ CHECKPOINT = "training/choose_epochs-two_tower/checkpoints/training.npz"
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    options = TrainOptions(epochs=1, progress=False)
     train("ease", TABLES, folder / "ease")
-    train("two_tower", TABLES, folder / "two_tower", options=options, hyperparameters={"dim": 4})
+    train("two_tower", TABLES, folder / "two_tower", epochs=1, progress=False, dim=4)
     train_ensemble([folder / "ease", folder / "two_tower"], folder / "ensemble")
     return folder
 

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 from checkout import ROOT, child_environment
+from model_keywords import NETWORKS
 
-from tfrec_fusion import zoo
 from tfrec_fusion.training.distribution import distribution_strategy
 
 POLICIES = ("float32", "mixed_bfloat16")
 # What networks are made of: pretraining stages, refits, an adapted language model, several losses.
-NETWORKS = (*zoo.NETWORKS, "lora")
+CASES = (*NETWORKS, "lora")
 # Scores of one device and of two, over their deviation. Sums are taken in another order, and Adam
 # divides small gradients by their own size; half precision rounds at every layer.
 APART = {"float32": 0.05, "mixed_bfloat16": 0.15}
@@ -49,7 +49,7 @@ def test_two_devices_train_as_one_by_the_command_and_in_half_precision(tmp_path)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", CASES)
 def test_two_devices_train_every_network_as_one(name, policy, tmp_path):
     check(tmp_path, f"{name}:{policy}")
 

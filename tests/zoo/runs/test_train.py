@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from types import SimpleNamespace
 
@@ -16,8 +17,9 @@ from tfrec_fusion.data.split import cold_item
 from tfrec_fusion.evaluation.report import ReportRow
 from tfrec_fusion.zoo.runs.comparison import notes, write_report, yardsticks
 from tfrec_fusion.zoo.runs.full_ranking import ranking_of
+from tfrec_fusion.zoo.runs.plan import claimed
+from tfrec_fusion.zoo.runs.settings import Settings, default_options
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 TABLES = generate(40, 30, 700, seed=6)
 DATA = index_data(TABLES)
@@ -87,7 +89,7 @@ def test_a_classic_is_not_measured_twice(tmp_path, monkeypatch):
     assert measured == ["Popularity", "EASE"]
     assert rows[0] == {**rows[2], "model": "popularity (classic)"}
     measured.clear()
-    rows = train("ease", TABLES, tmp_path / "ease", hyperparameters={"l2": 5.0}).info["rows"]
+    rows = train("ease", TABLES, tmp_path / "ease", l2=5.0).info["rows"]
     assert measured == ["EASE", "Popularity", "EASE"]  # other keywords, another model
     assert rows[1]["metrics"] != rows[2]["metrics"]
 
@@ -103,7 +105,7 @@ def test_where_ease_does_not_fit_the_classic_beside_is_item_knn(monkeypatch):
 def test_the_split_and_its_seed_are_those_of_the_options(tmp_path):
     runs = {
         (split, seed): train(
-            "popularity", TABLES, tmp_path / f"{split}-{seed}", options=TrainOptions(split, seed)
+            "popularity", TABLES, tmp_path / f"{split}-{seed}", split=split, seed=seed
         )
         for split, seed in (("leave_one_out", 0), ("cold_item", 1), ("cold_item", 2))
     }
@@ -119,7 +121,7 @@ def test_the_split_and_its_seed_are_those_of_the_options(tmp_path):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"options": TrainOptions(seed=1)}, "options: `seed` was 0, is now 1."),
+        ({"seed": 1}, "options: `seed` was 0, is now 1."),
         (
             {"tables": generate(40, 30, 700, seed=7)},
             r"the data changed \(checksum \w{12}, now \w+\).",
@@ -128,7 +130,7 @@ def test_the_split_and_its_seed_are_those_of_the_options(tmp_path):
     ],
 )
 def test_only_the_same_training_goes_on_in_a_folder(change, named, tmp_path, monkeypatch):
-    begun = {"name": "popularity", "tables": TABLES, "options": TrainOptions()}
+    begun = {"name": "popularity", "tables": TABLES}
 
     def killed(*given):
         raise KeyboardInterrupt
@@ -144,6 +146,37 @@ def test_only_the_same_training_goes_on_in_a_folder(change, named, tmp_path, mon
     assert train(folder=tmp_path, **begun).info["model"] == "popularity"
 
 
+def of_version_0_1(plan):
+    """The plan as version 0.1 wrote it: with the options of all models, and none of later ones."""
+    later = {"production": True}
+    options = {**default_options(), **plan["options"]}
+    plan["options"] = {key: one for key, one in options.items() if key not in later}
+    former = zoo.get_spec(plan["model"]).former_names
+    return {**plan, "model": former[0] if former else plan["model"]}
+
+
+@pytest.mark.parametrize("name", ["popularity", "profile_fusion"])
+def test_a_training_that_version_0_1_began_goes_on(name, tmp_path):
+    settings = Settings.from_keywords(zoo.get_spec(name), {"seed": 3})
+    plan = {"model": name, "hyperparameters": {}, "options": settings.as_options()}
+    (tmp_path / "plan.json").write_text(json.dumps(of_version_0_1(plan)))
+    with claimed(tmp_path, plan):
+        pass
+    (tmp_path / "plan.json").write_text(json.dumps(of_version_0_1(plan)))
+    with (
+        pytest.raises(FileExistsError, match=r"options: `seed` was 3, is now 4\. Choose"),
+        claimed(tmp_path, plan | {"options": {**plan["options"], "seed": 4}}),
+    ):
+        pytest.fail("claimed")
+
+
+@pytest.mark.parametrize("part", ["options", "hyperparameters"])
+def test_a_plan_that_is_none_is_named(part, tmp_path):
+    (tmp_path / "plan.json").write_text(json.dumps({"model": "ease", part: [1]}))
+    with pytest.raises(FileExistsError, match=rf"cannot be read: `{part}` must be an object"):
+        train("ease", TABLES, tmp_path)
+
+
 def test_reasons_are_mined_from_everything_once_it_is_trained(tmp_path, monkeypatch):
     mined = []
 
@@ -153,7 +186,7 @@ def test_reasons_are_mined_from_everything_once_it_is_trained(tmp_path, monkeypa
 
     classic = zoo.build("popularity").fit(DATA.train)
     trainer = SimpleNamespace(
-        run=lambda name: (classic, {"history": {}}), carried=[], features=None, notes=[]
+        run=lambda: (classic, {"history": {}}), carried=[], features=None, notes=[]
     )
     monkeypatch.setattr(
         "tfrec_fusion.zoo.runs.train.NetworkTrainer", lambda *given, **named: trainer

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from leak_tables import WORDS, tables
+from model_keywords import NETWORKS, keywords_for
 from test_balancing import Y, batches, losses, two_tasks
 from test_fine_tuning import BASE, MINE
 from test_leaks import SIZES, eagerly
@@ -19,7 +20,6 @@ from tfrec_fusion.training.carry_over import carry_over
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
 from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 HALF = ("mixed_bfloat16", "mixed_float16", "bfloat16", "float16")
 USUAL = (  # the default run; `make test-all` runs every combination
@@ -27,7 +27,7 @@ USUAL = (  # the default run; `make test-all` runs every combination
     *(("fine-tuned", "mixed_bfloat16"), ("pcgrad", "bfloat16")),
     *((balance, "mixed_float16") for balance in BALANCES),
 )
-QUICK = {"epochs": 2, "part_epochs": 1, "progress": False}
+QUICK = {"epochs": 2, "progress": False}
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +53,13 @@ def cases(*names):
     )
 
 
-@cases(*zoo.NETWORKS)
+@cases(*NETWORKS)
 def test_every_network_trains_under_every_policy(name, policy, tmp_path, preset):
     batch_size = None if name in ("gmf", "mlp", "neumf") else 16
-    options = TrainOptions(**QUICK, text_preset=preset, batch_size=batch_size)
+    options = {**QUICK, "batch_size": batch_size}
+    options |= keywords_for(name, part_epochs=1, text_preset=preset)
     with dtype_policy_scope(policy):
-        train(name, tables(), tmp_path / "run", options=options, hyperparameters=SIZES[name])
+        train(name, tables(), tmp_path / "run", **options, **SIZES[name])
     run = load_run(tmp_path / "run")  # in a session of float32
     assert run.model.dtype_policy.name == run.info["training"]["dtype_policy"] == policy
     assert np.isfinite(run.info["training"]["history"]["loss"]).all()
@@ -74,10 +75,9 @@ def test_every_network_trains_under_every_policy(name, policy, tmp_path, preset)
 
 @cases("fine-tuned")
 def test_a_model_of_half_precision_continues_in_float32(name, policy, tmp_path):
-    options = TrainOptions(**QUICK)
     with dtype_policy_scope(policy):
-        start = train("gmf", BASE, tmp_path / "a", options=options, hyperparameters={"gmf_dim": 4})
-    made = fine_tune(start, MINE, tmp_path / "b", options=options)
+        start = train("gmf", BASE, tmp_path / "a", gmf_dim=4, **QUICK)
+    made = fine_tune(start, MINE, tmp_path / "b", **QUICK)
     assert made.model.dtype_policy.name == "float32"
     assert sum(row["kept"] for row in made.info["carried"]) == start.model.count_params()
 

@@ -11,11 +11,10 @@ import hashlib, sys
 from pathlib import Path
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 tables = generate(num_users=20, num_items=15, num_interactions=200, seed=1)
-options = TrainOptions(epochs=1, refit=False, progress=False)
-run = train("two_tower", tables, Path(sys.argv[1]), options=options)
+options = {"epochs": 1, "refit": False, "progress": False}
+run = train("two_tower", tables, Path(sys.argv[1]), **options)
 digest = hashlib.sha256(b"".join(one.tobytes() for one in run.model.get_weights()))
 print(digest.hexdigest(), run.info["test"]["ndcg@10"])
 """

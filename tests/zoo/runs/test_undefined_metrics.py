@@ -21,7 +21,6 @@ from tfrec_fusion.zoo.runs.pair_metrics import pair_metrics
 from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.seeds import summary
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
 HOUR = 3600
 START = 1_600_000_000
@@ -100,8 +99,7 @@ def test_a_classic_is_kept_whatever_is_undefined(name, case, tmp_path):
 )
 def test_a_network_is_kept_whatever_is_undefined(name, case, tmp_path):
     tables, names, ndcg, notes = CASES[case]
-    options = TrainOptions(epochs=2, progress=False)
-    found = train(name, tables, tmp_path / "run", options=options, hyperparameters=SMALL[name])
+    found = train(name, tables, tmp_path / "run", epochs=2, progress=False, **SMALL[name])
     check(found, tables, names, notes)
     assert found.info["test"]["ndcg@10"] == ndcg
     training = found.info["training"]

@@ -15,15 +15,21 @@ import tensorflow as tf
 from test_models import TEXTS
 from test_multi_task import TABLES, TINY
 
+from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.text.pretraining.augment import TextAugmentation
 from tfrec_fusion.training.balancing import BalancedModel
 from tfrec_fusion.training.fit import FitResult
 from tfrec_fusion.zoo.runs.network_trainer import NetworkTrainer
-from tfrec_fusion.zoo.runs.recipes import CLICKS, CLICKS_FROM_BRANCHES, NEXT_ITEMS, recipe_for
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
+from tfrec_fusion.zoo.runs.settings import Settings
 
+CLICKS, CLICKS_FROM_BRANCHES = (
+    zoo.get_spec("neumf").recipe_of(None, after_parts=after_parts) for after_parts in (False, True)
+)
+TWO_TOWER = zoo.get_spec("two_tower")
+NEXT_ITEMS = TWO_TOWER.recipe_of(TWO_TOWER.make_config(num_users=2, num_items=2))
+TEXT_ARRAYS = "tfrec_fusion.zoo.models.text_hybrid.text_inputs.text_arrays"
 DATA = index_data(generate(20, 25, 300, seed=2))
 FOUND = FitResult({"loss": [1.0] * 5}, 3, 0.25, epochs_run=5, seconds=0.0, stopped_early=True)
 
@@ -47,9 +53,9 @@ def fits(monkeypatch):
 
 
 def trained(name, folder, hyperparameters=None, data=DATA, **options):
-    chosen = TrainOptions(progress=False, **options)
-    trainer = NetworkTrainer(data, hyperparameters or {}, chosen, folder, lambda line: None)
-    return trainer.run(name)
+    keywords = {**(hyperparameters or {}), "progress": False, **options}
+    settings = Settings.from_keywords(zoo.get_spec(name), keywords)
+    return NetworkTrainer(data, settings, folder, lambda line: None).run()
 
 
 def positives(dataset):
@@ -173,9 +179,7 @@ def test_neumf_starts_from_its_trained_branches(fits, tmp_path):
 @pytest.fixture
 def of_tasks(monkeypatch, tmp_path):
     """Trains a small multi-task model, its texts encoded already."""
-    monkeypatch.setattr(
-        "tfrec_fusion.zoo.runs.network_trainer.text_arguments", lambda *a, **k: {"item_text": TEXTS}
-    )
+    monkeypatch.setattr(TEXT_ARRAYS, lambda context: {"item_text": TEXTS})
     return lambda **options: trained("multi_task", tmp_path, TINY, TABLES, **options)
 
 
@@ -209,13 +213,13 @@ def test_score_weights_are_chosen_on_validation_and_kept_by_the_refit(fits, of_t
 
     def choose(model, known, heldout, *, allow_seen):
         chosen_on.append((known, heldout))
-        return {"behaviour": 1.0, "language": 2.0}
+        return {"behavior": 1.0, "language": 2.0}
 
     monkeypatch.setattr("tfrec_fusion.zoo.runs.network_trainer.choose_score_weights", choose)
     model, noted = of_tasks(weigh_scores=True)
     ((known, heldout),) = chosen_on
     assert known is TABLES.train and heldout is TABLES.validation
-    assert noted["score_weights"] == {"behaviour": 1.0, "language": 2.0}
+    assert noted["score_weights"] == {"behavior": 1.0, "language": 2.0}
     assert float(model.get_layer("score_weights").language) == 2.0
 
 
@@ -227,7 +231,7 @@ def test_from_which_rating_on_a_review_is_good_is_the_models_choice(good_rating)
     outputs = dict.fromkeys(("logits", "rating", "sentiment"))
     vectors = {"vector": np.ones((len(TABLES.train), 2), np.float32)}
     model = SimpleNamespace(config=config, output=outputs, read_reviews=lambda texts: vectors)
-    for _, y, weight in recipe_for("multi_task", config).batches(model, TABLES.train, 8, 0):
+    for _, y, weight in zoo.get_spec("multi_task").batches(model, TABLES.train, 8, 0):
         there = weight["rating"] > 0
         np.testing.assert_array_equal(y["sentiment"][there] > 0, y["rating"][there] >= good_rating)
 
@@ -238,25 +242,23 @@ def test_from_which_rating_on_a_review_is_good_is_the_models_choice(good_rating)
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("gpt2_hybrid", "text_arguments"),
-        ("multi_task", "review_arguments"),
-        ("profile_semantics_behaviour", "profile_arguments"),
+        ("gpt2_hybrid", "text_hybrid.text_inputs.text_arrays"),
+        ("multi_task", "multi_task.review_reader.review_arrays"),
+        ("profile_fusion", "profile_fusion.profile_inputs.profile_arrays"),
     ],
 )
 def test_texts_are_mined_from_the_events_that_are_trained_on(name, told, tmp_path, monkeypatch):
     seen = []
 
-    def stop(*given, **_):
-        seen.append([one for one in given if hasattr(one, "row_splits")])
+    def stop(context):
+        seen.append(context.events)
         raise Seen
 
-    monkeypatch.setattr(
-        "tfrec_fusion.zoo.runs.network_trainer.text_arguments", lambda *a, **k: {"item_text": TEXTS}
-    )
-    monkeypatch.setattr(f"tfrec_fusion.zoo.runs.network_trainer.{told}", stop)
+    monkeypatch.setattr(TEXT_ARRAYS, lambda context: {"item_text": TEXTS})
+    monkeypatch.setattr(f"tfrec_fusion.zoo.models.{told}", stop)
     with pytest.raises(Seen):
         trained(name, tmp_path, {}, TABLES)
-    assert seen == [[TABLES.train]]
+    assert len(seen) == 1 and seen[0] is TABLES.train
 
 
 def test_a_model_is_told_the_events_that_it_is_trained_on(tmp_path, monkeypatch):
@@ -264,11 +266,10 @@ def test_a_model_is_told_the_events_that_it_is_trained_on(tmp_path, monkeypatch)
         assert events is TABLES.train
         raise Seen
 
+    monkeypatch.setattr(TEXT_ARRAYS, lambda context: {"item_text": TEXTS})
     monkeypatch.setattr(
-        "tfrec_fusion.zoo.runs.network_trainer.text_arguments", lambda *a, **k: {"item_text": TEXTS}
-    )
-    monkeypatch.setattr(
-        "tfrec_fusion.zoo.registry.build", lambda *a, **k: SimpleNamespace(set_known=set_known)
+        "tfrec_fusion.zoo.runs.network_trainer.build",
+        lambda *a, **k: SimpleNamespace(set_known=set_known),
     )
     with pytest.raises(Seen):
         trained("gpt2_hybrid", tmp_path, {}, TABLES)
@@ -277,18 +278,19 @@ def test_a_model_is_told_the_events_that_it_is_trained_on(tmp_path, monkeypatch)
 def test_new_items_are_those_of_the_events_and_lifted_before_each_validation(
     fits, tmp_path, monkeypatch
 ):
-    lifted = []
+    lifted, sizes = [], {"dim": 4, "text_components": 4, "history_length": 5, "num_layers": 1}
+    monkeypatch.setattr(TEXT_ARRAYS, lambda context: {"item_text": TEXTS})
     monkeypatch.setattr(
-        "tfrec_fusion.zoo.runs.after_fit.offer_new_items",
+        "tfrec_fusion.zoo.models.text_hybrid.network.TextHybrid.offer_new_items",
         lambda model, events: lifted.append(events),
     )
-    trained("gmf", tmp_path, {"gmf_dim": 4}, refit=False, offer_new_items=True)
+    trained("text_hybrid", tmp_path, sizes, TABLES, refit=False, offer_new_items=True)
     assert len(lifted) == 1
     fits[0].validate()
-    assert lifted == [DATA.train, DATA.train]
+    assert all(events is TABLES.train for events in lifted) and len(lifted) == 2
     lifted.clear()
-    trained("gmf", tmp_path, {"gmf_dim": 4}, offer_new_items=True)
-    assert pairs_of(lifted[-1]) == pairs_of(DATA.train_and_validation)
+    trained("text_hybrid", tmp_path, sizes, TABLES, offer_new_items=True)
+    assert pairs_of(lifted[-1]) == pairs_of(TABLES.train_and_validation)
 
 
 # What validation can say

@@ -38,8 +38,8 @@ def candidates(
 
     Example:
 
-    >>> from tfrec_fusion.data import indexed, synthetic
-    >>> train = indexed.index_data(synthetic.generate(20, 30, 200, seed=1)).train
+    >>> from tfrec_fusion.data import generate, index_data
+    >>> train = index_data(generate(20, 30, 200, seed=1)).train
     >>> x, label = next(iter(candidates(train, negatives=2, history_length=5, batch_size=8)))
     >>> x["item_id"].shape, label[0, :, 0].numpy().tolist()
     (TensorShape([8, 3]), [1.0, 0.0, 0.0])

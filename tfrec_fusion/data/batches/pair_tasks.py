@@ -57,8 +57,8 @@ def pair_tasks(
 
     Example:
 
-    >>> from tfrec_fusion.data import indexed, synthetic
-    >>> train = indexed.index_data(synthetic.generate(20, 30, 200, seed=1)).train
+    >>> from tfrec_fusion.data import generate, index_data
+    >>> train = index_data(generate(20, 30, 200, seed=1)).train
     >>> x, y, weight = next(iter(pair_tasks(train, pairs=2, history_length=8, batch_size=4)))
     >>> y["rating"].shape == weight["rating"].shape == (*x["pair_item"].shape, 1)
     True

@@ -47,8 +47,8 @@ def pointwise(
 
     Example:
 
-    >>> from tfrec_fusion.data import indexed, synthetic
-    >>> data = indexed.index_data(synthetic.generate(20, 30, 200, seed=1))
+    >>> from tfrec_fusion.data import generate, index_data
+    >>> data = index_data(generate(20, 30, 200, seed=1))
     >>> inputs, label = next(iter(pointwise(data.train, negatives=1, batch_size=8)))
     >>> label.numpy().tolist()
     [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]

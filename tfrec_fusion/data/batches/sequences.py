@@ -55,8 +55,8 @@ def sequences(
 
     Example:
 
-    >>> from tfrec_fusion.data import indexed, synthetic
-    >>> data = indexed.index_data(synthetic.generate(20, 30, 200, seed=1))
+    >>> from tfrec_fusion.data import generate, index_data
+    >>> data = index_data(generate(20, 30, 200, seed=1))
     >>> inputs, target, weight = next(iter(sequences(data.train, history_length=8, batch_size=2)))
     >>> inputs["history"].shape == target.shape == weight.shape
     True

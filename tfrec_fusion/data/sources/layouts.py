@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
-
-import pandas as pd
+from typing import TYPE_CHECKING, BinaryIO
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.archives import DAMAGED, open_archive, read_member
 from tfrec_fusion.files.download import Unreachable
 from tfrec_fusion.files.regular import open_regular
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Files = Mapping[str, bytes]
 
@@ -70,7 +71,8 @@ def read_local(local: Path | None, names: list[str], layouts: tuple[Layout, ...]
     for name in names:
         if (local / name).is_file():
             return read_zip(local / name, layouts)
-    raise Unreachable(f"{local} holds neither {' nor '.join(names)} nor {_wanted(layouts)}")
+    zips = f"neither {' nor '.join(names)} nor" if names else "no"
+    raise Unreachable(f"{local} holds {zips} {_wanted(layouts)}")
 
 
 def read_zip(path: Path, layouts: tuple[Layout, ...]) -> Tables:

@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 
@@ -63,12 +63,38 @@ def read_text_table(
     path = Path(path)
     if not path.is_file():
         raise NotFound(f"There is no file {path}.")
+    return _table(path, None, sep, encoding)
+
+
+def parse_text_table(
+    content: bytes, name: str | Path, sep: str | None = None, encoding: str = "utf-8"
+) -> pd.DataFrame:
+    r"""Reads what a file holds as `read_text_table` reads the file.
+
+    Args:
+        content: Of the file, compressed where its name says so.
+        name: Of the file, such as `events.csv.gz`; messages name it.
+        sep: As of `read_text_table`.
+        encoding: As of `read_text_table`.
+
+    Raises:
+        ValueError: As of `read_text_table`.
+
+    Example:
+
+    >>> parse_text_table(b"item_id\n007\n", "items.csv")["item_id"].tolist()
+    ['007']
+    """
+    return _table(Path(name), content, sep, encoding)
+
+
+def _table(path: Path, content: bytes | None, sep: str | None, encoding: str) -> pd.DataFrame:
     if sep is None:
         sep = "\t" if ".tsv" in path.suffixes else ","
     sep = sep.replace("\\t", "\t")  # as a shell passes it on
     if sep in ("", '"', "\n", "\r"):
         raise InvalidInput(f"`sep` must be what separates columns, such as ';'. Received: {sep!r}.")
-    content = _utf8(path, encoding)
+    content = _utf8(path, content, encoding)
     options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "sep": sep}
     if len(sep) > 1:
         options |= {"sep": re.escape(sep), "engine": "python"}
@@ -131,10 +157,10 @@ def _separator_hint(content: bytes, sep: str) -> str:
     return "" if sep in names else f" {separator_hint(names)}".rstrip()
 
 
-def _utf8(path: Path, encoding: str) -> bytes:
+def _utf8(path: Path, content: bytes | None, encoding: str) -> bytes:
     """What a file holds, in UTF-8 whatever its encoding."""
     try:
-        content = _content(path)
+        content = _content(path, content)
     except _DAMAGED as error:
         raise InvalidInput(f"{path} is not a sound compressed file: {error}") from None
     try:
@@ -156,21 +182,27 @@ def _utf8(path: Path, encoding: str) -> bytes:
     return content if plain else text.removeprefix("\ufeff").encode("utf-8")
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, content: bytes | None) -> bytes:
+    """What a file holds, uncompressed; it is read where its content is not given."""
     if path.suffix == ".zip":
-        with open_regular(path) as packed, open_archive(packed, path) as archive:
+        with _opened(path, content) as packed, open_archive(packed, path) as archive:
             inside = [name for name in archive.namelist() if not name.endswith("/")]
             if len(inside) != 1:
                 raise InvalidInput(f"{path} must hold one file. Received: {len(inside)}.")
             return bytes(read_member(archive, inside[0]))
     if path.suffix in _OPENERS:
-        content, stored = bytearray(), path.stat().st_size
-        with _OPENERS[path.suffix](path) as file:
+        plain, stored = bytearray(), path.stat().st_size if content is None else len(content)
+        opened = path if content is None else io.BytesIO(content)
+        with _OPENERS[path.suffix](opened) as file:
             while piece := file.read(CHUNK):
-                content += piece
-                check_expansion(path, len(content), stored)
-        return bytes(content)
-    return path.read_bytes()
+                plain += piece
+                check_expansion(path, len(plain), stored)
+        return bytes(plain)
+    return path.read_bytes() if content is None else content
+
+
+def _opened(path: Path, content: bytes | None) -> BinaryIO:
+    return open_regular(path) if content is None else io.BytesIO(content)
 
 
 def _advice(content: bytes) -> str:

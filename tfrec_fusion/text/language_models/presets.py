@@ -19,14 +19,6 @@ import numpy as np
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.cache import cache_folder
-from tfrec_fusion.files.checksums import (
-    BrokenPackage,
-    checked_checksums,
-    checksums,
-    first_fault,
-)
-from tfrec_fusion.files.json_file import read_json
-from tfrec_fusion.files.whole import write_text
 from tfrec_fusion.text.language_models.folders import (
     check_folder,
     licence_of,
@@ -36,34 +28,15 @@ from tfrec_fusion.text.language_models.folders import (
 )
 from tfrec_fusion.text.language_models.hubs import (
     KAGGLE_CACHE,
-    PresetUnavailable,
     handle_parts,
     hugging_face_folder,
-    minilm_folder,
     unavailable,
 )
+from tfrec_fusion.text.language_models.registry import find_preset, preset_names
 
 if TYPE_CHECKING:
     import keras_hub
 
-__all__ = [
-    "LanguageModel",
-    "PresetUnavailable",
-    "check_packaged",
-    "is_packaged",
-    "load_language_model",
-    "packaged_folder",
-    "write_packaged_checksums",
-]
-
-MINILM, TINY_GPT2 = "minilm", "tiny_gpt2"
-TINY_GPT2_LICENCE = (
-    "the terms of what it learned from: WordNet 3.1 (Princeton University's licence), the film "
-    "texts of ml-latest-small (GroupLens: no commercial use without permission) and "
-    "all-MiniLM-L6-v2 (Apache-2.0)"
-)
-PACKAGED = Path(__file__).parent / "packaged"
-REINSTALL = "Install tfrec-fusion again, or in a clone get the file back by `git checkout`."
 INPUTS = {"token_ids", "padding_mask", "segment_ids"}
 
 
@@ -105,9 +78,7 @@ def load_language_model(
 
     Args:
         preset: One of, in this order:
-            - `tiny_gpt2`: in the package; a GPT-2 of four layers that all-MiniLM-L6-v2 taught which
-              English texts are alike, see `benchmarks/tiny_gpt2.py`;
-            - `minilm`: all-MiniLM-L6-v2 (https://arxiv.org/abs/2002.10957), through pip;
+            - a name of `preset_names()`, such as `minilm`; see `register_preset`;
             - a preset of KerasHub, such as `gpt2_base_en` or `bert_base_en_uncased`;
             - `kaggle://owner/model/keras/variant`, with or without `/version`;
             - `hf://owner/name`, or `hf://owner/name@REVISION`: a commit, a tag or a branch;
@@ -129,12 +100,9 @@ def load_language_model(
     preset = os.fspath(preset)
     _check_dtype(dtype)
     with _standard_output_left_alone():
-        if preset == TINY_GPT2:
-            check_packaged(preset)
-            return _from_folder(preset, packaged_folder(preset), dtype, TINY_GPT2_LICENCE)
-        if preset == MINILM:
-            folder = minilm_folder(cache_folder(cache_dir))
-            return _from_folder(preset, folder, dtype, "Apache-2.0", "mean")
+        if (named := find_preset(preset)) is not None:
+            folder = Path(named.folder(cache_folder(cache_dir)))
+            return _from_folder(preset, folder, dtype, named.license, named.pooling)
         if preset.startswith("hf://"):
             return _from_folder(preset, hugging_face_folder(preset.removeprefix("hf://")), dtype)
         if preset.startswith("kaggle://") or preset in _known_presets():
@@ -143,45 +111,6 @@ def load_language_model(
         if folder.exists():
             return _from_folder(preset, folder, dtype)
         raise InvalidInput(_unknown(preset))
-
-
-def packaged_folder(preset: str) -> Path:
-    """Where a language model that comes with the package is."""
-    return PACKAGED / preset
-
-
-def is_packaged(preset: str) -> bool:
-    """Whether a language model comes with the package."""
-    return preset == TINY_GPT2
-
-
-def check_packaged(preset: str) -> None:
-    """Compares a language model that comes with the package with its list of checksums.
-
-    Raises:
-        BrokenPackage: When a file is missing or changed, or there is one too many.
-    """
-    folder, listed = packaged_folder(preset), _list_of_checksums(preset)
-    try:
-        expected = checked_checksums(read_json(listed))
-    except (OSError, InvalidInput) as error:
-        raise BrokenPackage(f"{listed} cannot be read: {one_line(error)}. {REINSTALL}") from error
-    if found := first_fault(folder, expected):
-        raise BrokenPackage("{} {}. {}".format(*found, REINSTALL))
-    if strange := sorted(checksums(folder).keys() - expected.keys()):
-        raise BrokenPackage(
-            f"{folder} holds what does not belong to {preset}: {', '.join(strange)}. Remove it."
-        )
-
-
-def write_packaged_checksums(preset: str) -> None:
-    """Writes the list that `check_packaged` compares with, of a model that was just packed."""
-    listed = checksums(packaged_folder(preset))
-    write_text(_list_of_checksums(preset), json.dumps(listed, indent=1) + "\n")
-
-
-def _list_of_checksums(preset: str) -> Path:
-    return PACKAGED / f"{preset}.json"
 
 
 def _from_folder(
@@ -307,11 +236,12 @@ def _known_presets() -> list[str]:
 
 
 def _unknown(preset: str) -> str:
-    close = difflib.get_close_matches(preset, [MINILM, TINY_GPT2, *_known_presets()], n=3)
+    close = difflib.get_close_matches(preset, [*preset_names(), *_known_presets()], n=3)
     meant = f" Did you mean {' or '.join(close)}?" if close else ""
+    names = " or ".join(f"`{name}`" for name in preset_names())
     return (
-        f"There is no language model {preset!r}.{meant} Choose `tiny_gpt2` or `minilm`; a KerasHub "
-        "preset that reads text, such as gpt2_base_en or bert_base_en_uncased; "
+        f"There is no language model {preset!r}.{meant} Choose {names}; a KerasHub preset that "
+        "reads text, such as gpt2_base_en or bert_base_en_uncased; "
         "kaggle://owner/model/keras/variant; hf://owner/name; or an existing folder with a model."
     )
 

@@ -8,17 +8,14 @@ from pathlib import Path
 
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.files.checksums import checksums, first_fault
-from tfrec_fusion.text.language_models import presets
 from tfrec_fusion.text.language_models.hubs import (
     HUGGING_FACE_FILES,
-    MINILM_FILES,
     OTHER_RUNTIMES,
-    PresetUnavailable,
     handle_parts,
     hugging_face_folder,
     kaggle_folder,
-    minilm_folder,
 )
+from tfrec_fusion.text.language_models.registry import PresetUnavailable, find_preset
 
 WITH_VERSION = 5  # parts of a handle of Kaggle
 NOT_READ = ("*.md",)  # though it is fetched: it says what the licence is
@@ -61,8 +58,8 @@ def preset_files(preset: str) -> dict[str, str]:
     Raises:
         PresetUnavailable: When it is not on this machine and cannot be downloaded.
     """
-    if preset == presets.MINILM:
-        return dict(MINILM_FILES)
+    if (named := find_preset(preset)) is not None and named.files:
+        return dict(named.files)
     folder = _folder(preset, ("config.json",))
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return checksums(folder, [name for name in names if _is_read(name)])
@@ -79,8 +76,9 @@ def check_preset(preset: str, expected: Mapping[str, str], whose: str) -> None:
     Raises:
         PresetUnavailable: When a file is missing or changed, or cannot be had.
     """
-    if not expected or (preset == presets.MINILM and expected == MINILM_FILES):
-        return  # those of MiniLM are compared whenever it is loaded
+    named = find_preset(preset)
+    if not expected or (named is not None and expected == named.files):
+        return  # those that a preset names are compared whenever it is loaded
     folder = _folder(preset, expected)
     if found := first_fault(folder, expected):
         raise PresetUnavailable(
@@ -89,8 +87,8 @@ def check_preset(preset: str, expected: Mapping[str, str], whose: str) -> None:
 
 
 def _cure(preset: str) -> str:
-    if preset in (presets.MINILM, presets.TINY_GPT2):
-        return "Install the version of tfrec-fusion that it was trained with, or train it again."
+    if (named := find_preset(preset)) is not None:
+        return named.remedy
     if preset.startswith("hf://") or _handle(preset):
         return "Remove the model from the hub's cache, and it is fetched again."
     return "Give the folder the files that it had, or train again."
@@ -105,10 +103,8 @@ def _is_read(name: str) -> bool:
 
 
 def _folder(preset: str, names: Iterable[str]) -> Path:
-    if preset == presets.TINY_GPT2:
-        return presets.packaged_folder(preset)
-    if preset == presets.MINILM:
-        return minilm_folder(cache_folder())
+    if (named := find_preset(preset)) is not None:
+        return Path(named.folder(cache_folder()))
     if preset.startswith("hf://"):
         return hugging_face_folder(preset.removeprefix("hf://"))
     if handle := _handle(preset):
@@ -118,8 +114,10 @@ def _folder(preset: str, names: Iterable[str]) -> Path:
 
 def _handle(preset: str) -> str:
     """The handle of Kaggle that a preset stands for; "" where it is no model of Kaggle's."""
-    if preset in (presets.MINILM, presets.TINY_GPT2) or preset.startswith("kaggle://"):
-        return preset if preset.startswith("kaggle://") else ""
+    if preset.startswith("kaggle://"):
+        return preset
+    if find_preset(preset) is not None:
+        return ""
     import keras_hub
 
     known = keras_hub.models.Tokenizer.presets

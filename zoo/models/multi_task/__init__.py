@@ -23,6 +23,7 @@ from typing import Any
 
 from tfrec_fusion.zoo.models.multi_task.config import MultiTaskConfig
 from tfrec_fusion.zoo.models.text_hybrid import ARRAYS, NEXT_ITEMS_WITH_TEXT, frozen_first
+from tfrec_fusion.zoo.models.text_hybrid.config import FORMER_FIELDS
 from tfrec_fusion.zoo.spec import BuildContext, Lazy, ModelSpec, Task
 from tfrec_fusion.zoo.training_options import (
     LanguageModel,
@@ -62,4 +63,5 @@ SPEC = ModelSpec(
     hidden=("head", "mlp_units", "negatives"),
     reads_texts=True,
     can_grow=False,
+    former_options=FORMER_FIELDS,
 )

@@ -27,7 +27,7 @@ from typing import Any
 
 from tfrec_fusion.training.recipe import Recipe
 from tfrec_fusion.zoo.models.ncf import CLICKS
-from tfrec_fusion.zoo.models.text_hybrid.config import TextHybridConfig
+from tfrec_fusion.zoo.models.text_hybrid.config import FORMER_FIELDS, TextHybridConfig
 from tfrec_fusion.zoo.models.two_tower import IN_BATCH, NEXT_ITEMS
 from tfrec_fusion.zoo.spec import BuildContext, Lazy, ModelSpec, Part
 from tfrec_fusion.zoo.training_options import LanguageModel, NewItems, PretrainedParts, TextColumns
@@ -87,6 +87,7 @@ def _variant(name: str, summary: str, **defaults: Any) -> ModelSpec:
         options=(PretrainedParts, LanguageModel, TextColumns, NewItems),
         defaults=defaults,
         reads_texts=True,
+        former_options=FORMER_FIELDS,
     )
 
 

@@ -13,7 +13,7 @@ from tfrec_fusion.zoo.spec import option
 _RATES = ("dropout", "id_dropout", "text_dropout", "graph_dropout")
 # Values of earlier versions.
 FORMER = {"catalogue": "catalog", "user": "user_id", "user+history": "user_id+history"}
-_FORMER_FIELDS = {"num_neighbours": "num_neighbors"}
+FORMER_FIELDS = {"num_neighbours": "num_neighbors"}
 
 
 @dataclass(frozen=True)
@@ -155,4 +155,4 @@ class TextHybridConfig:
 
 def current_names(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Renames the fields of a config that an earlier version saved."""
-    return {_FORMER_FIELDS.get(name, name): value for name, value in saved.items()}
+    return {FORMER_FIELDS.get(name, name): value for name, value in saved.items()}

@@ -14,9 +14,9 @@
 # ---
 
 # %% [markdown]
-# # Text and behaviour together: a language model inside a recommender
+# # Text and behavior together: a language model inside a recommender
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/tfrec-fusion/tfrec-fusion/blob/main/colab/03_gpt2_hybrid.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/tfrec-fusion/tfrec-fusion/blob/main/colab/03_text_hybrid.ipynb)
 #
 # What an item is about is in its text; what it is to people is in what they do. This notebook
 # trains a model that reads both, takes it apart to see what each is worth, and asks it about a film
@@ -45,7 +45,7 @@ NEW_TEXT = "Robots in Love. Animation, Romance, Sci-Fi."  # of a film that does 
 # %% [markdown]
 # ## What a language model knows of the items
 # Each item's text becomes a vector, once; the vectors are kept, so that a second run reads nothing
-# again. What lies close together reads alike. Nobody's behaviour is in this yet.
+# again. What lies close together reads alike. No interaction is in this yet.
 
 # %%
 from tfrec_fusion.data.indexed import index_data
@@ -63,47 +63,44 @@ print(f"{len(texts) - 1} texts as vectors of length {encoder.dim}. Nearest to: {
 search.search(text, k=8)
 
 # %% [markdown]
-# ## Four models that differ in one thing
-# The hybrid fuses an item's id, which learns from behaviour, with its text. To see what each adds,
+# ## Four models that differ in one choice
+# The hybrid fuses an item's id, which learns from behavior, with its text. To see what each adds,
 # it is trained without the one and without the other, and once more with the language model itself
 # adapted to the data: LoRA trains a few small matrices inside its last block.
 
 # %%
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from tfrec_fusion.zoo.runs.train import train
-from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
-options = TrainOptions(
-    epochs=EPOCHS,
-    text_preset=PRESET,
-    text_length=TEXT_LENGTH,
-    refit=False,  # one training instead of two: the test part is predicted from train alone
-)
-lora = replace(options, epochs=LORA_EPOCHS, part_epochs=EPOCHS)  # the part: the frozen hybrid
+same = {
+    "epochs": EPOCHS,
+    "text_preset": PRESET,
+    "text_length": TEXT_LENGTH,
+    "refit": False,  # one training instead of two: the test part is predicted from train alone
+    **SIZES,
+}
+# The part that LoRA starts from is the hybrid with a frozen language model.
+lora = {"text_mode": "lora", "lora_layers": 1, "epochs": LORA_EPOCHS, "part_epochs": EPOCHS}
 variants = {
-    "ids and texts": (options, {}),
-    "ids only": (options, {"sources": "id"}),
-    "texts only": (options, {"sources": "text"}),
-    "LoRA": (lora, {"text_mode": "lora", "lora_layers": 1}),
+    "ids and texts": {},
+    "ids only": {"sources": "id"},
+    "texts only": {"sources": "text"},
+    "LoRA": lora,
 }
 out, runs = Path(tempfile.mkdtemp()), {}
 for name in MODELS:
     print(f"{name}:")
-    how, choices = variants[name]
-    choices = {**SIZES, **choices}
-    runs[name] = train(
-        "gpt2_hybrid", tables, out / name, options=how, hyperparameters=choices, say=print
-    )
+    keywords = {**same, **variants[name]}
+    runs[name] = train("text_hybrid", tables, out / name, say=print, **keywords)
 
 # %% [markdown]
 # The same from the command line, for the last one:
 #
-#     tfrec-zoo train gpt2_hybrid --data movielens-100k --out runs/lora --text-mode lora
+#     tfrec-zoo train text_hybrid --data movielens-100k --out runs/lora --text-mode lora
 #
-# How the trainings went: how well the validation part was ranked, and the loss. LoRA goes on from a
+# How the trainings went: how well the validation part was ranked, and the loss. LoRA starts from a
 # hybrid with a frozen language model, so it begins where another ends. Its steps are larger, which
 # puts its loss on another scale: compare NDCG@10.
 
@@ -134,24 +131,23 @@ rows += [
 display(SVG(metric_bars(rows, ["ndcg@10", "recall@20", "coverage@10"])))
 
 # %% [markdown]
-# ## An item that nobody took yet
+# ## A cold-start item
 # Ids know nothing of a film that came out today. The hybrid left ids out at random while it
 # learned, so that a text can stand alone. Where would this one stand in each user's list of the
-# whole catalogue, and what did those take last who would see it first? (What nobody took seldom
-# comes first by itself; `TrainOptions(offer_new_items=True)` lifts such items to their share.)
+# whole catalog, and what did those take last who would see it first? (An item without interactions
+# seldom comes first by itself; `offer_new_items=True` lifts such items to their share.)
 
 # %%
 import numpy as np
 import pandas as pd
 
 from tfrec_fusion.text.encoding.item_vectors import text_vectors
-from tfrec_fusion.zoo.models.text_hybrid.text_queries import score_of_text_model
 
 recommender = run.recommender
 users = np.arange(1, len(run.users))
 vector = text_vectors([NEW_TEXT], PRESET, TEXT_LENGTH)
 asked = {"user_id": users, "text": np.repeat(vector, len(users), axis=0)}
-score = score_of_text_model(run.model, recommender.known).predict(asked, verbose=0)["score"]
+score = run.model.text_score_model(recommender.known).predict(asked, verbose=0)["score"]
 places = pd.DataFrame(
     {
         "user_id": run.users.ids[users],

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from tfrec_fusion.answer_warnings import SHOWN, listed, warn
 from tfrec_fusion.data.events import Events
@@ -20,7 +18,13 @@ from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.ids import id_list
 from tfrec_fusion.questions import checked_history, checked_id, checked_k
 from tfrec_fusion.text.interests.profiles import Interests, Phrase, reason
-from tfrec_fusion.zoo.answers.answer_warnings import warn_of_few_items, warn_of_unknown_users
+from tfrec_fusion.zoo.answers.answer_warnings import (
+    counted_items,
+    warn_of_few_items,
+    warn_of_few_others,
+    warn_of_unknown_users,
+)
+from tfrec_fusion.zoo.answers.compiled_scores import PAIRS_AT_ONCE, compiled_scores
 from tfrec_fusion.zoo.answers.near_misses import near_misses
 from tfrec_fusion.zoo.answers.questions import asked_users, unknown_id
 from tfrec_fusion.zoo.protocols import Model
@@ -29,26 +33,28 @@ MODEL, POPULARITY = "model", "popularity"  # what a score comes from
 _FALLBACK = f"these are popular items, whose scores count events (source `{POPULARITY}`)"
 Users: TypeAlias = str | int | Iterable[object] | pd.DataFrame
 Ranked: TypeAlias = tuple[np.ndarray, np.ndarray]  # items and scores, best first
-_PAIRS_AT_ONCE = 2**20  # bounds the memory of models that score pair by pair
 
 
 @dataclass(frozen=True)
-class Recommender:
-    """Answers in ids and titles.
+class CatalogAnswers:
+    """Answers of a model in ids and titles.
 
     Attributes:
         model: A trained model of the zoo.
         users: Vocabulary of the users.
-        items: Vocabulary of the catalogue.
-        titles: `(num_items,)` titles in index order, the empty string for the unseen item.
-        known: What users did: read by query towers, and not recommended again.
+        items: Vocabulary of the catalog.
+        titles: `(num_items,)` titles in index order, the empty string for the OOV item.
+        known: The users' events: read by query towers, and not recommended again.
         texts: `(num_items,)` texts in index order, as models read them (`data.item_texts`).
         interests: What users care about, in their own words, where that was mined.
         graph: Names of the knowledge graph that the model reads, where it reads one.
         allow_seen: Whether items that a user has interacted with are recommended again, unless
             the question says otherwise.
 
-    Example: see `zoo.runs.run.load_run`, which returns one.
+    Where a method takes `allowed`, that is `(num_items,)` bool, the items that may be answered, as
+    `Catalog.candidates` gives it; None stands for all.
+
+    Example: see `zoo.runs.run.Run`, which has one.
     """
 
     model: Model
@@ -62,7 +68,12 @@ class Recommender:
     allow_seen: bool = False
 
     def recommend(
-        self, user_id: Users, k: int = 10, *, allow_seen: bool | None = None
+        self,
+        user_id: Users,
+        k: int = 10,
+        *,
+        allow_seen: bool | None = None,
+        allowed: np.ndarray | None = None,
     ) -> pd.DataFrame:
         """Ranks the items for a user, or for each of several.
 
@@ -72,6 +83,7 @@ class Recommender:
             k: How many items for each user.
             allow_seen: Whether items that the user has interacted with may be recommended; by
                 default as the model was measured.
+            allowed: The items that may be recommended.
 
         Returns:
             Columns `item_id`, `title`, `score` and `source`, best first; of a list of users one
@@ -84,19 +96,23 @@ class Recommender:
         """
         users, several = asked_users(user_id)
         k = self._checked_k(k)
-        index = self.users.index(users)
-        warn_of_unknown_users(users, index > 0, self.users.ids[1:], _FALLBACK)
-        ranked = list(self._ranked(index, k, self._allows(allow_seen)))
+        index = self._known_users(users)
+        ranked = list(self._ranked(index, k, self._allows(allow_seen), allowed))
         lengths = [len(items) for items, _ in ranked]
-        warn_of_few_items(users, lengths, k)
+        warn_of_few_items(users, lengths, k, _number(allowed))
         table = self._table(ranked)
-        table["source"] = np.repeat(np.where(index > 0, MODEL, POPULARITY).astype(object), lengths)
+        table["source"] = np.repeat(_sources(index), lengths)
         if several:
             table.insert(0, "user_id", np.repeat(np.array(users, object), lengths))
         return table
 
     def recommend_from_history(
-        self, item_ids: Sequence[object], k: int = 10, *, allow_seen: bool | None = None
+        self,
+        item_ids: Sequence[object],
+        k: int = 10,
+        *,
+        allow_seen: bool | None = None,
+        allowed: np.ndarray | None = None,
     ) -> pd.DataFrame:
         """Ranks the items for somebody the model has never seen, by their history.
 
@@ -105,6 +121,7 @@ class Recommender:
             k: How many.
             allow_seen: Whether the items given may be recommended, too; by default as the model
                 was measured.
+            allowed: The items that may be recommended.
 
         Returns:
             As `recommend` for one user.
@@ -119,7 +136,7 @@ class Recommender:
         if not items.all():
             unknown = [one for one, index in zip(given, items, strict=True) if not index]
             raise InvalidInput(
-                f"A history must hold items of the catalogue. Received: {listed(unknown)} unknown; "
+                f"A history must hold items of the catalog. Received: {listed(unknown)} unknown; "
                 f"its ids look like {self.items.ids[1:4].tolist()}."
                 f"{near_misses(unknown[:SHOWN], self.items.ids[1:])}"
             )
@@ -130,13 +147,33 @@ class Recommender:
                 "as two_tower, gpt2_hybrid or ease."
             )
         scores = np.asarray(graph({"history": items[None, :]})["scores"])[0]
-        best = self._best(scores, () if self._allows(allow_seen) else items, k)
-        if len(best[0]) < k:
-            warn(
-                f"The history holds all items but {len(best[0])}, which is fewer than k={k}. "
-                "`allow_seen=True` recommends those of the history, too."
-            )
+        best = self._best(scores, () if self._allows(allow_seen) else items, k, allowed)
+        warn_of_few_others(len(best[0]), k, _number(allowed))
         return self._table([best]).assign(source=MODEL)
+
+    def score_items(self, user_id: Users, item_ids: Sequence[str]) -> pd.DataFrame:
+        """Scores items for a user, or for each of several, items already seen included.
+
+        Args:
+            user_id: As of `recommend`; a user never seen gets the items' numbers of events, with
+                a warning.
+            item_ids: Items of the catalog.
+
+        Returns:
+            As `recommend`, in the order of `item_ids`.
+
+        Raises:
+            ValueError: When an id is none, or an item is unknown.
+        """
+        users, several = asked_users(user_id)
+        items = np.array([self._known_item(one) for one in id_list(item_ids, "item_ids")], int)
+        index = self._known_users(users)
+        ranked = [(items, own[items]) for _, scores in self._scores(index) for own in scores]
+        table = self._table(ranked)
+        table["source"] = np.repeat(_sources(index), len(items))
+        if several:
+            table.insert(0, "user_id", np.repeat(np.array(users, object), len(items)))
+        return table
 
     def reasons(self, user_id: object, item_id: object, max_phrases: int = 3) -> list[Phrase]:
         """Finds what a user cares about in an item's text.
@@ -159,12 +196,15 @@ class Recommender:
         most = checked_k(max_phrases, name="max_phrases")
         return reason(self.interests.of(int(user)), text, most)
 
-    def similar(self, item_id: object, k: int = 10) -> pd.DataFrame:
+    def similar(
+        self, item_id: object, k: int = 10, *, allowed: np.ndarray | None = None
+    ) -> pd.DataFrame:
         """Ranks the items most like one.
 
         Args:
             item_id: An item of the catalog.
             k: How many.
+            allowed: The items that may be answered.
 
         Returns:
             Columns `item_id`, `title`, `score`, most similar first.
@@ -179,9 +219,10 @@ class Recommender:
         if graph is None:
             raise InvalidInput("This model has no notion of similar items; ask item_knn or ease.")
         scores = np.asarray(graph({"item_id": np.array([item])})["scores"])[0]
-        best = self._best(scores, [item], k)
+        best = self._best(scores, [item], k, allowed)
         if len(best[0]) < k:
-            warn(f"The catalog has {len(best[0])} items besides this one, fewer than k={k}.")
+            have = "The catalog has" if allowed is None else "The filters leave"
+            warn(f"{have} {counted_items(len(best[0]))} besides this one, fewer than k={k}.")
         return self._table([best])
 
     @cached_property
@@ -211,6 +252,12 @@ class Recommender:
             )
         return self.allow_seen if allow_seen is None else bool(allow_seen)
 
+    def _known_users(self, users: list[str]) -> np.ndarray:
+        """Indices of users, 0 for those never seen, of whom a warning is given."""
+        index = self.users.index(users)
+        warn_of_unknown_users(users, index > 0, self.users.ids[1:], _FALLBACK)
+        return index
+
     def _known_item(self, item_id: object) -> int:
         item = checked_id(item_id, "item_id")
         index = int(self.items.index([item])[0])
@@ -218,9 +265,9 @@ class Recommender:
             raise unknown_id("Item", item, self.items.ids)
         return index
 
-    def _ranked(self, users: np.ndarray, k: int, again: bool) -> Iterator[Ranked]:
-        """Ranks the items for users by index, 0 for popularity; scores some users at a time."""
-        splits, rows = self.known.row_splits, max(1, _PAIRS_AT_ONCE // len(self.items))
+    def _scores(self, users: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Scores users by index, 0 for popularity, some at a time: these and their scores."""
+        rows = max(1, PAIRS_AT_ONCE // len(self.items))
         for start in range(0, len(users), rows):
             part = users[start : start + rows]
             scores = np.empty((len(part), len(self.items)), np.float32)
@@ -228,13 +275,26 @@ class Recommender:
                 scores[trained] = self.score(part[trained])
             if not trained.all():
                 scores[~trained] = self.popularity
+            yield part, scores
+
+    def _ranked(
+        self, users: np.ndarray, k: int, again: bool, allowed: np.ndarray | None
+    ) -> Iterator[Ranked]:
+        splits = self.known.row_splits
+        for part, scores in self._scores(users):
             for user, own in zip(part, scores, strict=True):
                 seen = self.known.item[splits[user] : splits[user + 1]]
-                yield self._best(own, () if again or not user else seen, k)
+                yield self._best(own, () if again or not user else seen, k, allowed)
 
-    def _best(self, scores: np.ndarray, excluded: Sequence[int] | np.ndarray, k: int) -> Ranked:
+    def _best(
+        self,
+        scores: np.ndarray,
+        excluded: Sequence[int] | np.ndarray,
+        k: int,
+        allowed: np.ndarray | None = None,
+    ) -> Ranked:
         """Returns the `k` best items and their scores; of equal ones the smaller index first."""
-        allowed = np.ones(len(self.items), bool)
+        allowed = np.ones(len(self.items), bool) if allowed is None else allowed.copy()
         allowed[0] = False
         allowed[np.asarray(excluded, int)] = False
         places = np.flatnonzero(allowed)
@@ -252,24 +312,9 @@ class Recommender:
         return pd.DataFrame({**columns, "score": scores.astype(float)})
 
 
-def compiled_scores(score_model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """A score model as `score(user_indices (batch,)) -> (batch, num_items)` float32.
+def _sources(index: np.ndarray) -> np.ndarray:
+    return np.where(index > 0, MODEL, POPULARITY).astype(object)
 
-    Large batches are scored in parts, so that memory stays bounded for models that build
-    something for every pair of user and item.
-    """
-    num_items = score_model.output["scores"].shape[-1]
-    rows = max(1, _PAIRS_AT_ONCE // (num_items or 1))
-    spec = tf.TensorSpec((None,), tf.int32)
-    graph = tf.function(
-        lambda user: score_model({"user_id": user}, training=False)["scores"],
-        input_signature=[spec],
-    )
 
-    def score(user_indices: np.ndarray) -> np.ndarray:
-        users = np.asarray(user_indices, np.int32)
-        starts = range(0, max(1, len(users)), rows)  # one part also for no users
-        parts = [graph(users[start : start + rows]) for start in starts]
-        return np.concatenate([part.numpy() for part in parts]).astype(np.float32)
-
-    return score
+def _number(allowed: np.ndarray | None) -> int | None:
+    return None if allowed is None else int(allowed[1:].sum())

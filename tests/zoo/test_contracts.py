@@ -1,0 +1,31 @@
+"""Every registered model, and one from a file outside of the package, passes the contract tests."""
+
+import pytest
+import sasrec
+
+from tfrec_fusion import zoo
+from tfrec_fusion.testing import check_model
+
+# Smaller sizes, where a model has such an option.
+SMALL = {
+    **{name: 8 for name in ("dim", "embedding_dim", "gmf_dim", "mlp_dim", "graph_dim")},
+    **{name: 8 for name in ("history_length", "text_components", "language_dim", "review_length")},
+    **{name: (8,) for name in ("mlp_units", "expert_units")},
+    **{"vocabulary_size": 270, "text_preset": "tiny_gpt2", "text_length": 16},
+}
+
+
+def small(spec):
+    own = {one.name for one in (*spec.config_options, *spec.training_options)}
+    return {name: value for name, value in SMALL.items() if name in own}
+
+
+@pytest.mark.parametrize("name", zoo.specs())
+def test_a_registered_model_keeps_the_contract(name, tmp_path):
+    spec = zoo.get_spec(name)
+    check_model(spec, tmp_path, **small(spec))
+
+
+def test_the_model_from_outside_is_no_part_of_the_package():
+    assert sasrec.SPEC is zoo.get_spec("sasrec")
+    assert "sasrec" in zoo.list_models() and not sasrec.__name__.startswith("tfrec_fusion")
