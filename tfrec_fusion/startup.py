@@ -63,6 +63,8 @@ def check_backend() -> None:
 class _Finder(MetaPathFinder):
     """Finds one module as Python would, and does something before and after its import.
 
+    A module may be looked for without being imported: TensorFlow looks for Keras in this way.
+
     Args:
         module: Its name.
         after: Called with the module when it is imported.
@@ -73,30 +75,34 @@ class _Finder(MetaPathFinder):
         self, module: str, after: Callable[[Any], None], before: Callable[[], None] | None = None
     ) -> None:
         self.module, self.after, self.before = module, after, before
+        self._looks = False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Takes part in the import of that module alone."""
-        if name != self.module:
+        if name != self.module or self._looks:
             return None
-        if self.before is not None:
-            self.before()
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        self._looks = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._looks = False
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self.after)
+            spec.loader = _Loader(spec.loader, self)
         return spec
 
 
 class _Loader(Loader):
-    """Runs a module's own loader, then does something."""
+    """Runs a module's own loader, with what its finder does before and after."""
 
-    def __init__(self, loader: Loader, after: Callable[[Any], None]) -> None:
-        self.loader, self.after = loader, after
+    def __init__(self, loader: Loader, finder: _Finder) -> None:
+        self.loader, self.finder = loader, finder
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """As the module's own loader does."""
+        if self.finder.before is not None:
+            self.finder.before()
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
@@ -105,7 +111,9 @@ class _Loader(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self.loader
         self.loader.exec_module(module)
-        self.after(module)
+        if self.finder in sys.meta_path:
+            sys.meta_path.remove(self.finder)
+        self.finder.after(module)
 
 
 def _ready(keras: Any) -> None:

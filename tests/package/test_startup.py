@@ -82,3 +82,11 @@ def test_a_users_own_log_level_stays():
     code = "import tfrec_fusion, os; print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
     assert python("-c", code, TF_CPP_MIN_LOG_LEVEL="0").stdout == "0\n"
     assert python("-c", code).stdout == "3\n"
+
+
+@pytest.mark.parametrize("first", ["tensorflow", "keras"])
+def test_saved_classes_are_known_whichever_library_comes_first(first):
+    # TensorFlow looks for Keras without importing it.
+    code = f"import tfrec_fusion, {first}, keras; print(*keras.saving.get_custom_objects())"
+    done = python("-c", code)
+    assert "tfrec_fusion>NCF" in done.stdout.split(), done.stderr

@@ -67,7 +67,7 @@ class Ended:
 class Killer:
     """The process that forks; `imports` are what it imports before."""
 
-    def __init__(self, imports=("tfrec_fusion.zoo.cli.command_line",), root=ROOT):
+    def __init__(self, imports=("tfrec_fusion.zoo.cli.demonstration",), root=ROOT):
         command = [sys.executable, str(Path(__file__).resolve()), *imports]
         paths = [str(root), child_environment()["PYTHONPATH"]]
         self.process = subprocess.Popen(

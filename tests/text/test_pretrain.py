@@ -431,7 +431,7 @@ def test_the_command_trains_on_a_file(tmp_path):
     arguments = ["--texts", tmp_path / "texts.txt", "--out", tmp_path / "model", *sizes]
     result = command(*arguments, "--epochs", 1, "--json")
     assert result.exit_code == 0, result.output + repr(result.exception)
-    assert "2 of 82 texts are blank and are left out" in result.stderr
+    assert "2 of 82 texts are blank and are omitted" in result.stderr
     answer = json.loads(result.stdout)
     parts = split_texts(stories(80))
     tokenizer = train_tokenizer(parts.train, 290)

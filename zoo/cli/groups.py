@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from importlib import import_module
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import click
 
 from tfrec_fusion.zoo.cli.refusals import in_words
+
+COMMAND = f"{__name__}.command"  # key of a context's `meta`: the command that was called
+_NAMED = re.compile(r"(?<!column )`(\w+)(?:=(True|False))?`")
 
 
 class LazyCommands(MutableMapping[str, click.Command]):
@@ -71,11 +75,17 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
-        with in_words():
+        with in_words(lambda text: with_options(text, ctx.meta.get(COMMAND))):
             try:
                 return super().invoke(ctx)
             except click.NoSuchOption as error:
                 raise self._of_the_group(error, ctx) from error
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Finds the command, and notes it for the messages about its options."""
+        name, command, rest = super().resolve_command(ctx, args)
+        ctx.meta[COMMAND] = command
+        return name, command, rest
 
     def _of_the_group(self, error: click.NoSuchOption, ctx: click.Context) -> click.UsageError:
         """Returns the error, or a clearer one for an option of the group after the command."""
@@ -87,3 +97,32 @@ class Commands(click.Group):
             f"{program} {error.option_name} … {ctx.invoked_subcommand} …",
             error.ctx,
         )
+
+
+def with_options(text: str, command: click.Command | None) -> str:
+    """Returns a message in which keywords of Python are options of a command.
+
+    Args:
+        text: The message, with keywords such as `l2` or `refit=False`.
+        command: The command, whose parameters have the names of the keywords.
+
+    Example:
+
+    >>> command = click.Command("x", params=[click.Option(["--batch-size"])])
+    >>> with_options("`batch_size` must be at least 1.", command)
+    '--batch-size must be at least 1.'
+    """
+    options = {
+        one.name: one
+        for one in (command.params if command else ())
+        if one.param_type_name != "argument"
+    }
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if (known := options.get(name)) is None:
+            return found.group()
+        flags = known.secondary_opts if value == "False" else known.opts
+        return max(flags, key=len) if flags else found.group()
+
+    return _NAMED.sub(option, text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,11 @@ class Interrupted(click.ClickException):
 
 
 @contextmanager
-def in_words() -> Iterator[None]:
+def in_words(worded: Callable[[str], str] = str) -> Iterator[None]:
     """Turns errors that a user can mend, and an interruption, into one message.
+
+    Args:
+        worded: Puts a message of a Python function into the words of the command line.
 
     Raises:
         Refusal: For a `UserError`, and for what the system says about a user's files and disk.
@@ -54,7 +57,7 @@ def in_words() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise Refusal(str(error)) from error
+        raise Refusal(worded(str(error))) from error
     except OSError as error:
         if is_of_the_user(error):
             raise Refusal(_words(error)) from error

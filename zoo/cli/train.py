@@ -11,7 +11,7 @@ import click
 
 from tfrec_fusion.argument_types import type_name
 from tfrec_fusion.errors import UserError
-from tfrec_fusion.zoo.cli.groups import LazyCommands
+from tfrec_fusion.zoo.cli.groups import COMMAND, LazyCommands
 from tfrec_fusion.zoo.cli.model_options import options_of_fields, sentence
 from tfrec_fusion.zoo.cli.printing import print_run, tell
 from tfrec_fusion.zoo.cli.sections import SectionedCommand
@@ -47,7 +47,9 @@ class Models(click.Group):
                 f"MODEL must be one of {', '.join(known)}. Received: {args[0]!r}.{meant} A model "
                 "of your own is named by --plugin FILE, before the command."
             )
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        ctx.meta[COMMAND] = command
+        return name, command, rest
 
 
 def _command_of_name(name: str) -> click.Command:

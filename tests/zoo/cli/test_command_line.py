@@ -169,10 +169,10 @@ def test_a_folder_begun_with_another_plan_is_refused(folder, tmp_path):
     run("train", "ease", "--data", folder, "--out", out)
     (out / "run.json").unlink()
     refused = run("train", "ease", "--data", folder, "--out", out, "--l2", 7, code=2).stderr
-    assert "hyperparameters: `l2` was 200.0, is now 7.0." in refused
+    assert "hyperparameters: --l2 was 200.0, is now 7.0." in refused
     refused = run("train", "ease", "--data", folder, "--out", out, "--seed", 3, code=2).stderr
     assert (
-        "beginning of another training" in refused and "options: `seed` was 0, is now 3." in refused
+        "beginning of another training" in refused and "options: --seed was 0, is now 3." in refused
     )
     other = tmp_path / "other"
     other.mkdir()
@@ -185,7 +185,7 @@ def test_a_folder_begun_with_another_plan_is_refused(folder, tmp_path):
 def test_a_folder_whose_training_was_refused_is_free_for_another(folder, tmp_path):
     out = tmp_path / "run"
     for arguments, message in (
-        (["ease", "--l2", 0], "`l2` must be above 0"),
+        (["ease", "--l2", 0], "--l2 must be above 0"),
         (["multi_task", "--sources=id"], "has none: 434 events, no column `text`"),
         (
             ["multi_task", "--sources=id", "--tasks=stars"],
@@ -266,7 +266,7 @@ def test_refusals_name_what_is_wrong(ease_run, folder, tmp_path):
     refused = run("export", ease_run, "--to", tmp_path / "m", "-k", 99, code=2).stderr
     assert "each from 1 to the number of items. Received: [99], 30 items" in refused
     refused = run("train", "ease", "--data", folder, "--out", tmp_path / "r", "--l2", 0, code=2)
-    assert "`l2` must be above 0" in refused.stderr
+    assert "--l2 must be above 0" in refused.stderr
     popularity = tmp_path / "popularity"
     run("train", "popularity", "--data", folder, "--out", popularity)
     refused = run("similar", popularity, "--item-id", "i01", code=2).stderr

@@ -30,11 +30,11 @@ def test_what_cannot_be_served_is_one_line(tmp_path, served_folder, local_server
     version = refusal(served_folder / "films" / "1", *free)
     assert version.endswith("films/1, which is a version itself: give the folder above it.")
     taken = refusal(served_folder, "--port", local_server.port, "--grpc-port", 0)
-    assert taken.startswith(f"`port` must be free on 127.0.0.1. Received: {local_server.port}: ")
+    assert taken.startswith(f"--port must be free on 127.0.0.1. Received: {local_server.port}: ")
     taken = refusal(served_folder, "--port", 0, "--grpc-port", local_server.grpc_port)
-    assert taken.startswith("`grpc_port` must be free on 127.0.0.1. Received: ")
+    assert taken.startswith("--grpc-port must be free on 127.0.0.1. Received: ")
     assert refusal(served_folder, *free, "--max-batch", 0) == (
-        "`max_batch` must be positive. Received: 0."
+        "--max-batch must be positive. Received: 0."
     )
     assert refusal(served_folder, *free, "--allow-host", "http://a.example").endswith(
         "must be a name without scheme and port, such as models.example.com or *.example.com. "

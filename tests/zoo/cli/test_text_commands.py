@@ -103,7 +103,7 @@ def test_somebody_new_is_answered_by_history(hybrid, folder, tmp_path):
     items = answer("recommend", hybrid, "--history", "i0,i3", "-k", 5)["items"]
     assert len(items) == 5 and not {"i0", "i3"} & {item["item_id"] for item in items}
     refused = run("recommend", hybrid, "--history", "i0,zz", code=2).stderr
-    assert "Received: 'zz' unknown; its ids look like" in refused
+    assert "'zz' is neither an id nor a title of the catalog" in refused
     run("train", "ease", "--data", folder, "--out", tmp_path / "ease")
     best = answer("recommend", tmp_path / "ease", "--history", "i0,i3", "-k", 3)["items"]
     assert all(int(item["item_id"][1:]) % 3 == 0 for item in best)
@@ -145,7 +145,7 @@ def test_a_recommendation_is_explained(hybrid, tmp_path):
     assert "past items" in text and "words of the text" in text
     assert picture.read_text("utf-8").startswith("<svg")
     refused = run("explain", hybrid, "--user-id", "u1", "--item-id", "none", code=2)
-    assert "Item 'none' is not known" in refused.stderr
+    assert "'none' is neither an id nor a title of the catalog" in refused.stderr
     assert "'-k': 0 is not" in run("explain", hybrid, "--user-id", "u1", "-k", 0, code=2).stderr
 
 

@@ -37,7 +37,7 @@ TextStore(sys.argv[1], texts_per_segment=4).encode(Encoder(), texts)
 
 @pytest.fixture(scope="module")
 def killer():
-    with Killer(imports=("tfrec_fusion.zoo.cli.command_line", "test_store")) as killer:
+    with Killer(imports=("tfrec_fusion.zoo.cli.demonstration", "test_store")) as killer:
         yield killer
 
 
