@@ -39,7 +39,7 @@ def colors(tmp_path, monkeypatch):
     write(tmp_path, OWN)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
-    yield lambda **how: Registry(Color, "color", "colors", "COLOR", "example.colors", **how)
+    yield lambda **how: Registry(Color, "color", ("colors",), "COLOR", "example.colors", **how)
     for name in [name for name in sys.modules if name.partition(".")[0] in ("colors", "strange")]:
         del sys.modules[name]
 

@@ -31,7 +31,7 @@ class Registry(Generic[Member]):
     Args:
         kind: The members' class, which has a `name`.
         noun: What one is called in messages, such as `data source`.
-        package: The package that holds the package's own members. A module there ends in one
+        packages: Packages that hold the package's own members. A module there ends in one
             (`constant`) or several of them (`constant` + "S").
         constant: Such as `SOURCE`.
         group: The entry-point group in which installed packages name theirs.
@@ -44,7 +44,7 @@ class Registry(Generic[Member]):
     >>> @dataclass(frozen=True)
     ... class Color:
     ...     name: str
-    >>> colors = Registry(Color, "color", "json", "COLOR", "colors", only_packages=True)
+    >>> colors = Registry(Color, "color", ("json",), "COLOR", "colors", only_packages=True)
     >>> colors.add(Color("red"))
     Color(name='red')
     >>> colors.names(), colors.find("blue")
@@ -55,13 +55,13 @@ class Registry(Generic[Member]):
         self,
         kind: type[Member],
         noun: str,
-        package: str,
+        packages: tuple[str, ...],
         constant: str,
         group: str,
         *,
         only_packages: bool = False,
     ) -> None:
-        self.kind, self.noun, self.package = kind, noun, package
+        self.kind, self.noun, self.packages = kind, noun, packages
         self.constant, self.group, self.only_packages = constant, group, only_packages
         self._added: dict[str, Member] = {}
         self._installed: dict[str, Member] | None = None
@@ -133,12 +133,13 @@ class Registry(Generic[Member]):
             return self._installed
 
     def _own(self) -> Iterator[Member]:
-        path = import_module(self.package).__path__
-        for module in sorted(pkgutil.iter_modules(path), key=lambda found: found.name):
-            if module.ispkg or not self.only_packages:
-                names = vars(import_module(f"{self.package}.{module.name}"))
-                yield from names.get(f"{self.constant}S", ())
-                yield from (names[self.constant],) if self.constant in names else ()
+        for package in self.packages:
+            path = import_module(package).__path__
+            for module in sorted(pkgutil.iter_modules(path), key=lambda found: found.name):
+                if module.ispkg or not self.only_packages:
+                    names = vars(import_module(f"{package}.{module.name}"))
+                    yield from names.get(f"{self.constant}S", ())
+                    yield from (names[self.constant],) if self.constant in names else ()
 
     def _load_entry_points(self, members: dict[str, Member]) -> None:
         for point in metadata.entry_points(group=self.group):

@@ -48,7 +48,7 @@ zoo.register(zoo.ModelSpec("newest", "the newest items of the shop", Newest, its
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
     """Plugins are known within a test alone."""
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(registry._models, "_added", {})
     monkeypatch.setattr(plugins, "_loaded", {})
     modules = set(sys.modules)
     yield
@@ -93,7 +93,7 @@ def test_a_run_of_a_model_that_is_not_registered_says_how_it_comes(shop, folder,
     run("--plugin", shop, "train", "newest", "--data", folder, "--out", out)
     command = json.loads((out / "run.json").read_text())["command"]
     assert command.startswith("tfrec-zoo ")
-    registry._registered.clear()
+    registry._models._added.clear()
     for arguments in (("evaluate", out), ("recommend", out, "--user-id", "u01")):
         refused = run(*arguments, code=2).stderr
         assert (

@@ -38,7 +38,8 @@ def read_tables(data: str | Path, data_dir: str | Path | None = None, **csv: Any
         if csv:
             raise InvalidInput(
                 f"{', '.join(f'--{option} (`{option}`)' for option in csv)} must be given for a "
-                f"folder of tables. Received: {data!r}, a public data set, which is read as it comes."
+                f"folder of tables. Received: {data!r}, a public data set, which is read as it "
+                "comes."
             )
         if Path(data).is_dir():
             logger.warning(

@@ -109,7 +109,7 @@ class DataSource:
 _registry: Registry[DataSource] = Registry(
     DataSource,
     "data source",
-    "tfrec_fusion.data.sources",
+    ("tfrec_fusion.data.sources",),
     "SOURCE",
     ENTRY_POINTS,
     only_packages=True,

@@ -84,7 +84,11 @@ class TextPreset:
 
 
 _registry: Registry[TextPreset] = Registry(
-    TextPreset, "text preset", "tfrec_fusion.text.language_models.named", "PRESET", ENTRY_POINTS
+    TextPreset,
+    "text preset",
+    ("tfrec_fusion.text.language_models.named",),
+    "PRESET",
+    ENTRY_POINTS,
 )
 
 
