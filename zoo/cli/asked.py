@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.zoo.cli.text_files import lines_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def asked_users(user_ids: tuple[str, ...], file: Path | None) -> list[str]:
@@ -65,3 +69,32 @@ def asked_items(given: Iterable[str], option: str, known: Collection[str]) -> li
             )
         found += parts
     return found
+
+
+def asked_filters(
+    exclude: tuple[str, ...],
+    allow: tuple[str, ...],
+    where: tuple[tuple[str, str], ...],
+    known: Collection[str],
+) -> dict[str, Any]:
+    """Returns the keywords `exclude`, `allow` and `where` of a recommender.
+
+    Args:
+        exclude: Values of `--exclude`.
+        allow: Values of `--allow`.
+        where: Values of `--where`.
+        known: As of `asked_items`.
+    """
+    values: dict[str, list[str]] = {}
+    for column, value in where:
+        values.setdefault(column, []).append(value)
+    return {
+        "exclude": asked_items(exclude, "--exclude", known),
+        "allow": asked_items(allow, "--allow", known) if allow else None,
+        "where": values or None,
+    }
+
+
+def known_names(items: pd.DataFrame) -> set[str]:
+    """Returns the ids and titles of a catalog with the columns `item_id` and `title`."""
+    return {*items["item_id"].astype(str), *items["title"].astype(str)}

@@ -30,7 +30,7 @@ def explain(
     entity in the graph. The JSON answer also has integrated gradients of the words.
     """
     from tfrec_fusion.files.whole import write_text
-    from tfrec_fusion.zoo.cli.opened import open_recommender
+    from tfrec_fusion.zoo.prebuilt.load import open_recommender
 
     found = open_recommender(run).explain(user_id, item_id, words=True)
     if picture is not None:

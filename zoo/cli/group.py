@@ -28,6 +28,7 @@ PLACES = {
     "publish": f"{_CLI}.prebuilt:publish",
     "recommend": f"{_CLI}.recommend:recommend",
     "reproduce": f"{_CLI}.prebuilt:reproduce",
+    "score": f"{_CLI}.recommend:score",
     "search": f"{_CLI}.search:search",
     "serve": f"{_CLI}.serve:serve",
     "similar": f"{_CLI}.recommend:similar",

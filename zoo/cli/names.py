@@ -15,6 +15,21 @@ _DEPTH = 2  # folders below the one that was typed, in which runs are looked for
 _MOST = 200
 
 
+class ColumnValue(click.ParamType):
+    """A column and a value, such as genres=Comedy."""
+
+    name = "column=value"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        """`"genres=Comedy"` → `("genres", "Comedy")`."""
+        if isinstance(value, tuple):
+            return value
+        column, equals, wanted = str(value).partition("=")
+        if not (column.strip() and equals and wanted.strip()):
+            self.fail(f"{value!r} is not a column and a value such as genres=Comedy", param, ctx)
+        return column.strip(), wanted.strip()
+
+
 class RunName(click.Path):
     """A run folder, or the name of a prebuilt model."""
 

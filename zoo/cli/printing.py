@@ -87,12 +87,24 @@ def print_users(
 
 
 def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
-    """The rows of a table; JSON has no word for a missing cell but null."""
-    records: list[dict[Any, Any]] = table.astype(object).to_dict("records")
+    """The rows of a table, with nothing that JSON has no word for."""
     return [
-        {key: None if isinstance(one, float) and one != one else one for key, one in row.items()}
-        for row in records
+        {key: _plain(cell) for key, cell in row.items()}
+        for row in table.astype(object).to_dict("records")
     ]
+
+
+def _plain(cell: Any) -> Any:
+    import pandas as pd
+
+    if isinstance(cell, (list, tuple, set)) or getattr(cell, "ndim", None):
+        return [_plain(one) for one in cell]
+    if pd.isna(cell):
+        return None
+    if isinstance(cell, (str, bool, int, float)):
+        return cell
+    # NumPy's scalars become Python's; a moment is written out.
+    return cell.item() if callable(getattr(cell, "item", None)) else str(cell)
 
 
 def _print_lines(rows: Sequence[Mapping[Any, Any]]) -> None:

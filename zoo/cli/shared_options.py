@@ -16,7 +16,12 @@ from typing import Any
 
 import click
 
-from tfrec_fusion.zoo.cli.names import DataName, RunName, names_callback, source_names
+from tfrec_fusion.zoo.cli.names import (
+    ColumnValue,
+    DataName,
+    RunName,
+    names_callback,
+)
 from tfrec_fusion.zoo.cli.sections import WordedOption
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -46,6 +51,28 @@ SHARED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         },
     ),
     "text": (("--text",), {"help": "A text query, in any words."}),
+    "exclude": (
+        ("--exclude",),
+        {"multiple": True, "metavar": "ITEM", "help": "An item not to answer; may be repeated."},
+    ),
+    "allow": (
+        ("--allow",),
+        {
+            "multiple": True,
+            "metavar": "ITEM",
+            "help": "An item that may be answered, and no others; may be repeated.",
+        },
+    ),
+    "where": (
+        ("--where",),
+        {
+            "multiple": True,
+            "type": ColumnValue(),
+            "metavar": "COLUMN=VALUE",
+            "help": "Answer items with a value in a catalog column, such as genres=Comedy; may be "
+            "repeated: any of the values of one column, and each of the columns.",
+        },
+    ),
     "allow_seen": (
         ("--allow-seen/--no-allow-seen",),
         {
@@ -128,6 +155,7 @@ SHARED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     ),
     "as_json": (("--json",), {"is_flag": True, "help": "Print one JSON object."}),
 }
+FILTERS = ("exclude", "allow", "where")
 _CSV = ("sep", "encoding", "decimal")
 run_argument = click.argument("run", type=RunName())
 folder_argument = click.argument("folder", type=LOCAL)
@@ -138,6 +166,8 @@ class DataOption(WordedOption):
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Returns the option and its help."""
+        from tfrec_fusion.data.sources.registry import source_names
+
         self.help = str(self.help).replace("SETS", ", ".join(source_names()))
         return super().get_help_record(ctx)
 
