@@ -151,8 +151,8 @@ def export_recommender(
         directory: As of `export_run`, as are the two arguments after it.
         page_sizes: How many items are answered, a signature each.
         version: A positive number; by default one more than the latest.
-        language_model: A preset (`text.language_models`) and the most tokens of a text; for a model that
-            reads texts those it was trained with. None leaves texts out.
+        language_model: A preset (`text.language_models.presets`) and the most tokens of a text; for
+            a model that reads texts those it was trained with. None omits texts.
         index: Finds items for users and histories, instead of scores of all.
         half: As of `export_run`.
         without_users: As of `export_run`.

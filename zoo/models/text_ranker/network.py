@@ -52,12 +52,8 @@ class TextRankerConfig:
         "mean", "pooled token", choices=("mean", "first", "last")
     )
     lora_rank: int = option(8, "rank of the low-rank factors")
-    lora_layers: int | None = option(
-        None, "last transformer blocks that are adapted; all by default"
-    )
-    full_layers: int | None = option(
-        None, "last transformer blocks that `full` tunes; all by default"
-    )
+    lora_layers: int | None = option(None, "last blocks adapted; all by default")
+    full_layers: int | None = option(None, "last blocks tuned by full; all by default")
     hidden_units: tuple[int, ...] = option((128,), "hidden sizes")
     dropout: float = option(0.2, "dropout rate")
     lexical_buckets: int = option(2**17, "hashed n-grams; 0 omits the lexical path")
