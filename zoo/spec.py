@@ -78,10 +78,15 @@ class Lazy:
     path: str
     keywords: Mapping[str, Any] = field(default_factory=dict)
 
+    def load(self) -> Callable[..., Any]:
+        """Imports the function."""
+        module, _, name = self.path.partition(":")
+        function: Callable[..., Any] = getattr(import_module(module), name)
+        return function
+
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Calls the function."""
-        module, _, name = self.path.partition(":")
-        return getattr(import_module(module), name)(*arguments, **{**self.keywords, **keywords})
+        return self.load()(*arguments, **{**self.keywords, **keywords})
 
 
 def itself(config: Any) -> Any:
@@ -212,6 +217,15 @@ class ModelSpec:
             raise InvalidInput(
                 f"`defaults` of {self.name} must name its options. Received: {', '.join(unknown)}."
             )
+
+    def load(self) -> None:
+        """Imports everything that is named by `Lazy`.
+
+        Imports draw random numbers: they come before a training sets its seed.
+        """
+        for one in fields(self):
+            if isinstance(lazy := getattr(self, one.name), Lazy):
+                lazy.load()
 
     @property
     def is_baseline(self) -> bool:

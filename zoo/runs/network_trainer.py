@@ -166,6 +166,7 @@ class NetworkTrainer:
         starts = [
             self._pass(one, phase, events, validation, is_part=True) for one in self._parts(part)
         ]
+        spec.load()
         keras.utils.set_random_seed(options.seed)
         with distribution_strategy(options.strategy).scope():
             model = self._build(spec, part, events)
