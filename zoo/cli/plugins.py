@@ -46,6 +46,18 @@ def plugins_variable() -> dict[str, str]:
     return {VARIABLE: os.pathsep.join(map(str, _loaded))} if _loaded else {}
 
 
+def place_in_a_plugin(error: BaseException) -> str:
+    """Returns the file and line of a plugin at which an error was raised, or below; "" elsewhere.
+
+    Args:
+        error: An exception with its traceback.
+    """
+    for path in _loaded:
+        if line := _line(error, path):
+            return f"{path}{line}"
+    return ""
+
+
 def _imported(path: Path) -> ModuleType:
     if not path.is_file() or path.suffix != ".py":
         kind = InvalidInput if path.exists() else NotFound
