@@ -64,11 +64,13 @@ FOLDERS["zoo/models"] = {
 FOLDERS["zoo/baselines"] = {
     *("layers", "data", "data/tables", *TEXT, "zoo/spec", "zoo/ranges", "zoo/training_options"),
 }
-FOLDERS["zoo/answers"] = {"data", "data/tables", "evaluation", "zoo/protocols", *TEXT}
+FOLDERS["zoo/answers"] = {"files", "data", "data/tables", "evaluation", "zoo/protocols", *TEXT}
 FOLDERS["zoo/runs"] = {*FOLDERS} - {"serving/export", "serving/index", "serving/local"}
 FOLDERS["zoo/exports"] = {*FOLDERS} - {"training"}
-FOLDERS["zoo/prebuilt"] = {*FOLDERS} - {"training"}
+FOLDERS["zoo/prebuilt/card"] = {"files"}
 FOLDERS["zoo/recommender"] = {*FOLDERS}
+FOLDERS["zoo/prebuilt"] = {*FOLDERS} - {"training"}
+FOLDERS["zoo/trained"] = {*FOLDERS}
 FOLDERS["zoo/cli"] = {*FOLDERS}
 FOLDERS["zoo"] = {*FOLDERS}
 FOLDERS["testing"] = {*FOLDERS}

@@ -1,4 +1,4 @@
-"""What `data.<tab>` and `text.<tab>` list is there, and importing them imports nothing heavy."""
+"""The names that `data.<tab>` and `text.<tab>` list exist; importing both imports nothing heavy."""
 
 import importlib
 import json
@@ -17,8 +17,8 @@ def test_every_name_that_is_listed_is_there_and_is_documented(package):
     assert module.__all__ == sorted(set(module.__all__)) and set(module.__all__) <= set(dir(module))
     assert set(module.__all__) == set(module._MODULE_OF)
     for name in module.__all__:
-        found = getattr(module, name)
-        assert found.__name__ == name and found.__doc__
+        member = getattr(module, name)
+        assert member.__name__ == name and member.__doc__
     with pytest.raises(AttributeError, match=r"no attribute 'nothing'; it has .*, "):
         module.nothing  # noqa: B018
 

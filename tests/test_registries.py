@@ -39,8 +39,8 @@ def colors(tmp_path, monkeypatch):
     write(tmp_path, OWN)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
-    yield lambda **how: Registry(Color, "color", "colors", "COLOR", "example.colors", **how)
-    for name in [one for one in sys.modules if one.partition(".")[0] in ("colors", "strange")]:
+    yield lambda **how: Registry(Color, "color", ("colors",), "COLOR", "example.colors", **how)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("colors", "strange")]:
         del sys.modules[name]
 
 
@@ -78,6 +78,10 @@ def test_an_unknown_name_lists_the_names_and_the_closest_one(colors):
     )
     with pytest.raises(ValueError, match=r"no color 7\. Choose one of: blue"):
         colors().get(7)
+    registry = colors()
+    registry.add(Color("violet-of-the-evening"))
+    assert registry.suggestion("violet") == " Did you mean 'violet-of-the-evening'?"
+    assert registry.suggestion("") == registry.suggestion("black") == ""
 
 
 def distribution(folder, name, groups):
@@ -102,11 +106,13 @@ WORD = "green"
     registry = colors()
     with pytest.warns(UserWarning) as warned:
         assert registry.names() == ["blue", "cyan", "green", "red"]
-    told = sorted(str(one.message) for one in warned)
-    assert len(told) == 3
-    assert told[0].startswith("The color 'n' of strange:NO cannot be used: ")
-    assert told[1].startswith("The color 'w' of strange:WORD cannot be used: `w` must be of Color")
-    assert told[2] == "strange:RED: there is a color 'red' already."
+    messages = sorted(str(warning.message) for warning in warned)
+    assert len(messages) == 3
+    assert messages[0].startswith("The color 'n' of strange:NO cannot be used: ")
+    assert messages[1].startswith(
+        "The color 'w' of strange:WORD cannot be used: `w` must be of Color"
+    )
+    assert messages[2] == "strange:RED: there is a color 'red' already."
     assert registry.get("red").code == 0
     with pytest.raises(ValueError, match="There is a color 'green' already"):
         registry.add(Color("green", 2))

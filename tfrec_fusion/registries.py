@@ -31,7 +31,7 @@ class Registry(Generic[Member]):
     Args:
         kind: The members' class, which has a `name`.
         noun: What one is called in messages, such as `data source`.
-        package: The package that holds the package's own members. A module there ends in one
+        packages: Packages that hold the package's own members. A module there ends in one
             (`constant`) or several of them (`constant` + "S").
         constant: Such as `SOURCE`.
         group: The entry-point group in which installed packages name theirs.
@@ -44,7 +44,7 @@ class Registry(Generic[Member]):
     >>> @dataclass(frozen=True)
     ... class Color:
     ...     name: str
-    >>> colors = Registry(Color, "color", "json", "COLOR", "colors", only_packages=True)
+    >>> colors = Registry(Color, "color", ("json",), "COLOR", "colors", only_packages=True)
     >>> colors.add(Color("red"))
     Color(name='red')
     >>> colors.names(), colors.find("blue")
@@ -55,13 +55,13 @@ class Registry(Generic[Member]):
         self,
         kind: type[Member],
         noun: str,
-        package: str,
+        packages: tuple[str, ...],
         constant: str,
         group: str,
         *,
         only_packages: bool = False,
     ) -> None:
-        self.kind, self.noun, self.package = kind, noun, package
+        self.kind, self.noun, self.packages = kind, noun, packages
         self.constant, self.group, self.only_packages = constant, group, only_packages
         self._added: dict[str, Member] = {}
         self._installed: dict[str, Member] | None = None
@@ -87,22 +87,22 @@ class Registry(Generic[Member]):
         return member
 
     def members(self) -> dict[str, Member]:
-        """Every member by name, in alphabetical order."""
+        """Returns every member by name, in alphabetical order."""
         return dict(sorted({**self.installed(), **self._added}.items()))
 
     def names(self) -> list[str]:
-        """Every name, in alphabetical order."""
+        """Returns every name, in alphabetical order."""
         return list(self.members())
 
     def find(self, name: object) -> Member | None:
-        """The member of a name; None where there is none."""
+        """Returns the member of that name, or None."""
         return self.members().get(name) if isinstance(name, str) else None
 
     def get(self, name: object) -> Member:
-        """The member of a name.
+        """Returns the member of that name.
 
         Raises:
-            InvalidInput: When there is none; the message lists the names and the closest one.
+            InvalidInput: When no member has it; the message lists the names and the closest one.
         """
         if (member := self.find(name)) is not None:
             return member
@@ -112,12 +112,14 @@ class Registry(Generic[Member]):
         )
 
     def suggestion(self, name: object) -> str:
-        """` Did you mean …?` with the name that is closest to another one, "" if none is close."""
-        close = difflib.get_close_matches(str(name).casefold(), self.names(), n=1)
+        """Returns ` Did you mean …?` with the closest name, or an empty string."""
+        text = str(name).casefold()
+        close = difflib.get_close_matches(text, self.names(), n=1)
+        close = close or [known for known in self.names() if text and known.startswith(text)]
         return f" Did you mean {close[0]!r}?" if close else ""
 
     def installed(self) -> dict[str, Member]:
-        """The package's own members and those of installed packages, by name."""
+        """Returns the package's own members and those of installed packages, by name."""
         with self._lock:
             if self._installed is None:
                 # Known before it is filled: a module that is imported now may add its member.
@@ -131,12 +133,13 @@ class Registry(Generic[Member]):
             return self._installed
 
     def _own(self) -> Iterator[Member]:
-        path = import_module(self.package).__path__
-        for module in sorted(pkgutil.iter_modules(path), key=lambda one: one.name):
-            if module.ispkg or not self.only_packages:
-                names = vars(import_module(f"{self.package}.{module.name}"))
-                yield from names.get(f"{self.constant}S", ())
-                yield from (names[self.constant],) if self.constant in names else ()
+        for package in self.packages:
+            path = import_module(package).__path__
+            for module in sorted(pkgutil.iter_modules(path), key=lambda found: found.name):
+                if module.ispkg or not self.only_packages:
+                    names = vars(import_module(f"{package}.{module.name}"))
+                    yield from names.get(f"{self.constant}S", ())
+                    yield from (names[self.constant],) if self.constant in names else ()
 
     def _load_entry_points(self, members: dict[str, Member]) -> None:
         for point in metadata.entry_points(group=self.group):

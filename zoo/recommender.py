@@ -85,7 +85,7 @@ class Recommender:
             user_id: A user; or a list, array, Series or Index of users, or a DataFrame with a
                 column `user_id`. A user never seen is offered what is popular, with a warning.
             k: How many for each user.
-            history: Instead, the items of somebody's history, oldest first.
+            history: Instead, the items of a new user's history, oldest first.
             text: Instead, a query in any words; with `user_id` what fits it is ordered by taste.
             exclude: Items that are not recommended.
             allow: The only items that may be; by default all.
@@ -165,8 +165,8 @@ class Recommender:
         Returns:
             As `recommend`; a user never seen gets numbers of events, with a warning.
         """
-        given = self._catalog.names.item_ids(item_ids, "item_ids")
-        return self._catalog.described(self.answers.score_items(user_id, given))
+        items = self._catalog.names.item_ids(item_ids, "item_ids")
+        return self._catalog.described(self.answers.score_items(user_id, items))
 
     def explain(
         self, user_id: Users, item_id: object = None, *, words: bool = False
@@ -187,7 +187,7 @@ class Recommender:
             ValueError: When a user or the item is unknown, or the model reads no history.
             PresetUnavailable: When the language model cannot be had.
         """
-        # TF Text and KerasHub take seconds to import: who asks no reason need not wait for them.
+        # TF Text and KerasHub take seconds to import: only explanations need them.
         from tfrec_fusion.zoo.runs.explainer import explained
 
         item = None if item_id is None else self._catalog.names.item_id(item_id, "item_id")
@@ -216,12 +216,12 @@ class Recommender:
         Raises:
             InvalidInput: When the model has no vectors of items.
         """
-        found = item_vectors(self.answers)
+        vectors = item_vectors(self.answers)
         if projector is not None:
             known = self.items.drop(columns="text")
             events = self.answers.popularity[1:].astype(int)
-            write_projector(projector, found, known.assign(events=events))
-        return found
+            write_projector(projector, vectors, known.assign(events=events))
+        return vectors
 
     def user_embeddings(self, projector: str | Path | None = None) -> pd.DataFrame:
         """Vectors of the users, as `item_embeddings`; for a model of two towers.
@@ -229,10 +229,10 @@ class Recommender:
         Raises:
             InvalidInput: When the model compares no vectors of users with those of items.
         """
-        found = user_vectors(self.answers)
+        vectors = user_vectors(self.answers)
         if projector is not None:
-            write_projector(projector, found, user_events(self.answers))
-        return found
+            write_projector(projector, vectors, user_events(self.answers))
+        return vectors
 
     def evaluate(self, allow_seen: bool = False) -> pd.DataFrame:
         """Measures the lists on the test part again.
@@ -252,7 +252,7 @@ class Recommender:
         """The path of `report.html`, which is opened in a browser in an interactive session.
 
         Raises:
-            NotFound: When there is none: the numbers of a prebuilt model are on its card.
+            NotFound: When the folder has no report, as of a prebuilt model.
         """
         return shown_report(self.run.folder, self.name)
 
@@ -306,13 +306,13 @@ class Recommender:
     @property
     def users(self) -> list[str]:
         """Ids of the users it knows."""
-        return [str(one) for one in self.run.users.ids[1:]]
+        return self.run.users.ids[1:].tolist()
 
     @cached_property
     def items(self) -> pd.DataFrame:
         """The catalog: `item_id`, `title`, `text` as the model reads it, and further columns."""
         columns = {"item_id": self.run.items.ids, "title": self.run.titles, "text": self.run.texts}
-        table = pd.DataFrame({name: one[1:] for name, one in columns.items()})
+        table = pd.DataFrame({name: column[1:] for name, column in columns.items()})
         return self._catalog.described(table)
 
     def __repr__(self) -> str:

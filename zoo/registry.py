@@ -7,78 +7,48 @@ walking these packages. An installed package adds its own by an entry point of t
 
 from __future__ import annotations
 
-import difflib
-import pkgutil
-import warnings
-from collections.abc import Iterator
 from dataclasses import fields
-from functools import cache
-from importlib import import_module, metadata
 from typing import Any
 
-from tfrec_fusion.argument_types import check_instance, check_types
+from tfrec_fusion.argument_types import check_types
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.registries import Registry
 from tfrec_fusion.zoo.spec import SIZES, ModelSpec
 
 PACKAGES = ("tfrec_fusion.zoo.baselines", "tfrec_fusion.zoo.models")
 ENTRY_POINTS = "tfrec_fusion.models"
-_registered: dict[str, ModelSpec] = {}
+
+_models: Registry[ModelSpec] = Registry(ModelSpec, "model", PACKAGES, "SPEC", ENTRY_POINTS)
 
 
 def register(spec: ModelSpec) -> ModelSpec:
     """Adds a model: to `build`, `train`, the command line and all that takes a model's name.
 
     Args:
-        spec: Its description.
+        spec: Its description; one that the program registered under this name is replaced.
 
     Returns:
         The same.
 
     Raises:
+        WrongType: When it is no `ModelSpec`.
         InvalidInput: When another model has one of its names.
 
-    Example: `CONTRIBUTING.md` has a whole model in a file outside of the package.
+    Example: see the page "Extending", which has a whole model in a file outside of the package.
     """
-    check_instance(spec, ModelSpec, "spec", "Describe the model by zoo.ModelSpec(...).")
-    for other in specs().values():
+    for other in _models.members().values() if isinstance(spec, ModelSpec) else ():
         taken = {other.name, *other.former_names} & {spec.name, *spec.former_names}
-        if taken and (other.name != spec.name or other.name in _found()):
+        if other.name != spec.name and taken:
             raise InvalidInput(
                 f"There is a model {min(taken)!r} already. Choose another `name` for yours."
             )
-    _registered[spec.name] = spec
-    return spec
+    return _models.add(spec)
 
 
 def specs() -> dict[str, ModelSpec]:
-    """Every model by name, baselines first."""
-    return {**_found(), **_registered}
-
-
-@cache
-def _found() -> dict[str, ModelSpec]:
-    found = {spec.name: spec for package in PACKAGES for spec in _specs_in(package)}
-    for point in metadata.entry_points(group=ENTRY_POINTS):
-        try:
-            spec = point.load()
-            check_instance(spec, ModelSpec, point.name, "The entry point must name a ModelSpec.")
-        except Exception as error:  # a stranger's package must not break every command
-            warnings.warn(
-                f"The model {point.name!r} of {point.value} cannot be used: {error}", stacklevel=2
-            )
-            continue
-        if spec.name in found:
-            warnings.warn(f"{point.value}: there is a model {spec.name!r} already.", stacklevel=2)
-            continue
-        found[spec.name] = spec
-    return found
-
-
-def _specs_in(package: str) -> Iterator[ModelSpec]:
-    path = import_module(package).__path__
-    for module in sorted(one.name for one in pkgutil.iter_modules(path)):
-        said = vars(import_module(f"{package}.{module}"))
-        yield from said.get("SPECS", (said["SPEC"],) if "SPEC" in said else ())
+    """Returns every model's description by name, baselines first."""
+    known = _models.members()
+    return dict(sorted(known.items(), key=lambda pair: (not pair[1].is_baseline, pair[0])))
 
 
 def get_spec(name: object) -> ModelSpec:
@@ -89,11 +59,12 @@ def get_spec(name: object) -> ModelSpec:
     """
     known = specs()
     if isinstance(name, str):
+        if name in known:
+            return known[name]
         for spec in known.values():
-            if name == spec.name or name in spec.former_names:
+            if name in spec.former_names:
                 return spec
-    close = difflib.get_close_matches(str(name).casefold(), known, n=1)
-    meant = f" Did you mean {close[0]!r}?" if close and isinstance(name, str) else ""
+    meant = _models.suggestion(name) if isinstance(name, str) else ""
     raise InvalidInput(f"`name` must be one of {', '.join(known)}. Received: {name!r:.60}.{meant}")
 
 

@@ -1,4 +1,4 @@
-"""Whatever data set has a name: it says what it is, and is read offline into sound tables."""
+"""Contract of every named data set: it describes itself and is read offline into sound tables."""
 
 import dataclasses
 import socket
@@ -35,7 +35,7 @@ def test_it_says_what_it_is_on_which_terms_and_whom_to_cite(name):
     assert len(source.citation) > 30 or source.citation.startswith("None: ")
     for download in source.downloads:
         assert len(bytes.fromhex(download.sha256)) == 32
-    addresses = [one.url for one in source.downloads if isinstance(one, Archive)]
+    addresses = [archive.url for archive in source.downloads if isinstance(archive, Archive)]
     assert all(address.startswith("https://") for address in addresses)
     # Whoever has no network, or may not get it from anybody, is told what to do.
     assert source.make or source.local_copy or addresses
@@ -68,13 +68,13 @@ def test_a_local_copy_in_its_own_layout_is_read_into_sound_tables(name, tmp_path
     assert (data.items["title"] != "").all() and set(data.items["text"]) != {""}
 
 
-@pytest.mark.parametrize("name", [one for one in source_names() if get_source(one).make])
+@pytest.mark.parametrize("name", [name for name in source_names() if get_source(name).make])
 def test_what_is_made_takes_no_local_copy(name, tmp_path):
     with pytest.raises(ValueError, match=rf"{name} is made by a program .* leave --data-dir \("):
         load(name, tmp_path)
 
 
-@pytest.mark.parametrize("name", [one for one in source_names() if get_source(one).local_copy])
+@pytest.mark.parametrize("name", [name for name in source_names() if get_source(name).local_copy])
 def test_without_a_download_the_message_says_how_to_get_it(name, monkeypatch, tmp_path):
     source = get_source(name)
     for download in source.downloads:
@@ -114,7 +114,7 @@ def test_a_description_that_says_too_little_is_refused():
     for change, message in [
         ({"name": "My Data"}, "`name` must be of small letters"),
         ({"summary": "A data set."}, "`summary` of synthetic must be one line without a full stop"),
-        ({"license": " "}, "`license` of synthetic must not be empty: where there is none, say so"),
+        ({"license": " "}, "`license` of synthetic must not be empty: if it has none, say so"),
         ({"citation": ""}, "`citation` of synthetic must not be empty"),
         ({"make": None}, "synthetic needs `layouts`, or else `make`"),
         ({"make": None, "layouts": tuple}, "needs `downloads`, or `local_copy`, which says how"),

@@ -80,11 +80,11 @@ def test_the_tower_reads_an_id_only_where_it_is_known():
     tower = FusedTower(4, 2)
     text = np.zeros((4, 3), np.float32)
     text[2] = [1, 0, 0]
-    tower(np.array([0]), text, catalogue=True)
+    tower.all_rows(text)
     tower.embeddings.assign([[9, 9], [1, 1], [2, 2], [3, 3]])
     tower.fuse.projections[1].set_weights([KERNEL])
     tower.set_known([1, 1, 0, 0])
-    rows = tower(np.array([0]), text, catalogue=True).numpy().tolist()
+    rows = tower.all_rows(text).numpy().tolist()
     assert rows == [[0, 0], [1, 1], [10, 0], [0, 0]]
     assert tower(np.array([2, 1]), text[[2, 1]]).numpy().tolist() == [[10, 0], [1, 1]]
     tower.set_stand_ins([2], [[5, 6]])
@@ -92,7 +92,7 @@ def test_the_tower_reads_an_id_only_where_it_is_known():
     training = tower(np.array([2, 1]), text[[2, 1]], training=True).numpy()
     assert training.tolist() == [[10, 0], [1, 1]]
     tower.set_known([1, 1, 0, 0])  # what stood in is forgotten
-    assert tower(np.array([0]), text, catalogue=True).numpy().tolist() == rows
+    assert tower.all_rows(text).numpy().tolist() == rows
     with pytest.raises(ValueError, match="a known row: True"):
         tower.set_stand_ins([1], [[5, 6]])
     with pytest.raises(ValueError, match=r"shape \(1, 2\).*Received: shape \(2,\)"):
@@ -126,7 +126,7 @@ def test_texts_are_centred_half_whitened_and_of_length_one():
     texts[[0, 5]] = 0
     table = TextTable(500, 3, 2)
     table.set_texts(texts)
-    rows = table(np.array([0]), catalogue=True).numpy()
+    rows = table.all_rows().numpy()
     there = np.arange(500)
     there = there[(there != 0) & (there != 5)]
     np.testing.assert_allclose(np.linalg.norm(rows[there], axis=1), 1, rtol=1e-5)
@@ -145,7 +145,7 @@ def test_texts_are_centred_half_whitened_and_of_length_one():
 def test_fewer_texts_than_components_leave_zeros():
     table = TextTable(4, 8, 6)
     table.set_texts(np.eye(4, 8))
-    rows = table(np.array([0]), catalogue=True).numpy()
+    rows = table.all_rows().numpy()
     # Three texts in a triangle of equal sides around their mean: cosines of -1/2.
     np.testing.assert_allclose(rows[1:] @ rows[1:].T, 1.5 * np.eye(3) - 0.5, atol=1e-5)
     assert not rows[0].any() and not rows[:, 2:].any()
@@ -179,7 +179,7 @@ def test_an_encoded_table_follows_its_language_model():
     table = EncodedTable(4, 2, 1, tower=Length(), length=3)
     table.set_texts(np.array([[0, 0], [1, 0], [3, 0], [2, 0]]))
     table.set_tokens(np.ones((4, 3)), [3, 1, 0, 3])
-    rows = table(np.array([0]), catalogue=True).numpy()[:, 0]
+    rows = table.all_rows().numpy()[:, 0]
     assert np.abs(rows).tolist() == pytest.approx([0, 1, 0, 1]) and rows[1] == -rows[3]
     assert table(np.array([3])).numpy()[0, 0] == rows[3]
     with pytest.raises(ValueError, match=r"shapes \(\(4, 3\), \(4,\)\)"):
@@ -204,7 +204,7 @@ def test_an_encoded_table_pads_texts_to_the_longest_of_their_group():
     table.set_tokens(ids, numbers)
     table(np.array([0]))
     shapes.clear()
-    rows = table(np.array([0]), catalogue=True).numpy()
+    rows = table.all_rows().numpy()
     longest = np.sort(np.where(np.arange(40) > 0, numbers, 0))
     assert shapes == [(20, longest[19]), (12, longest[31]), (6, longest[37]), (2, 12)]
     np.testing.assert_allclose(rows, table(np.arange(40)).numpy(), rtol=1e-6)

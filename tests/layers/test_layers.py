@@ -333,7 +333,41 @@ def test_item_tower_adds_features_to_the_id_by_hand():
     tower.embeddings.assign([[0, 0], [1, 1], [2, 2]])
     tower.kernel.assign([[10, 0], [0, 100]])
     assert tower(np.array([2, 1])).numpy().tolist() == [[12, 102], [11, 1]]
-    assert tower(np.array([0]), catalogue=True).numpy()[2].tolist() == [12, 102]
+    assert tower.all_rows().numpy()[2].tolist() == [12, 102]
+    hidden = np.array([[[1.0, 0.0]], [[1.0, 0.5]]])  # (batch, steps, dim)
+    logits = tower(hidden, reverse=True).numpy()
+    assert logits.tolist() == [[[0, 11, 12]], [[0, 11.5, 63]]]
+
+
+def test_logits_of_an_item_tower_are_float32_and_train_it_in_half_precision():
+    tower = ItemTower(4, 2, feature_dim=1, dtype="mixed_bfloat16")
+    hidden = keras.Input((None, 2), name="hidden")
+    model = keras.Model(hidden, tower(hidden, reverse=True))
+    assert (model.output.dtype, model.output.shape) == ("float32", (None, None, 4))
+    tower.set_features(np.ones((4, 1)))
+    before = model.get_weights()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.train_on_batch(np.ones((3, 5, 2)), np.full((3, 5), 2))
+    moved = {
+        weight.name
+        for weight, old in zip(model.weights, before, strict=True)
+        if np.abs(weight - old).max() > 0
+    }
+    assert moved == {"embeddings", "kernel"}
+
+
+def test_graphs_of_the_first_version_ask_for_all_rows_by_its_flag():
+    """`score_model().save()` of version 0.1 holds calls with `catalogue=True`."""
+    towers = ItemTower(4, 2, name="items"), FusedTower(4, 2, use_text=False, name="users")
+    index = keras.Input((), dtype="int32", name="index")
+    items, users = (tower.all_rows(anchor=index) for tower in towers)
+    model = keras.Model(index, keras.ops.matmul(items, keras.ops.transpose(users)))
+    config = model.get_config()
+    calls = [one["inbound_nodes"][0]["kwargs"] for one in config["layers"][1:3]]
+    assert all(call["catalogue"] is True for call in calls)
+    loaded = keras.Model.from_config(config)
+    loaded.set_weights(model.get_weights())
+    np.testing.assert_array_equal(loaded(np.zeros(1, int)), model(np.zeros(1, int)))
 
 
 def test_encoder_states_do_not_depend_on_what_comes_later():

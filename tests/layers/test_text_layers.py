@@ -67,8 +67,10 @@ def test_tuned_texts_stand_in_their_own_rows_whatever_their_length():
     expected = np.array(table.vectors_of_text(tower(ids, numbers)))
     expected[numbers == 0] = 0
     np.testing.assert_allclose(table(np.arange(9)), expected, rtol=1e-4, atol=1e-5)
-    catalogue = table(np.zeros(1, int), catalogue=True)
-    np.testing.assert_allclose(catalogue, expected, rtol=1e-4, atol=1e-5)
+    rows = table.all_rows()
+    np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
+    several = np.array([[1, 4, 8], [3, 3, 0]])
+    np.testing.assert_allclose(table(several), expected[several], rtol=1e-4, atol=1e-5)
     assert len({tuple(row) for row in np.round(expected, 3).tolist()}) == 8
 
 

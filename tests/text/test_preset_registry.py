@@ -82,6 +82,6 @@ def test_the_name_of_a_preset_is_not_taken_twice(no_added_presets):
 def test_each_preset_of_the_package_says_where_it_comes_from(name):
     preset = get_preset(name)
     assert preset.license and preset.origin and "tfrec-fusion" in preset.remedy
-    assert all(len(bytes.fromhex(one)) == 32 for one in preset.files.values())
+    assert all(len(bytes.fromhex(checksum)) == 32 for checksum in preset.files.values())
     assert preset.packaged == is_packaged(name)
     assert preset.packaged != bool(preset.files)  # what its files must be is said in one place

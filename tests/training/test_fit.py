@@ -74,6 +74,59 @@ def test_improvements_below_min_delta_do_not_count():
     assert (result.best_epoch, result.epochs_run) == (1, 3)
 
 
+class Recording(keras.callbacks.Callback):
+    """Keeps the epochs that began, and the logs of those that ended."""
+
+    def __init__(self):
+        super().__init__()
+        self.began, self.logs, self.models = [], [], set()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began.append(epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append(dict(logs))
+        self.models.add(self.model)
+
+
+def test_callbacks_see_each_epoch_with_its_validation():
+    seen, model = Recording(), linear_model()
+    result = train(model, validate=values(0.1, 0.3), validate_every=2, callbacks=[seen])
+    assert seen.began == [0, 1, 2] and seen.models == {model}
+    assert [one["loss"] for one in seen.logs] == result.history["loss"]
+    found = [(one.get("val_ndcg@10"), one.get("val_recall@10")) for one in seen.logs]
+    assert found == [(None, None), (0.1, 0.5), (0.3, 0.5)]
+
+
+def test_callbacks_see_no_epoch_twice_after_a_resumption(tmp_path):
+    class Stopped(Exception):
+        pass
+
+    class Stopping(Recording):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise Stopped
+            super().on_epoch_begin(epoch, logs)
+
+    first, second, third = Stopping(), Recording(), Recording()
+    with pytest.raises(Stopped):
+        train(epochs=4, run_dir=tmp_path, callbacks=[first])
+    result = train(epochs=4, run_dir=tmp_path, callbacks=(second,))
+    train(epochs=4, run_dir=tmp_path, callbacks=[third])
+    assert (first.began, second.began, third.began) == ([0, 1], [2, 3], [])
+    losses = [one["loss"] for one in (*first.logs, *second.logs)]
+    assert losses == result.history["loss"]
+
+
+def test_a_callback_may_end_a_training():
+    class Ending(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = logs["val_ndcg@10"] > 0.2
+
+    ended = train(epochs=9, validate=values(0.1, 0.3, 0.9), callbacks=[Ending()])
+    assert (ended.epochs_run, ended.best_epoch, ended.best_value) == (2, 2, 0.3)
+
+
 def test_smaller_is_better_in_mode_min():
     result = train(validate=lambda: {"rmse": 1.0}, monitor="rmse", mode="min", patience=1)
     assert result.epochs_run == 2

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from test_adversarial import IDS, TARGETS, model_of_ids
-from test_fit import linear_batches, linear_model, train, values
+from test_fit import Recording, linear_batches, linear_model, train, values
 
 from tfrec_fusion.training.adversarial import AdversarialModel
 from tfrec_fusion.training.balancing import BalancedModel
@@ -169,3 +169,19 @@ def test_gradnorm_compares_with_the_first_losses():
     model, _, y = balanced("gradnorm")
     first = [np.mean(y[name] ** 2) for name in "yz"]  # all weights start at 0
     np.testing.assert_allclose(model.first_losses, first, rtol=1e-5)
+
+
+@pytest.mark.parametrize("given", [DivergenceWatch(), [DivergenceWatch], "tensorboard", {1: 2}])
+def test_what_is_no_list_of_callbacks_is_refused(given):
+    with pytest.raises(TypeError, match=r"`callbacks` must be a list of keras\.callbacks\.Callb"):
+        train(callbacks=given)
+
+
+def test_callbacks_are_given_the_model_that_is_trained():
+    seen = Recording()
+    model = model_of_ids()
+    data = tf.data.Dataset.from_tensors(({"item": IDS}, TARGETS))
+    train(model, data, adversarial_epsilon=0.5, callbacks=[seen])
+    (wrapper,) = seen.models
+    assert isinstance(wrapper, AdversarialModel)
+    assert [id(one) for one in wrapper.weights] == [id(one) for one in model.weights]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from tfrec_fusion.zoo.baselines.registry import BASELINES
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.errors import WrongType
-from tfrec_fusion.zoo.baselines.registry import BASELINES
 from tfrec_fusion.zoo.exports.export_run import export_run
 from tfrec_fusion.zoo.runs.explainer import explainer_of
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
@@ -86,7 +86,10 @@ def test_functions_say_what_they_take(tmp_path):
         ),
         (lambda: fine_tune(films, tables, tmp_path), "`start` must be of Run. Take it from"),
         (lambda: fine_tune("ease", tables, tmp_path), "or from `zoo.load(name).run`. Received: 'e"),
-        (lambda: explainer_of(films), "`run` must be of Run. Take it from `zoo.load_run(folder)`"),
+        (
+            lambda: explainer_of(films),
+            "`run` must be of Run. Take it from `zoo.load_run(folder).run`",
+        ),
         (lambda: export_run(films, tmp_path), "`run` must be of Run"),
         *(
             (

@@ -21,6 +21,7 @@ from tfrec_fusion.answer_warnings import AnswerWarning
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.errors import InvalidInput, NotFound, UserError, WrongType
 from tfrec_fusion.zoo.answers.explanation import Explanation
+from tfrec_fusion.zoo.exports import export_run
 from tfrec_fusion.zoo.prebuilt.load import open_recommender
 
 MADE = generate(num_users=30, num_items=20, num_interactions=260, seed=3)
@@ -400,11 +401,11 @@ def more_events():
     return dataclasses.replace(SHOP, interactions=mine, name="mine")
 
 
-def test_it_is_exported_with_its_titles(ease, tmp_path):
-    report = ease.export(tmp_path / "shop", page_sizes=(3,))
-    assert report.version == 1 and (tmp_path / "shop" / "1" / "saved_model.pb").is_file()
-    with pytest.raises(InvalidInput, match="version"):
-        ease.export(tmp_path / "shop", version=0)
+def test_it_is_exported_as_its_run_is(ease, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(export_run, "export_run", lambda *args, **more: given.append((args, more)))
+    ease.export(tmp_path / "shop", page_sizes=(3,), without_users=True)
+    assert given == [((ease.run, tmp_path / "shop"), {"page_sizes": (3,), "without_users": True})]
 
 
 def test_training_takes_a_folder_of_tables_and_writes_where_it_says(tmp_path, monkeypatch):

@@ -18,6 +18,12 @@ def text(value: Any, name: str) -> None:
         raise _wrong(name, "a string", value)
 
 
+def truth(value: Any, name: str) -> None:
+    """Refuses anything but true and false."""
+    if not isinstance(value, bool):
+        raise _wrong(name, "true or false", value)
+
+
 def whole(value: Any, name: str) -> None:
     """A whole number from 0."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MOST:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tfrec_fusion.layers.rating import RatingBiases
     from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
     from tfrec_fusion.layers.score_weights import ScoreWeights
+    from tfrec_fusion.layers.table import Table
     from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
     from tfrec_fusion.layers.texts import JoinedTexts, NgramBag
 
@@ -64,6 +65,7 @@ __all__ = [
     "ResidualFusion",
     "ScoreWeights",
     "SparseMatrix",
+    "Table",
     "TextProfile",
     "TextTable",
     "TripleScores",
@@ -88,6 +90,7 @@ _MODULES = {
     "rating": ("RatingBiases",),
     "retrieval": ("CatalogueLogits", "InBatchLogits"),
     "score_weights": ("ScoreWeights",),
+    "table": ("Table",),
     "text_table": ("EncodedTable", "TextProfile", "TextTable"),
     "texts": ("JoinedTexts", "NgramBag"),
 }

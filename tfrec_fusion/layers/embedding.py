@@ -11,16 +11,17 @@ import numpy as np
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.layers.table import Table
 
 _FROZEN: WeakValueDictionary[tuple[Any, ...], ItemTower] = WeakValueDictionary()
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class ItemTower(keras.layers.Layer):
-    """The candidate tower: an id embedding plus a projection of the item's features.
+class ItemTower(Table):
+    """Candidate tower: an id embedding plus a projection of the item's features.
 
-    `vector(i) = embedding[i] + features[i] W`. Features are constants kept with the weights, so a
-    saved model needs no further table.
+    `vector(i) = embedding[i] + features[i] W`, and in reverse `logits = hidden · vector`. Features
+    are constants kept with the weights, so a saved model needs no further table.
 
     Args:
         num_items: Size of the item vocabulary, the unseen index 0 included.
@@ -34,11 +35,13 @@ class ItemTower(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        item_id: Item indices of any shape.
-        catalogue: Whether to return every item's vector instead of those of `item_id`.
+        inputs: Item indices of any shape; with `reverse` hidden vectors `(..., dim)`.
+        reverse: Whether to score hidden vectors against every item instead of looking items up.
+        catalogue: Whether to return every item's vector; see `all_rows`.
 
     Returns:
-        `item_id.shape + (dim,)`, or `(num_items, dim)` with `catalogue`.
+        `inputs.shape + (dim,)`; with `reverse` logits `(..., num_items)`, float32 under any dtype
+        policy; with `catalogue` `(num_items, dim)`.
 
     Raises:
         ValueError: For sizes out of range, or a tower with neither ids nor features.
@@ -47,8 +50,9 @@ class ItemTower(keras.layers.Layer):
 
     >>> import numpy as np
     >>> tower = ItemTower(num_items=5, dim=3)
-    >>> tower(np.array([[1, 2]])).shape, tower(np.array([1]), catalogue=True).shape
-    (TensorShape([1, 2, 3]), TensorShape([5, 3]))
+    >>> hidden = tower(np.array([[1, 2]]))
+    >>> hidden.shape, tower(hidden, reverse=True).shape, tower.all_rows().shape
+    (TensorShape([1, 2, 3]), TensorShape([1, 2, 5]), TensorShape([5, 3]))
     """
 
     def __init__(
@@ -78,7 +82,7 @@ class ItemTower(keras.layers.Layer):
         )
         self.embeddings_dtype = embeddings_dtype
 
-    def build(self, item_shape: Any) -> None:
+    def build(self, inputs_shape: Any) -> None:
         """Makes the weights."""
         if self.use_id:
             self.embeddings = self.add_weight(
@@ -139,16 +143,23 @@ class ItemTower(keras.layers.Layer):
         self(np.zeros(1, np.int32))  # makes the weights where they are missing
         self.features.assign(features)
 
-    def call(self, item_id: Any, catalogue: bool = False) -> Any:
+    def call(self, inputs: Any, reverse: bool = False, catalogue: bool = False) -> Any:
         """Computes what the class describes."""
+        if reverse:
+            hidden, items = (ops.cast(one, "float32") for one in (inputs, self._vectors(None)))
+            return ops.matmul(hidden, ops.transpose(items))  # (..., num_items)
+        return self._vectors(None if catalogue else inputs)
+
+    def _vectors(self, item_id: Any | None) -> Any:
+        """Vectors of items, or of every item without `item_id`."""
         parts = []
         if self.use_id:
             rows = ops.convert_to_tensor(self.embeddings)
-            rows = rows if catalogue else ops.take(rows, item_id, axis=0)
+            rows = rows if item_id is None else ops.take(rows, item_id, axis=0)
             parts.append(ops.cast(rows, self.compute_dtype))
         if self.feature_dim:
             known = ops.convert_to_tensor(self.features)
-            known = known if catalogue else ops.take(known, item_id, axis=0)
+            known = known if item_id is None else ops.take(known, item_id, axis=0)
             known, kernel = (ops.cast(one, self.compute_dtype) for one in (known, self.kernel))
             parts.append(ops.matmul(known, kernel))
         return sum(parts[1:], parts[0])

@@ -10,6 +10,7 @@ from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.fusion import fusion_layer
+from tfrec_fusion.layers.table import Table
 
 
 def _all_but_unseen(shape: Any, dtype: Any = None) -> Any:
@@ -17,7 +18,7 @@ def _all_but_unseen(shape: Any, dtype: Any = None) -> Any:
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class FusedTower(keras.layers.Layer):
+class FusedTower(Table):
     """Fuses an id embedding with a text vector, each only where there is one.
 
     `vector(i) = fusion(embedding[i] if known[i], text[i] if it is not zero)`. In training a
@@ -41,7 +42,7 @@ class FusedTower(keras.layers.Layer):
         index: Indices of any shape.
         text: `index.shape + (text_dim,)`, or `(num_rows, text_dim)` with `catalogue`; zeros mean
             no text. None for a tower without text.
-        catalogue: Whether to return every row's vector instead of those of `index`.
+        catalogue: Whether to return every row's vector; see `all_rows`.
 
     Returns:
         `index.shape + (dim,)`, or `(num_rows, dim)` with `catalogue`.
@@ -53,7 +54,7 @@ class FusedTower(keras.layers.Layer):
 
     >>> tower = FusedTower(num_rows=4, dim=2)
     >>> text = np.ones((4, 8), "float32")
-    >>> tower(np.array([0]), text, catalogue=True).shape
+    >>> tower.all_rows(text).shape
     TensorShape([4, 2])
     >>> tower.set_known([0, 1, 1, 0])
     """

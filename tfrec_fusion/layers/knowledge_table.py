@@ -10,10 +10,11 @@ from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
+from tfrec_fusion.layers.table import Table
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class KnowledgeTable(keras.layers.Layer):
+class KnowledgeTable(Table):
     """Items' vectors from their neighbours in a graph, and the loss of the graph's triples.
 
     In training each call draws triples of the graph, each with corrupted tails, and adds
@@ -38,7 +39,7 @@ class KnowledgeTable(keras.layers.Layer):
 
     Call arguments:
         index: Item indices of any shape.
-        catalogue: Whether to return every row's vector instead of those of `index`.
+        catalogue: Whether to return every row's vector; see `all_rows`.
         return_evidence: As in `NeighbourAttention`.
         without: As in `NeighbourAttention`.
 

@@ -9,12 +9,13 @@ import numpy as np
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
+from tfrec_fusion.layers.table import Table
 
 _SHARES = (0.5, 0.8, 0.95, 1.0)  # of the catalogue, by length: short texts are not padded to long
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class TextTable(keras.layers.Layer):
+class TextTable(Table):
     """Every row's text vector, centred and half-whitened, as constants kept with the weights.
 
     Vectors of a language model lie in a narrow cone, and a few directions drown the others. So
@@ -30,7 +31,7 @@ class TextTable(keras.layers.Layer):
 
     Call arguments:
         index: Indices of any shape.
-        catalogue: Whether to return every row's vector instead of those of `index`.
+        catalogue: Whether to return every row's vector; see `all_rows`.
 
     Returns:
         `index.shape + (components,)`, or `(num_rows, components)` with `catalogue`.
@@ -222,11 +223,12 @@ class EncodedTable(TextTable):
     def call(self, index: Any, catalogue: bool = False, training: bool | None = None) -> Any:
         """Computes what the class describes."""
         if not catalogue:
-            place = ops.take(self.place, index, axis=0)
+            place = ops.take(self.place, ops.reshape(index, (-1,)), axis=0)
             ids, numbers = (
                 ops.take(one, place, axis=0) for one in (self.token_ids, self.num_tokens)
             )
-            return self._read(ids, numbers, training)
+            rows = self._read(ids, numbers, training)
+            return ops.reshape(rows, (*ops.shape(index), self.components))
         found, start = [], 0
         for rows, width in self.groups:
             part = slice(start, start + rows)

@@ -6,14 +6,14 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
 import numpy as np
 
-from tfrec_fusion.errors import InvalidInput, UserError
+from tfrec_fusion.errors import InvalidInput, UserError, WrongType
 from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.progress import progress_bar, tell_progress
 from tfrec_fusion.training.checkpoint import Record, save_checkpoint
@@ -180,6 +180,22 @@ class ProgressBar(keras.callbacks.Callback):
         if name in (logs or {}):
             self.shown[name.removeprefix("val_")] = f"{logs[name]:.4f}"  # type: ignore[index]
             self.bar.set_postfix(self.shown, refresh=refresh)
+
+
+def check_callbacks(callbacks: object) -> None:
+    """Refuses anything but a sequence of Keras callbacks.
+
+    Raises:
+        WrongType: With what was received.
+    """
+    given = callbacks if isinstance(callbacks, Sequence) else (callbacks,)
+    wrong = [one for one in given if not isinstance(one, keras.callbacks.Callback)]
+    if wrong or not isinstance(callbacks, Sequence):
+        received = wrong[0] if wrong else callbacks
+        raise WrongType(
+            "`callbacks` must be a list of keras.callbacks.Callback. "
+            f"Received: {received!r:.60}, of the type {type(received).__name__}."
+        )
 
 
 def history_csv(history: Mapping[str, list[float]]) -> str:

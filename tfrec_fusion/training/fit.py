@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from tfrec_fusion.training.callbacks import (
     ProgressBar,
     TrainingDiverged,
     Validation,
+    check_callbacks,
 )
 from tfrec_fusion.training.checkpoint import Record, load_checkpoint
 from tfrec_fusion.training.compilation import compile_model
@@ -77,6 +78,7 @@ def fit(
     adversarial_epsilon: float = 0.0,
     augment: Callable[[Any, Any], Any] | None = None,
     seed: int | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: bool = True,
 ) -> FitResult:
     """Trains a Keras model, and leaves it with the weights of its best epoch.
@@ -116,6 +118,11 @@ def fit(
         augment: `(inputs, seed)` → changed inputs of a batch, another seed each time, such as
             `text.augment.TextAugmentation`.
         seed: Seeds Python, NumPy and TensorFlow, plus the epochs already done, before training.
+        callbacks: Further Keras callbacks, such as TensorBoard, Weights & Biases or MLflow. They
+            come last, so that the logs of an epoch hold the metrics of `validate` as `val_…`, and
+            its checkpoint is written. After a resumption they see the epochs that are added, under
+            their numbers. Their `model` is the one that is trained: with `adversarial_epsilon` the
+            wrapper of yours.
         progress: Shows a bar in a terminal or notebook, and elsewhere a line on stderr an epoch.
 
     Returns:
@@ -123,6 +130,7 @@ def fit(
 
     Raises:
         ValueError: If an argument, or the checkpoint found, does not fit the model.
+        TypeError: If one of `callbacks` is no Keras callback.
         TrainingDiverged: If the loss or the monitored metric becomes NaN or infinite.
         SystemRefusal: If a file of `run_dir` cannot be written; finished epochs are kept.
 
@@ -144,6 +152,7 @@ def fit(
     )
     if mode not in ("max", "min"):
         raise InvalidInput(f"`mode` must be 'max' or 'min'. Received: {mode!r}")
+    check_callbacks(callbacks)
     num_steps = _count_steps(dataset, steps_per_epoch)
     if augment is not None:
         dataset = _augmented(dataset, augment, seed)
@@ -172,20 +181,21 @@ def fit(
         checkpoint=checkpoint,
         csv_file=None if run_dir is None else Path(run_dir) / "training.csv",
     )
-    callbacks: list[keras.callbacks.Callback] = [DivergenceWatch()]
+    own: list[keras.callbacks.Callback] = [DivergenceWatch()]
     if validate is not None:
-        callbacks.append(Validation(validate, monitor, validate_every, epochs))
+        own.append(Validation(validate, monitor, validate_every, epochs))
     if run_dir is not None:
         logs = str(Path(run_dir) / "tensorboard")
-        callbacks.append(keras.callbacks.TensorBoard(logs, write_graph=False))
-    callbacks.append(keeper)
+        own.append(keras.callbacks.TensorBoard(logs, write_graph=False))
+    own.append(keeper)
     if progress:
-        callbacks.append(ProgressBar(epochs, record.epochs_run, num_steps, keeper.monitor))
+        own.append(ProgressBar(epochs, record.epochs_run, num_steps, keeper.monitor))
     if record.epochs_run < epochs and not record.stopped_early:
         if seed is not None:
             keras.utils.set_random_seed(seed + record.epochs_run)
         with contextlib.nullcontext() if run_dir is None else refusals_name(Path(run_dir)):
-            _train(model, dataset, callbacks, epochs, record.epochs_run, steps_per_epoch)
+            every = [*own, *callbacks]
+            _train(model, dataset, every, epochs, record.epochs_run, steps_per_epoch)
     return _finish(model, keeper)
 
 

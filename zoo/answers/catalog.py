@@ -80,9 +80,9 @@ class Catalog:
         excluded = self.names.item_ids(exclude, "exclude")
         if not excluded and allow is None and not where:
             return None
-        found = np.arange(len(self.items)) > 0
+        passing = np.arange(len(self.items)) > 0
         if where:
-            found &= self.columns.having(where)
+            passing &= self.columns.having(where)
         if allow is not None:
             allowed = self.names.item_ids(allow, "allow")
             if not allowed:
@@ -90,11 +90,11 @@ class Catalog:
                     "`allow` is empty, so that no item could be answered. Leave it out, or name "
                     "the items that may be."
                 )
-            found &= np.isin(np.arange(len(found)), self.items.index(allowed))
-        found[self.items.index(excluded)] = False
-        return found
+            passing &= np.isin(np.arange(len(passing)), self.items.index(allowed))
+        passing[self.items.index(excluded)] = False
+        return passing
 
     def described(self, answers: pd.DataFrame) -> pd.DataFrame:
         """Answers with the catalog's further columns after their own."""
-        further = self.columns.beside(self.items.index(answers["item_id"]))
+        further = self.columns.rows_of(self.items.index(answers["item_id"]))
         return pd.concat([answers, further], axis=1)

@@ -114,7 +114,7 @@ class CatalogAnswers:
         allow_seen: bool | None = None,
         allowed: np.ndarray | None = None,
     ) -> pd.DataFrame:
-        """Ranks the items for somebody the model has never seen, by their history.
+        """Ranks the items for a new user, by their history.
 
         Args:
             item_ids: Items of the catalog, oldest first.

@@ -1,4 +1,4 @@
-"""The catalog's further columns: which items have a value, and their cells next to answers."""
+"""The catalog's further columns: which items have a value, and their cells of some items."""
 
 from __future__ import annotations
 
@@ -58,19 +58,19 @@ class ItemColumns:
                 "`where` must be a dictionary of values by column, such as "
                 f"{{'category': 'lamps'}}. Received: {where!r:.60}."
             )
-        found = np.ones(len(self.table) + 1, bool)
-        found[0] = False
+        passing = np.ones(len(self.table) + 1, bool)
+        passing[0] = False
         for column, values in where.items():
             rows = self._rows(self._checked_column(column))
-            has = np.zeros(len(found), bool)
+            has = np.zeros(len(passing), bool)
             for value in _listed(str(column), values):
                 if value not in rows:
                     raise InvalidInput(_no_item(str(column), value, rows))
                 has[rows[value]] = True
-            found &= has
-        return found
+            passing &= has
+        return passing
 
-    def beside(self, items: np.ndarray) -> pd.DataFrame:
+    def rows_of(self, items: np.ndarray) -> pd.DataFrame:
         """The columns of some items, a row each.
 
         A column whose name an answer has itself is called `item_NAME`.
@@ -107,11 +107,11 @@ class ItemColumns:
     def _rows_by_value(self, column: str) -> dict[str, np.ndarray]:
         """Item indices by label; a cell that holds no list of them is one."""
         separator = self._separators.get(column, SEPARATOR)
-        found: dict[str, list[int]] = {}
+        items: dict[str, list[int]] = {}
         for item, cell in enumerate(self.table[column], 1):
             for label in dict.fromkeys(labels_of(cell, separator)):
-                found.setdefault(label, []).append(item)
-        return {value: np.array(items) for value, items in found.items()}
+                items.setdefault(label, []).append(item)
+        return {label: np.array(rows) for label, rows in items.items()}
 
 
 def _listed(column: str, values: object) -> list[str]:
@@ -123,10 +123,10 @@ def _listed(column: str, values: object) -> list[str]:
             f"`where` must have a value or a list of values for {column!r}. "
             f"Received: {values!r:.60}."
         )
-    plain = [_plain(one) for one in values]
+    plain = [_plain(value) for value in values]
     if not plain or not all(plain):
         raise InvalidInput(
-            f"`where` must have a value for {column!r}; what is missing or empty is none. "
+            f"`where` must have a value for {column!r}; it is missing or empty. "
             f"Received: {values!r:.60}."
         )
     return plain
@@ -138,10 +138,10 @@ def _plain(cell: object) -> str:
 
 
 def _no_item(column: str, value: str, known: Collection[str]) -> str:
-    folded = {one.casefold(): one for one in known}
+    folded = {label.casefold(): label for label in known}
     close = difflib.get_close_matches(value.casefold(), folded, n=3)
     if close:
-        hint = f"Did you mean {' or '.join(repr(folded[one]) for one in close)}?"
+        hint = f"Did you mean {' or '.join(repr(folded[label]) for label in close)}?"
     else:
         hint = f"It has {listed(sorted(known))}." if known else "It is empty."
     return f"No item has {value!r} in `{column}`. {hint}"

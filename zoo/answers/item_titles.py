@@ -17,7 +17,7 @@ _CLOSE = 3  # titles that a hint names
 
 
 class ItemTitles:
-    """Finds the ids of items that somebody names.
+    """Finds the ids of items that are named.
 
     Args:
         ids: The ids of the catalog.
@@ -51,7 +51,7 @@ class ItemTitles:
             given = list(given)  # an iterator can be read once
         id_list(given, name)
         assert isinstance(given, Iterable)
-        return [self.item_id(one, f"{name}[{at}]") for at, one in enumerate(given)]
+        return [self.item_id(item, f"{name}[{at}]") for at, item in enumerate(given)]
 
     def item_id(self, given: object, name: str) -> str:
         """Returns an id as it is, and the id of a title.
@@ -79,7 +79,7 @@ class ItemTitles:
                 )
             return item_id
         if len(same) > 1:  # perhaps they differ in case
-            same = [one for one in same if self._titles[one] == title] or same
+            same = [each for each in same if self._titles[each] == title] or same
         same = same or self._typed(title_forms(title))
         if len(same) == 1:
             return same[0]
@@ -102,14 +102,13 @@ class ItemTitles:
             ("names", asked.names[:1]),
             ("bare", asked.bare[:1]),
         ):
-            found = list(
-                dict.fromkeys(one for name in names for one in self._forms[kind].get(name, ()))
-            )
+            having = self._forms[kind]
+            ids = list(dict.fromkeys(each for name in names for each in having.get(name, ())))
             if asked.year is not None:
-                of_year = [one for one in found if self._year(one) == asked.year]
-                found = of_year or [one for one in found if not self._year(one)]
-            if found:
-                return found
+                of_year = [item_id for item_id in ids if self._year(item_id) == asked.year]
+                ids = of_year or [item_id for item_id in ids if not self._year(item_id)]
+            if ids:
+                return ids
         return []
 
     def _year(self, item_id: str) -> str:
@@ -118,9 +117,9 @@ class ItemTitles:
     def _shown(self, ids: list[str]) -> str:
         """Ids with their titles, and the years that these do not say."""
         rows = []
-        for one in ids[:SHOWN]:
-            title, year = self._titles[one], self._years.get(one, "")
-            rows.append(f"{one!r} ({title}{f', {year}' if year and year not in title else ''})")
+        for item_id in ids[:SHOWN]:
+            title, year = self._titles[item_id], self._years.get(item_id, "")
+            rows.append(f"{item_id!r} ({title}{f', {year}' if year and year not in title else ''})")
         more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
         return ", ".join(rows) + more
 

@@ -1,4 +1,4 @@
-"""What a model is and how good it is, in a line, and as tables."""
+"""Summaries of a model: a line, a table for notebooks, a table of its numbers."""
 
 from __future__ import annotations
 

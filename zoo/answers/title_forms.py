@@ -47,12 +47,12 @@ class TitleForms:
 
 def title_forms(title: str) -> TitleForms:
     """Takes a title apart."""
-    found = _YEAR.search(title)
-    rest = title[: found.start()] if found and found.start() else title
-    year = found.group(1) if found and rest != title else None
+    at_end = _YEAR.search(title)
+    rest = title[: at_end.start()] if at_end and at_end.start() else title
+    year = at_end.group(1) if at_end and rest != title else None
     main = _INSIDE.sub(" ", rest)
-    inside = [_ALSO.sub("", one.strip()) for one in _INSIDE.findall(rest)]
-    names = _distinct(_folded(_article_first(one)) for one in (main, *inside))
+    inside = [_ALSO.sub("", name.strip()) for name in _INSIDE.findall(rest)]
+    names = _distinct(_folded(_article_first(name)) for name in (main, *inside))
     return TitleForms(
         year,
         _distinct([_folded(_article_first(rest))]),
@@ -67,17 +67,17 @@ def same_but_for_case(title: str) -> str:
 
 
 def _article_first(title: str) -> str:
-    found = _LAST.match(title.strip())
-    if found is None:
+    last = _LAST.match(title.strip())
+    if last is None:
         return title
-    rest, article = found.groups()
+    rest, article = last.groups()
     return article + rest if article.endswith("'") else f"{article} {rest}"
 
 
 def _folded(title: str) -> str:
     """Lower case, without accents and punctuation; punctuation alone stays as it is."""
     split = unicodedata.normalize("NFKD", title.casefold().translate(_TYPED))
-    letters = "".join(one for one in split if ord(one) not in _MARKS)
+    letters = "".join(letter for letter in split if ord(letter) not in _MARKS)
     letters = re.sub(r"['\u2019`]", "", letters).replace("&", " and ")
     words = " ".join(re.findall(r"\w+", unicodedata.normalize("NFC", letters)))
     return words or same_but_for_case(title)

@@ -24,7 +24,7 @@ from tfrec_fusion.zoo.spec import ModelSpec, options_of
 if TYPE_CHECKING:
     from tfrec_fusion.training.recipe import Recipe
 
-OF_BASELINES = ("split", "seed", "allow_seen", "positive_from")
+OF_BASELINES = ("split", "seed", "allow_seen", "positive_from", "production")
 _DATA = ["data", "data_dir", "sep", "encoding", "decimal"]
 _RESULT = ["out", "as_json"]
 

@@ -82,17 +82,18 @@ def export_run(
     if index is not None:
         found = item_index(run.model, run.recommender.known, index, recall_floor)
         cost = ""
-        if len(run.parts["test"]):
-            parts = (run.known_at_test, run.parts["test"])
-            ndcg, exact = ndcg_beside_exact(run.model, found, *parts)
+        if run.heldout is not None:
+            ndcg, exact = ndcg_beside_exact(run.model, found, run.known_at_test, run.heldout)
             cost = f", NDCG@10 {ndcg:.4f} on the test part instead of {exact:.4f}"
         say(
             f"index: {found.index.num_probes} of {found.index.num_lists} lists are looked through; "
             f"recall@10 {found.recall:.4f} of the exact search{cost}"
         )
-    if half and len(run.parts["test"]):
+    if half and run.heldout is not None:
         before, after = (_ndcg(run, in_half) for in_half in (False, True))
         say(f"item tables in 16 bits: NDCG@10 {after:.4f} on the test part instead of {before:.4f}")
+    if (half or index is not None) and run.is_production:
+        say("The model was trained on all events, the test part included: NDCG@10 is not measured.")
     options = run.info.get("options", {})
     language_model = None
     if reads_text(run.model) if with_texts is None else with_texts:

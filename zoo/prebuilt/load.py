@@ -149,7 +149,7 @@ def _meant(name: str) -> str:
 
 def _search_of(card: Card, run: Run) -> SemanticSearch:
     """Search by the vectors of the catalog's texts that the package holds."""
-    # TF Text and KerasHub take seconds to import: who asks with no text need not wait for them.
+    # TF Text and KerasHub take seconds to import: only text queries need them.
     from tfrec_fusion.text.encoding.encoder import TextEncoder
     from tfrec_fusion.zoo.answers.semantic_search import SemanticSearch
 

@@ -213,12 +213,17 @@ def _check_kept(run: Run, kept: Any, say: Callable[[str], None]) -> None:
     """Refuses what answers other than the run: too coarse numbers, or other members."""
     parts = (run.known_at_test, run.parts["test"])
     before, after = (ranking_of(one, *parts)().metrics["ndcg@10"] for one in (run.model, kept))
-    say(f"NDCG@10 {before:.4f}, as it is loaded {after:.4f}")
+    numbers = f"{before:.4f} of the run, {after:.4f}"
+    if run.is_production:  # which knows the test part: its NDCG@10 there says nothing but this
+        numbers = f"a difference of {after - before:+.4f}"
+        say(f"NDCG@10 differs by {after - before:+.4f} as it is loaded")
+    else:
+        say(f"NDCG@10 {before:.4f}, as it is loaded {after:.4f}")
     if abs(before - after) > TOLERANCE:
         raise InvalidInput(
             f"What is loaded must keep the NDCG@10 of {run.folder} within {TOLERANCE}. Received: "
-            f"{before:.4f} of the run, {after:.4f} of numbers of 16 bits and, of an ensemble, its "
-            "published members. Publish the members it was made of first."
+            f"{numbers} of numbers of 16 bits and, of an ensemble, its published members. Publish "
+            "the members it was made of first."
         )
 
 
@@ -250,6 +255,11 @@ def _limits(run: Run) -> list[str]:
         if (lowest := run.info["options"].get("positive_from")) is None
         else f"Events rated below {lowest:g} were dropped: such films may be recommended again.",
     ]
+    if run.is_production:
+        limits.append(
+            "It was trained on all events, the test part included; its numbers are those of the "
+            "model of train and validation before it."
+        )
     if ratio is not None:
         limits.append(
             f"Popularity bias: what it recommends is {ratio:.1f} times as popular as what people "

@@ -180,6 +180,11 @@ def _by_name(members: Sequence[Path]) -> dict[str, Run]:
     for path in members:
         run = load_run(path)
         name = run.info["model"]
+        if run.is_production:
+            raise InvalidInput(
+                f"{run.folder} was trained on all events, the test part included (--production), "
+                "so an ensemble of it could not be measured. Train it without --production."
+            )
         runs[name if name not in runs else f"{name} {len(runs)}"] = run
     first = next(iter(runs.values()))
     for run in runs.values():

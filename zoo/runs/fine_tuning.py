@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import pandas as pd
 
 from tfrec_fusion.argument_types import check_instance
@@ -32,6 +33,7 @@ def fine_tune(
     *,
     command: str = "",
     say: Callable[[str], None] = lambda line: None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     **options: Any,
 ) -> Run:
     """Continues the training of a model, on the events it learned from and on more.
@@ -54,6 +56,7 @@ def fine_tune(
         folder: The run folder to write.
         command: What to note in `run.json`.
         say: Called with one line about each step.
+        callbacks: As of `runs.train`.
         **options: Training options. What decides the model and its inputs stays as it was, and
             items already seen are ranked where they were in the start.
 
@@ -96,6 +99,7 @@ def fine_tune(
         command=command,
         say=say,
         start=start,
+        callbacks=callbacks,
         **{**options, **kept, **choices},
     )
 

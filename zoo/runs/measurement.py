@@ -16,6 +16,12 @@ from tfrec_fusion.zoo.runs.full_ranking import count_seen, ranking_of, seen_note
 from tfrec_fusion.zoo.runs.pair_metrics import pair_metrics
 from tfrec_fusion.zoo.runs.run import Run
 
+PRODUCTION_NOTE = (
+    "The numbers are those of the model of train and validation. After it was measured, the model "
+    "that is kept was trained on all events, the test part included, for as many epochs: no event "
+    "is left to measure it on."
+)
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -103,10 +109,17 @@ def evaluated(run: Run, allow_seen: bool = False) -> tuple[dict[str, Any], Repor
 
     Returns:
         `model`, `test`, `test_intervals`, `test_events`, `test_events_seen`, `allow_seen` and
-        `notes`, as of a `run.json`; and the row.
+        `notes`, as of a `run.json`; and the row. Of a production model, which has learned from
+        the test part, they are the numbers that its record has of the model before.
+
+    Raises:
+        InvalidInput: For a production model whose record has no such numbers.
     """
     name, known, test = run.info["model"], run.known_at_test, run.parts["test"]
-    allow_seen = allow_seen or bool(run.info.get("options", {}).get("allow_seen"))
+    measured_so = bool(run.info.get("options", {}).get("allow_seen"))
+    if run.is_production:
+        return _of_record(run, allow_seen=allow_seen or measured_so, as_measured=measured_so)
+    allow_seen = allow_seen or measured_so
     auc = "auc" in further_metrics(name)
     found = measured(name, run.model, known, test, allow_seen=allow_seen, auc=auc, tasks=False)
     seen = seen_note(known, test, allow_seen=allow_seen)
@@ -120,3 +133,28 @@ def evaluated(run: Run, allow_seen: bool = False) -> tuple[dict[str, Any], Repor
         "notes": [*filter(None, [seen]), *found.notes],
     }
     return answer, found.row
+
+
+def _of_record(
+    run: Run, *, allow_seen: bool, as_measured: bool
+) -> tuple[dict[str, Any], ReportRow]:
+    """The numbers of a production run's record."""
+    trained_so = (
+        f"{run.folder} was trained on all events, the test part included (--production), so that "
+        "nothing is left to measure it on"
+    )
+    if not run.info.get("test"):
+        raise InvalidInput(
+            f"{trained_so}, and it keeps no numbers of the model before. Those of a prebuilt "
+            "model are in `list --pretrained`; otherwise train without --production."
+        )
+    if allow_seen != as_measured:
+        raise InvalidInput(
+            f"{trained_so}. The model before was measured without items already seen: omit "
+            "--allow-seen, or train without --production."
+        )
+    kept = ("model", "test", "test_intervals", "test_events", "test_events_seen")
+    answer = {key: run.info[key] for key in kept if key in run.info}
+    answer |= {"allow_seen": allow_seen, "notes": list(run.info.get("notes", ()))}
+    intervals = {key: tuple(ends) for key, ends in run.info["test_intervals"].items()}
+    return answer, ReportRow(run.info["model"], run.info["test"], intervals)

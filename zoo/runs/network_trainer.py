@@ -1,10 +1,10 @@
-"""The two passes over a neural model: epochs chosen on validation, then the refit."""
+"""The passes over a neural model: epochs chosen on validation, the refit, perhaps all events."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,21 +19,18 @@ from tfrec_fusion.data.graph import Knowledge, knowledge_of
 from tfrec_fusion.data.indexed import IndexedData
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.text.encoding.item_vectors import text_vectors
-from tfrec_fusion.training.carry_over import Carried, carry_over
+from tfrec_fusion.training.carry_over import Carried
 from tfrec_fusion.training.distribution import distribution_strategy
 from tfrec_fusion.training.fit import FitResult, fit
 from tfrec_fusion.training.recipe import Recipe
 from tfrec_fusion.zoo.protocols import (
     KnowsEvents,
-    PairModel,
-    ReadsText,
     StartsFromParts,
     WeightsScores,
 )
 from tfrec_fusion.zoo.registry import build, get_spec
 from tfrec_fusion.zoo.runs.after_fit import set_after_fit
-from tfrec_fusion.zoo.runs.full_ranking import ranking_of, why_undefined
-from tfrec_fusion.zoo.runs.pair_metrics import pair_metrics, undefined_tasks
+from tfrec_fusion.zoo.runs.continuation import continue_from
 from tfrec_fusion.zoo.runs.run import Run
 from tfrec_fusion.zoo.runs.score_weights import choose_score_weights
 from tfrec_fusion.zoo.runs.settings import Settings
@@ -44,7 +41,15 @@ from tfrec_fusion.zoo.runs.task_losses import (
     losses_of,
     monitor_of,
 )
+from tfrec_fusion.zoo.runs.validation import make_validator, why_not_validated
 from tfrec_fusion.zoo.spec import ModelSpec, Part
+
+# Folders of passes, and what is said of each; one that is validated has more to say.
+_PASSES = {
+    "choose_epochs": "trained",
+    "refit": "refitted on train and validation",
+    "production": "trained on all events",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +67,7 @@ class NetworkTrainer:
             start from. None of the events that it was trained on may be in `data.validation`.
         carried: What the last pass took over of it, a row a weight.
         notes: What validation could not say.
+        callbacks: Keras callbacks that every pass gets, see `training.fit`.
     """
 
     data: IndexedData
@@ -73,6 +79,7 @@ class NetworkTrainer:
     start: Run | None = None
     carried: list[Carried] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+    callbacks: Sequence[keras.callbacks.Callback] = ()
 
     @cached_property
     def knowledge(self) -> Knowledge | None:
@@ -95,17 +102,21 @@ class NetworkTrainer:
         separator = self.settings.further["label_separator"]
         return LabelFeatures.from_table(self.data.item_table, columns, labels, separator)
 
-    def run(self) -> tuple[keras.Model, dict[str, Any]]:
-        """Trains the model; returns it and what to note about its training."""
+    @property
+    def _whole(self) -> Part:
         name = self.settings.spec.name
-        whole = Part(name, label=name)
+        return Part(name, label=name)
+
+    def run(self) -> tuple[keras.Model, dict[str, Any]]:
+        """Trains the model that is measured; returns it and what to note about its training."""
+        name = self.settings.spec.name
         validates = len(self.data.validation) > 0
         if validates:
-            model = self._pass(whole, "choose_epochs", self.data.train, self.data.validation)
+            model = self._pass(self._whole, "choose_epochs", self.data.train, self.data.validation)
         else:
             self.say(f"{name}: no event is left for validation, so all epochs are trained")
         if self.settings.options.refit or not validates:
-            model = self._pass(whole, "refit", self.data.train_and_validation, None)
+            model = self._pass(self._whole, "refit", self.data.train_and_validation, None)
         found, (monitor, _) = self.chosen[name], monitor_of(self.settings, model)
         policy = model.dtype_policy.name
         return model, {
@@ -118,6 +129,10 @@ class NetworkTrainer:
                 for metric, values in found.history.items()
             },
         }
+
+    def train_on_all(self) -> keras.Model:
+        """Trains a model on all events, the test part included, for the epochs of `run`."""
+        return self._pass(self._whole, "production", self.data.everything, None)
 
     def _parts(self, whole: Part) -> tuple[Part, ...]:
         """The models that one starts from, with their labels."""
@@ -157,7 +172,7 @@ class NetworkTrainer:
         if starts and isinstance(model, StartsFromParts):
             model.start_from(*starts)
         if self.start is not None:
-            self._carry_over(self.start, model, events)
+            self._continue(self.start.model, model, events)
         recipe = self._recipe(spec, model, after_parts=bool(starts), is_part=is_part)
         new_items = self.settings.further.get("offer_new_items", False)
         set_rest = partial(set_after_fit, model, events, new_items=new_items)
@@ -166,8 +181,8 @@ class NetworkTrainer:
         if validation is not None and self._is_defined(
             settings, monitor, model, events, validation
         ):
-            allow_seen = options.allow_seen
-            validate = _validator(model, events, validation, set_rest, monitor, allow_seen)
+            asked = {"auc": monitor == "auc", "allow_seen": options.allow_seen}
+            validate = make_validator(model, events, validation, set_rest, **asked)
         if spec.batches is None:
             raise InvalidInput(f"{spec.name} has no `batches` to be trained on.")
         batches = spec.batches(model, events, recipe.batch_size, options.seed)
@@ -190,6 +205,7 @@ class NetworkTrainer:
             patience=recipe.patience,
             run_dir=self.folder / "training" / f"{phase}-{label.replace(' ', '_')}",
             seed=options.seed,
+            callbacks=self.callbacks,
             progress=options.progress,
         )
         if not is_part:
@@ -197,8 +213,7 @@ class NetworkTrainer:
             set_rest(self.score_weights)
         if validate is None:
             self.chosen.setdefault(label, result)
-            how = "refitted on train and validation" if validation is None else "trained"
-            self.say(f"{label}: {how}, {result.seconds:.0f} s")
+            self.say(f"{label}: {_PASSES[phase]}, {result.seconds:.0f} s")
         else:
             self.chosen[label] = result
             self.say(
@@ -208,36 +223,21 @@ class NetworkTrainer:
             )
         return model
 
-    def _carry_over(self, start: Run, model: Any, events: Events) -> None:
-        """Gives a model the weights of a trained one; new texts go into the space of the old."""
-        trained: Any = start.model
-        old, new = (vars(one.config) for one in (trained, model))
-        grown = {size: (old[size], new[size]) for size in old if old[size] != new[size]}
-        self.carried[:] = carry_over(trained, model, grown.values())
-        if isinstance(model, ReadsText) and model.reads_text:
-            model.place_texts(text_vectors(self.texts, *self._language()))
-        if isinstance(model, KnowsEvents):
-            model.set_known(events)
-        kept, added = (sum(getattr(row, name) for row in self.carried) for name in ("kept", "new"))
-        users = len(self.data.users) - len(start.users)
-        items = len(self.data.items) - len(start.items)
-        self.say(
-            f"{model.name}: {kept:,} values carried over, {added:,} are new, for {users} users and "
-            f"{items} items"
-        )
+    def _continue(self, trained: Any, model: Any, events: Events) -> None:
+        """Starts a model from the run that is continued."""
+        further = self.settings.further
 
-    def _language(self) -> tuple[str, int | None]:
-        return self.settings.further["text_preset"], self.settings.further["text_length"]
+        def read_texts() -> np.ndarray:
+            return text_vectors(self.texts, further["text_preset"], further["text_length"])
+
+        self.carried[:], sentence = continue_from(trained, model, events, read_texts)
+        self.say(sentence)
 
     def _is_defined(
         self, settings: Settings, monitor: str, model: Any, known: Events, heldout: Events
     ) -> bool:
         """Whether validation can choose epochs; notes why not. Otherwise all are trained."""
-        if monitor in {task.metric for task in settings.spec.tasks.values()}:
-            reason = undefined_tasks(model, model.output, known, heldout)[monitor]
-        else:
-            allow_seen = settings.options.allow_seen
-            reason = why_undefined(monitor, known, heldout, allow_seen=allow_seen)
+        reason = why_not_validated(settings, monitor, model, known, heldout)
         if reason:
             note = f"{model.name}: {reason.rstrip('.')}, so all epochs are trained."
             self.say(note)
@@ -288,25 +288,3 @@ class NetworkTrainer:
         changed = {one: value for one, value in given.items() if value is not None}
         recipe = spec.recipe_of(model.config, after_parts=after_parts)
         return dataclasses.replace(recipe, **changed)
-
-
-def _validator(
-    model: Any,
-    known: Events,
-    heldout: Events,
-    settings: Callable[[Mapping[str, float]], None],
-    monitor: str,
-    allow_seen: bool,
-) -> Callable[[], Mapping[str, float]]:
-    asked = {"allow_seen": allow_seen, "auc": monitor == "auc"}
-    measures: list[Callable[[], Any]] = [
-        ranking_of(model, known, heldout, num_bootstrap=0, **asked)
-    ]
-    if isinstance(model, PairModel):
-        measures.append(pair_metrics(model, known, heldout, num_bootstrap=0))
-
-    def validate() -> Mapping[str, float]:
-        settings({})
-        return {name: value for one in measures for name, value in one().metrics.items()}
-
-    return validate

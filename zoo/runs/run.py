@@ -117,9 +117,20 @@ class Run:
         return merge(self.parts["train"], self.parts["validation"])
 
     @property
+    def is_production(self) -> bool:
+        """Whether the model was trained on all events, the test part included."""
+        return bool(self.info.get("options", {}).get("production", False))
+
+    @property
+    def heldout(self) -> Events | None:
+        """The test part; None where there is none, or the model was trained on it, too."""
+        test = self.parts["test"]
+        return test if len(test) and not self.is_production else None
+
+    @property
     def trained_pairs(self) -> pd.DataFrame:
         """`user_id` and `item_id` of every event that the model may have learned from."""
-        known = self.known_at_test
+        known = merge(*self.parts.values()) if self.is_production else self.known_at_test
         columns = {"user_id": self.users.id_of(known.user), "item_id": self.items.id_of(known.item)}
         return pd.DataFrame(columns).drop_duplicates(ignore_index=True)
 

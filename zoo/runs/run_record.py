@@ -20,6 +20,7 @@ from tfrec_fusion.files.json_fields import (
     scalar,
     share,
     text,
+    truth,
     whole,
 )
 from tfrec_fusion.files.json_file import read_json
@@ -51,6 +52,7 @@ _RECORD = record(
                 "history": mapping(list_of(optional(number))),
                 "score_weights": _NUMBERS,
                 "dtype_policy": text,
+                "production": truth,
             },
         ),
         "start": text,

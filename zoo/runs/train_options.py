@@ -14,7 +14,7 @@ SPLITS = ("temporal", "leave_one_out", "cold_item")  # of `data.split.SPLITS`
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Training options of every model, next to its own; baselines use the first four.
+    """Training options of every model, next to its own; baselines use the first five.
 
     Attributes:
         split: One of `SPLITS`, see `data.split`.
@@ -24,6 +24,8 @@ class TrainOptions:
         positive_from: The lowest rating of a positive event. Events rated lower are dropped before
             the split, so that models of ratings do not learn from them either. By default every
             event counts as positive, whatever its rating: also 0, -1 and False.
+        production: Whether the model that is kept is trained once more, on all events, after the
+            refitted one was measured on the test part; the numbers stay those of the latter.
         epochs: At most this many; the recipe's number by default.
         batch_size: The recipe's by default.
         learning_rate: The recipe's by default.
@@ -45,6 +47,7 @@ class TrainOptions:
     seed: int = option(0, "seed of weights, batches and splits")
     allow_seen: bool = option(False, "rank items that a user has interacted with, too")
     positive_from: float | None = option(None, "drop events rated lower")
+    production: bool = option(False, "train the final model on all events, the test part included")
     epochs: int | None = option(None, "most epochs")
     batch_size: int | None = option(None, "examples in a batch")
     learning_rate: float | None = option(None, "learning rate at its highest", low=1e-4, high=2e-2)
@@ -59,6 +62,11 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         check_types(fields(self), vars(self))
+        if self.production and not self.refit:
+            raise InvalidInput(
+                "`production` trains once more after the refit, whose numbers it keeps: it needs "
+                "`refit`. Received: production=True, refit=False (--production with --no-refit)."
+            )
         if not 0 <= self.label_smoothing < 1:
             raise InvalidInput(
                 "`label_smoothing` must be at least 0 and below 1. "

@@ -17,12 +17,12 @@ def candidate_vectors(model: Any) -> np.ndarray:
     event are folded in: the score is the product with the query, to which a 1 is appended.
 
     Args:
-        model: A trained model with a layer `logits` over `item_vectors`.
+        model: A trained model with a `retrieval_head` over `item_vectors`.
 
     Returns:
         `(num_items, dim + 1)` float32, to be compared with `query_models`.
     """
-    head = model.get_layer("logits")
+    head = model.retrieval_head
     vectors = model.item_vectors() / model.config.temperature
     offset = np.zeros(len(vectors), np.float32)
     if isinstance(head, CatalogueLogits):

@@ -75,7 +75,7 @@ def cosine_model(vectors: np.ndarray) -> keras.Model:
     """
     item_id = keras.Input((), dtype="int32", name="item_id")
     tower = ItemTower.of(vectors)
-    products = ops.matmul(tower(item_id), ops.transpose(tower(item_id, catalogue=True)))
+    products = tower(tower(item_id), reverse=True)
     scores = InverseLengths.of(vectors, name="inverse_lengths")(products, item_id)
     return keras.Model({"item_id": item_id}, {"scores": scores}, name="cosines_of_items")
 

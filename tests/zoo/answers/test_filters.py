@@ -81,7 +81,7 @@ REFUSED = [
     ({"where": {"genres": "drama"}}, "No item has 'drama' in `genres`. Did you mean 'Drama'?"),
     ({"where": {"genres": ["Drama", "Sci Fi"]}}, "No item has 'Sci Fi' in `genres`. Did you mean"),
     ({"where": {"year": 2001}}, "No item has '2001' in `year`. It has '1942', '1971', '1979', "),
-    ({"where": {"genres": []}}, "`where` must have a value for 'genres'; what is missing or empty"),
+    ({"where": {"genres": []}}, "`where` must have a value for 'genres'; it is missing or empty"),
     ({"where": {"genres": [None]}}, "Received: [None]"),
     ({"where": {"genres": {"not": "Drama"}}}, "a value or a list of values for 'genres'"),
     ({"allow": []}, "`allow` is empty, so that no item could be answered. Leave it out, or name"),

@@ -207,6 +207,30 @@ def test_inputs_and_outputs_are_named_dictionaries(named):
     assert set(model.input) <= ids | words | {"candidate_sampling_probability"}
 
 
+@pytest.mark.parametrize(
+    ("case", "names"),
+    [
+        ("user and history", {"candidate_tower": "items", "query_tower": "encoder"}),
+        ("in-batch user", {"user_tower": "user", "retrieval_head": "logits", "query_tower": None}),
+        (
+            "hybrid user",
+            {"candidate_tower": "items", "user_tower": "users", "item_text": "item_text"},
+        ),
+        ("knowledge", {"knowledge_graph": "graph", "query_tower": "encoder", "user_tower": None}),
+        ("tasks", {"rating_biases": "biases", "review_reader": "reader", "bottom": "bottom"}),
+        ("evidence", {"candidate_tower": "items", "query_tower": "encoder", "texts": "texts"}),
+        ("neumf", {"item_gmf": "item_gmf", "user_mlp": "user_mlp", "gmf": "gmf"}),
+    ],
+)
+def test_sublayers_are_attributes_and_add_no_weight(case, names):
+    model = built(CASES[case])
+    for attribute, name in names.items():
+        expected = None if name is None else model.get_layer(name)
+        assert getattr(model, attribute) is expected
+    order = {id(weight): None for layer in model.layers for weight in layer.weights}
+    assert [id(weight) for weight in model.weights] == list(order)
+
+
 HALF = {"mixed_bfloat16": 2**-7, "mixed_float16": 2**-10, "bfloat16": 2**-7, "float16": 2**-10}
 
 
@@ -494,7 +518,7 @@ def test_a_new_item_stands_where_its_neighbours_in_meaning_stand():
     assert placed @ neighbour > 0.9 * np.linalg.norm(placed) * np.linalg.norm(neighbour)
 
     users, familiar = np.unique(events.user), events.item_counts > 0
-    meanings = np.asarray(model.get_layer("item_text")(np.zeros(1, int), catalogue=True))
+    meanings = np.asarray(model.item_text.all_rows())
     shares = softmax(20 * meanings[familiar] @ meanings[cold[0]])
     middle = shares @ model.item_vectors()[familiar, : SMALL["dim"]]
     placed, middle = (one / np.linalg.norm(one) for one in (placed, middle))

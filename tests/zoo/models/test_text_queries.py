@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_models import CASES, DATA, TEXTS, built
+from test_models import CASES, DATA, TEXTS, built, tuned
 
 from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.scoring.similarity import meaning_model
@@ -50,6 +50,14 @@ def test_a_text_is_lifted_like_new_items(known):
     model.get_layer("logits").set_candidates(familiar, boost=3.0, stretch=2.0)
     lifted = np.asarray(model.text_score_model(known)(asked)["score"])
     np.testing.assert_allclose(lifted, 2 * plain + 3, rtol=1e-5)
+
+
+def test_words_are_explained_by_a_tuned_language_model():
+    model, history, item = built(CASES["hybrid lora"]), np.array([3, 5, 2]), 7
+    text = model.item_text.tower(*(one[None, item] for one in tuned("lora")["item_tokens"]))
+    found = model.text_scores(history, 1, item)(text)
+    expected = np.asarray(model.history_model()({"history": history[None, :]})["scores"])[0, item]
+    np.testing.assert_allclose(found, [expected], rtol=1e-4, atol=1e-5)
 
 
 def test_models_without_texts_or_towers_have_none(known):

@@ -158,9 +158,8 @@ def run_of(scores):
     parts = {name: getattr(DATA, name) for name in ("train", "validation", "test")}
     known = merge(parts["train"], parts["validation"])
     everything = SimpleNamespace(known=merge(*parts.values()))
-    return SimpleNamespace(
-        folder="run", model=Table(scores), parts=parts, known_at_test=known, recommender=everything
-    )
+    model = {"folder": "run", "model": Table(scores), "recommender": everything}
+    return SimpleNamespace(parts=parts, known_at_test=known, is_production=False, **model)
 
 
 def demoted(scores, users):
@@ -345,10 +344,16 @@ def test_a_byte_more_in_any_file_is_noticed(name, runs):
 def test_wishes_of_a_user_are_ordered_by_taste_and_titles_found_in_any_case(runs):
     published(runs)
     model, asked = load("ease.toy"), []
-    model.__dict__["_search"] = SimpleNamespace(search=lambda *given: asked.append(given))
+    answer = model.answers.recommend("u01", 1, allow_seen=True)
+
+    def search(*given, allowed):
+        asked.append(given)
+        return answer
+
+    model.__dict__["_search"] = SimpleNamespace(search=search)
     model.recommend(text="robots", k=3)
     model.recommend(model.users[0], text="robots", k=4)
-    assert asked == [("robots", 3), ("robots", 4, model.recommender, model.users[0])]
+    assert asked == [("robots", 3), ("robots", 4, model.answers, model.users[0])]
     item = model.items.iloc[4]
     expected = model.similar(item["item_id"], 3)["item_id"].tolist()
     assert model.similar(item["title"].swapcase(), 3)["item_id"].tolist() == expected

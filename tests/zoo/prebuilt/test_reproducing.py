@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tfrec_fusion.zoo.cli.command_line import cli
+from tfrec_fusion.zoo.cli.group import cli
 from tfrec_fusion.zoo.prebuilt import reproducing
 from tfrec_fusion.zoo.prebuilt.card import cards
 from tfrec_fusion.zoo.prebuilt.load import load

@@ -64,6 +64,7 @@ def words_of(name, work, out):
     return {
         "train": ("train", "popularity", *data),
         "train gmf": ("train", "gmf", *data, "--gmf-dim", 4, "--epochs", 2),
+        "production": ("train", "ease", *data, "--production"),
         "ensemble": ("ensemble", work / "popularity", work / "ease"),
         "fine-tune": ("fine-tune", work / "ease", "--data", work / "more"),
     }[name] + ("--out", out)
@@ -125,7 +126,7 @@ def check_readable(out):
             assert "is not a finished run" in str(error)
 
 
-RUNS = ["train", "ensemble", "fine-tune"]
+RUNS = ["train", "production", "ensemble", "fine-tune"]
 SLOW_RUNS = [pytest.param(name, marks=pytest.mark.slow) for name in [*RUNS, "train gmf"]]
 
 
@@ -136,7 +137,7 @@ def spread(changes, number):
 
 @pytest.mark.parametrize(
     ("name", "number"),
-    [*zip(RUNS, [3] * 3, strict=True)]
+    [*zip(RUNS, [3] * 4, strict=True)]
     + [pytest.param(*one.values, 20, marks=pytest.mark.slow) for one in SLOW_RUNS],
 )
 def test_a_killed_command_is_completed_by_the_next(
@@ -180,7 +181,7 @@ def test_a_command_killed_in_the_middle_of_a_write(name, killer, work, undisturb
 
 @pytest.mark.parametrize(
     ("name", "number"),
-    [*zip(RUNS, [3] * 3, strict=True)]
+    [*zip(RUNS, [3] * 4, strict=True)]
     + [pytest.param(*one.values, 8, marks=pytest.mark.slow) for one in SLOW_RUNS],
 )
 def test_a_full_disk_is_one_message_and_the_rerun_completes(

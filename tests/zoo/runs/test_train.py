@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from test_fit import Recording
+from test_leaks import eagerly
 from test_wiring import Seen, ndcg, pairs_of
 
 from tfrec_fusion import zoo
@@ -146,6 +148,25 @@ def test_only_the_same_training_goes_on_in_a_folder(change, named, tmp_path, mon
     assert train(folder=tmp_path, **begun).info["model"] == "popularity"
 
 
+def test_callbacks_see_the_epochs_of_every_pass(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfrec_fusion.zoo.runs.network_trainer.fit", eagerly)
+    seen, options = Recording(), {"epochs": 2, "batch_size": 1024, "progress": False}
+    made = train("gmf", TABLES, tmp_path, callbacks=[seen], gmf_dim=4, **options)
+    best = made.info["training"]["best_epoch"]
+    assert seen.began == [0, 1, *range(best)]
+    values = [one.get("val_ndcg@10") for one in seen.logs]
+    assert values == [*made.info["training"]["history"]["val_ndcg@10"], *[None] * best]
+
+
+def test_a_baseline_calls_none_and_what_is_no_callback_is_refused(tmp_path):
+    seen = Recording()
+    train("popularity", TABLES, tmp_path / "popularity", callbacks=[seen])
+    assert seen.began == []
+    with pytest.raises(TypeError, match=r"must be a list of keras\.callbacks\.Callback"):
+        train("gmf", TABLES, tmp_path / "gmf", callbacks=["tensorboard"])
+    assert not (tmp_path / "gmf").exists()
+
+
 def of_version_0_1(plan):
     """The plan as version 0.1 wrote it: with the options of all models, and none of later ones."""
     later = {"production": True}
@@ -185,12 +206,13 @@ def test_reasons_are_mined_from_everything_once_it_is_trained(tmp_path, monkeypa
         raise Seen
 
     classic = zoo.build("popularity").fit(DATA.train)
-    trainer = SimpleNamespace(
-        run=lambda: (classic, {"history": {}}), carried=[], features=None, notes=[]
-    )
-    monkeypatch.setattr(
-        "tfrec_fusion.zoo.runs.train.NetworkTrainer", lambda *given, **named: trainer
-    )
+    found = {"carried": [], "features": None, "notes": []}
+
+    def trainer(data, settings, *given, **named):
+        trained = (classic, {"history": {}})
+        return SimpleNamespace(data=data, settings=settings, run=lambda: trained, **found)
+
+    monkeypatch.setattr("tfrec_fusion.zoo.runs.train.NetworkTrainer", trainer)
     monkeypatch.setattr("tfrec_fusion.zoo.runs.train.user_words", stop)
     with pytest.raises(Seen):
         train("gpt2_hybrid", TABLES, tmp_path)

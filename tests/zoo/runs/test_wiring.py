@@ -52,10 +52,12 @@ def fits(monkeypatch):
     return calls
 
 
-def trained(name, folder, hyperparameters=None, data=DATA, **options):
+def trained(name, folder, hyperparameters=None, data=DATA, *, run=True, callbacks=(), **options):
+    """The result of a training, or the trainer that is yet to `run`."""
     keywords = {**(hyperparameters or {}), "progress": False, **options}
     settings = Settings.from_keywords(zoo.get_spec(name), keywords)
-    return NetworkTrainer(data, settings, folder, lambda line: None).run()
+    trainer = NetworkTrainer(data, settings, folder, lambda line: None, callbacks=callbacks)
+    return trainer.run() if run else trainer
 
 
 def positives(dataset):

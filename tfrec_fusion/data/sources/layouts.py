@@ -22,7 +22,7 @@ Files = Mapping[str, bytes]
 
 @dataclass(frozen=True)
 class Tables:
-    """What a layout's files say: the tables of a `RecData`, not yet validated."""
+    """The tables of a `RecData` as a layout's files hold them, not yet validated."""
 
     interactions: pd.DataFrame
     items: pd.DataFrame

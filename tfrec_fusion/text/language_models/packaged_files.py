@@ -17,12 +17,12 @@ REINSTALL = "Install tfrec-fusion again, or in a clone get the file back by `git
 
 
 def packaged_folder(preset: str) -> Path:
-    """Where a language model that comes with the package is."""
+    """Returns the folder of a language model that comes with the package."""
     return PACKAGED / preset
 
 
 def is_packaged(preset: str) -> bool:
-    """Whether a language model comes with the package."""
+    """Returns whether a language model comes with the package."""
     return (named := find_preset(preset)) is not None and named.packaged
 
 
@@ -37,8 +37,8 @@ def check_packaged(preset: str) -> None:
         expected = checked_checksums(read_json(listed))
     except (OSError, InvalidInput) as error:
         raise BrokenPackage(f"{listed} cannot be read: {one_line(error)}. {REINSTALL}") from error
-    if found := first_fault(folder, expected):
-        raise BrokenPackage("{} {}. {}".format(*found, REINSTALL))
+    if fault := first_fault(folder, expected):
+        raise BrokenPackage("{} {}. {}".format(*fault, REINSTALL))
     if strange := sorted(checksums(folder).keys() - expected.keys()):
         raise BrokenPackage(
             f"{folder} holds what does not belong to {preset}: {', '.join(strange)}. Remove it."

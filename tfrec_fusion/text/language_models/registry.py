@@ -84,7 +84,11 @@ class TextPreset:
 
 
 _registry: Registry[TextPreset] = Registry(
-    TextPreset, "text preset", "tfrec_fusion.text.language_models.named", "PRESET", ENTRY_POINTS
+    TextPreset,
+    "text preset",
+    ("tfrec_fusion.text.language_models.named",),
+    "PRESET",
+    ENTRY_POINTS,
 )
 
 
@@ -112,7 +116,7 @@ def register_preset(preset: TextPreset) -> TextPreset:
 
 
 def preset_names() -> list[str]:
-    """The names of the language models, in alphabetical order.
+    """Returns the names of the language models, in alphabetical order.
 
     Example:
 
@@ -123,12 +127,12 @@ def preset_names() -> list[str]:
 
 
 def presets() -> dict[str, TextPreset]:
-    """Every named language model's description by its name."""
+    """Returns every named language model's description by its name."""
     return _registry.members()
 
 
 def find_preset(name: str) -> TextPreset | None:
-    """The description of a language model; None where no language model has that name.
+    """Returns the description of a language model, or None where none has that name.
 
     Example:
 
@@ -139,7 +143,7 @@ def find_preset(name: str) -> TextPreset | None:
 
 
 def get_preset(name: str) -> TextPreset:
-    """The description of a language model.
+    """Returns the description of a language model.
 
     Raises:
         InvalidInput: When none has that name; the message lists the names and the closest.

@@ -11,31 +11,27 @@ import tokenizers
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.layers.embedding import HistoryTable
+from tfrec_fusion.layers.rating import RatingBiases
+from tfrec_fusion.layers.score_weights import ScoreWeights
 from tfrec_fusion.text.encoding.item_vectors import text_vectors
 from tfrec_fusion.text.language_models.causal import GPT2Size
 from tfrec_fusion.zoo.models.multi_task.config import MultiTaskConfig
-from tfrec_fusion.zoo.models.multi_task.parts import (
-    bottoms,
-    review_inputs,
-    task_layers,
-    task_outputs,
-)
+from tfrec_fusion.zoo.models.multi_task.task_layers import TaskLayers, review_inputs
+from tfrec_fusion.zoo.models.text_hybrid.builder import check_graph
+from tfrec_fusion.zoo.models.text_hybrid.builder import sizes_of as hybrid_sizes
 from tfrec_fusion.zoo.models.text_hybrid.config import TextHybridConfig
-from tfrec_fusion.zoo.models.text_hybrid.network import TextHybrid, check_graph
-from tfrec_fusion.zoo.models.text_hybrid.network import sizes_of as hybrid_sizes
-from tfrec_fusion.zoo.models.text_hybrid.parts import item_rows, query_rows
+from tfrec_fusion.zoo.models.text_hybrid.network import TextHybrid
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class MultiTask(TextHybrid):
-    """Several tasks over one pair of towers, as a functional model; see the module.
+    """Several tasks over one pair of towers, as a functional model; the package has the formulas.
 
-    Inputs beside those of `TextHybrid`: `user_id (batch,)`, `pair_step`, `pair_item` and
+    Inputs next to those of `TextHybrid`: `user_id (batch,)`, `pair_step`, `pair_item` and
     `pair_rating (batch, pairs)`, which the biases leave out, and of the reviews
     `review_token_ids (batch, pairs, length)` and `review_num_tokens (batch, pairs)`, or
-    `review_vector (batch, pairs, dim)`; `data.pair_tasks` makes them. Outputs beside `logits`: see
-    `multi_task_parts.task_outputs`.
+    `review_vector (batch, pairs, dim)`; `data.batches.pair_tasks` makes them. Outputs next to
+    `logits`: see `task_layers.TaskLayers.tasks_of`.
 
     Args:
         config: Sizes and choices.
@@ -44,11 +40,16 @@ class MultiTask(TextHybrid):
         tokenizer: Its tokenizer, as the JSON of Hugging Face's `tokenizers`.
         **kwargs: Arguments of `keras.Model`.
 
+    Attributes: those of `TextHybrid`, and the layers of `TaskLayers` under their names.
+
     Example: see `multi_task`.
     """
 
     config_class: ClassVar[type[TextHybridConfig]] = MultiTaskConfig
     config: MultiTaskConfig
+    task_layers: TaskLayers
+    score_weights: ScoreWeights
+    rating_biases: RatingBiases | None
 
     def __init__(
         self,
@@ -58,47 +59,37 @@ class MultiTask(TextHybrid):
         tokenizer: str = "",
         **kwargs: Any,
     ) -> None:
-        super().__init__(config, text_tower, task_layers(config, backbone), **kwargs)
-        self.backbone, self.tokenizer = backbone, tokenizer
+        # === Layers ===
+        task_layers = TaskLayers.from_config(config, backbone)
 
-    @staticmethod
-    def further_outputs(
-        layers: dict[str, Any], config: Any, inputs: dict[str, Any], query: Any, catalogue: Any
-    ) -> dict[str, Any]:
-        """The tasks beside the next item, and their inputs."""
-        inputs.setdefault("user_id", keras.Input((), dtype="int32", name="user_id"))
-        for name in ("pair_step", "pair_item"):
-            inputs[name] = keras.Input((config.pairs,), dtype="int32", name=name)
-        reviews = review_inputs(config, (config.pairs,))
-        inputs |= reviews
-        step = ops.expand_dims(inputs["pair_step"], -1)
-        before = ops.take_along_axis(query, step, axis=1)  # (batch, pairs, size)
-        item = ops.take(catalogue, inputs["pair_item"], axis=0)
-        inputs["pair_rating"] = keras.Input((config.pairs,), name="pair_rating")
-        ids = (inputs["user_id"], inputs["pair_item"])
-        own_rating = inputs["pair_rating"]
-        return task_outputs(layers, config, config.tasks, *ids, before, item, reviews, own_rating)
+        # === Functional ===
+        super().__init__(config, text_tower, task_layers, **kwargs)
+
+        # === Config ===
+        self.backbone, self.tokenizer = backbone, tokenizer
+        self.task_layers = task_layers
+        self.name_sublayers(task_layers)
 
     def set_known(self, events: Any) -> None:
         """As of `TextHybrid`, and counts the ratings' biases."""
         super().set_known(events)
-        if "rating" in self.config.tasks:
-            self.get_layer("biases").set_ratings(events.user, events.item, events.rating)
+        if self.rating_biases is not None:
+            self.rating_biases.set_ratings(events.user, events.item, events.rating)
 
     def set_score_weights(self, behavior: float = 1.0, language: float = 1.0) -> None:
-        """Weighs the two terms of the score: query · item, and the profile's match with the text.
+        """Weights the two terms of the score: query · item, and the profile's match with the text.
 
         Args:
             behavior: Weight of the first.
-            language: Weight of the second; of no account where items have no text.
+            language: Weight of the second; without effect where items have no text.
 
         Raises:
             ValueError: When a weight is negative, or both are 0.
         """
-        self.get_layer("score_weights").set_weights_of(behavior, language)
+        self.score_weights.set_weights_of(behavior, language)
 
     def read_reviews(self, texts: Iterable[str]) -> dict[str, np.ndarray]:
-        """What `data.pair_tasks` and `pair_model` need of reviews.
+        """Makes of reviews what `data.batches.pair_tasks` and `pair_model` read.
 
         Returns:
             `token_ids (num_texts, review_length)` and `num_tokens (num_texts,)`, or, with a
@@ -121,11 +112,11 @@ class MultiTask(TextHybrid):
         return {"token_ids": ids, "num_tokens": numbers}
 
     def pair_model(self, known: Any, tasks: Iterable[str] | None = None) -> keras.Model:
-        """What the tasks say of a user and an item, given what the user did.
+        """Makes a model of the tasks' outputs for a user, as known, and an item.
 
         Args:
-            known: What users did (`data.events.Events`).
-            tasks: Which of the config's, all by default; `rating` alone needs no review.
+            known: The users' interactions (`data.events.Events`).
+            tasks: Some of the config's, all by default; `rating` alone needs no review.
 
         Returns:
             `{"user_id": (batch,), "item_id": (batch,), review inputs}` → `rating (batch,)`,
@@ -140,13 +131,13 @@ class MultiTask(TextHybrid):
                 f"This model has the tasks {', '.join(self.config.tasks)}. "
                 f"Received: {', '.join(unknown)}."
             )
-        layers, inputs, query, item = self._pair(known)
+        inputs, query, item = self._pair(known)
         asked = dict(inputs)
         reviews = review_inputs(self.config, ()) if set(wanted) - {"rating"} else {}
         inputs |= reviews
         one = {name: ops.expand_dims(tensor, 1) for name, tensor in reviews.items()}
         ids = (asked["user_id"], ops.expand_dims(asked["item_id"], 1))
-        found = task_outputs(layers, self.config, wanted, *ids, query, item, one)
+        found = self.task_layers.tasks_of(wanted, *ids, query, item, one)
         outputs = {
             name: ops.squeeze(tensor, 1) if name == "next_token" else ops.squeeze(tensor, (1, 2))
             for name, tensor in found.items()
@@ -156,27 +147,24 @@ class MultiTask(TextHybrid):
     def gate_model(self, known: Any) -> keras.Model:
         """`{"user_id": (batch,), "item_id": (batch,)}` → by task `(batch, num_experts)`.
 
-        What each task takes of each expert for a pair; rows sum to 1.
+        The share of each expert in each task's bottom for a pair; rows sum to 1.
         """
-        layers, inputs, query, item = self._pair(known)
-        _, gates = bottoms(layers, self.config, query, item)
+        inputs, query, item = self._pair(known)
+        _, gates = self.task_layers.bottoms(query, item)
         outputs = {task: ops.cast(ops.squeeze(gate, 1), "float32") for task, gate in gates.items()}
         return keras.Model(inputs, outputs, name="gates")
 
-    def _pair(self, known: Any) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:
-        """Layers, inputs, and query and item `(batch, 1, size)`."""
-        layers = self._layers_by_name(frozen=False)
+    def _pair(self, known: Any) -> tuple[dict[str, Any], Any, Any]:
+        """Inputs, and query and item `(batch, 1, size)`."""
         inputs = {
             name: keras.Input((), dtype="int32", name=name) for name in ("user_id", "item_id")
         }
-        table = HistoryTable.of_known(known, self.config.history_length, name="histories")
-        history = table(inputs["user_id"])
-        catalogue = item_rows(layers, self.config, inputs["user_id"], catalogue=True)
-        rows = ops.take(catalogue, history, axis=0)
-        read = {"history": history, "user_id": inputs["user_id"]}
-        query = query_rows(layers, self.config, read, rows, last=True)
-        item = ops.take(catalogue, inputs["item_id"], axis=0)
-        return layers, inputs, ops.expand_dims(query, 1), ops.expand_dims(item, 1)
+        read = self.known_inputs(inputs["user_id"], known)
+        catalog = self.towers.catalog(anchor=inputs["user_id"])
+        rows = ops.take(catalog, read["history"], axis=0)
+        query = self.towers.query(read, rows, last=True)
+        item = ops.take(catalog, inputs["item_id"], axis=0)
+        return inputs, ops.expand_dims(query, 1), ops.expand_dims(item, 1)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""

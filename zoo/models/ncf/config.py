@@ -19,7 +19,7 @@ class NCFConfig:
         gmf_dim: Embedding size of the GMF branch; 0 omits the branch.
         mlp_dim: Embedding size of the MLP branch; 0 omits the branch.
         mlp_units: Hidden sizes of the MLP branch.
-        dropout: Rate after each hidden layer and on the GMF branch's embeddings.
+        dropout: Rate after each hidden layer and on the GMF branch's user embeddings.
         l2: Weight of the embeddings' mean squared length of a batch in the loss.
     """
 

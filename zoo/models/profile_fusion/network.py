@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -11,41 +11,46 @@ from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
-from tfrec_fusion.layers.history import most_recent
-from tfrec_fusion.layers.precision import dtype_policy_scope
+from tfrec_fusion.layers.fused_tower import FusedTower
+from tfrec_fusion.layers.history import HistoryEncoder, most_recent
+from tfrec_fusion.layers.text_table import TextTable
 from tfrec_fusion.saved_classes import formerly
 from tfrec_fusion.zoo.models.profile_fusion.config import ProfileFusionConfig
-from tfrec_fusion.zoo.models.profile_fusion.parts import (
-    item_evidence,
-    reasoning,
-    task_layers,
-    user_evidence,
-)
-from tfrec_fusion.zoo.models.text_hybrid.parts import history_inputs
-from tfrec_fusion.zoo.scoring.similarity import cosine_model
+from tfrec_fusion.zoo.models.profile_fusion.evidence import EvidenceLayers
+from tfrec_fusion.zoo.scoring.configured_model import ConfiguredModel
+from tfrec_fusion.zoo.scoring.tower_model import history_inputs
 from tfrec_fusion.zoo.scoring.unknown_user import first_rows
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 @formerly("ProfileSemanticsBehaviour")
-class ProfileFusion(keras.Model):
-    """Three tasks and their reasoning as one functional model; see the module for the formulas.
+class ProfileFusion(ConfiguredModel):
+    """Three tasks and their reasoning as one functional model; the package has the formulas.
 
     Inputs (int32): `user_id (batch,)`, `item_id (batch, candidates)` with the positive in column
-    0, and for behaviour `history (batch, steps)`, 0-padded on the left. Outputs: `logits` and
-    `behaviour (batch, candidates, 1)`, `profile` and `semantics (batch, num_words)` logits, the
-    last of the positive. `data.candidates` makes the batches.
+    0, and for behavior `history (batch, steps)`, 0-padded on the left. Outputs: `logits` and
+    `behavior (batch, candidates, 1)`, `profile` and `semantics (batch, num_words)` logits, the
+    last of the positive. `data.batches.candidates` makes the batches.
 
     Args:
         config: Sizes and choices.
         **kwargs: Arguments of `keras.Model`.
 
-    Example: see `profile_semantics_behaviour`.
+    Attributes: the layers of `EvidenceLayers`, under their names.
+
+    Example: see `profile_fusion`.
     """
+
+    config_class: ClassVar[type[ProfileFusionConfig]] = ProfileFusionConfig
+    config: ProfileFusionConfig
+    evidence: EvidenceLayers
+    texts: TextTable
+    candidate_tower: FusedTower
+    query_tower: HistoryEncoder | None
 
     def __init__(self, config: ProfileFusionConfig, **kwargs: Any) -> None:
         # === Layers ===
-        layers = task_layers(config)
+        layers = EvidenceLayers.from_config(config)
 
         # === Functional ===
         inputs = {
@@ -54,19 +59,20 @@ class ProfileFusion(keras.Model):
         }
         if config.reads_history:
             inputs["history"] = keras.Input((None,), dtype="int32", name="history")
-        user = user_evidence(layers, config, inputs["user_id"], inputs.get("history"))
-        item = item_evidence(layers, config, inputs["item_id"])
+        user = layers.of_users(inputs["user_id"], inputs.get("history"))  # (batch, size)
+        item = layers.of_items(inputs["item_id"])  # (batch, candidates, size)
         side = {name: ops.expand_dims(one, 1) for name, one in user.items()}
-        found = reasoning(layers, config, side, item)
+        found = layers.reason(side, item)  # (batch, candidates)
         outputs = {name: ops.expand_dims(one, -1) for name, one in found.items()}
-        if "profile" in config.tasks:
-            outputs["profile"] = layers["profile"](user[f"profile_{config.levels}"])
-        if "semantics" in config.tasks:
-            outputs["semantics"] = layers["semantics"](item[f"content_{config.levels}"][:, 0])
+        if layers.profile is not None:
+            outputs["profile"] = layers.profile(user[f"profile_{config.levels}"])
+        if layers.semantics is not None:
+            outputs["semantics"] = layers.semantics(item[f"content_{config.levels}"][:, 0])
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
-        self.config = config
+        self.config, self.evidence = config, layers
+        self.name_sublayers(layers)
 
     def set_texts(self, item_text: np.ndarray, profile_text: np.ndarray) -> None:
         """Sets the language model's vectors, both of the same model.
@@ -88,10 +94,10 @@ class ProfileFusion(keras.Model):
                     f"`{name}` must have the shape {(number, config.text_dim)}. "
                     f"Received: {np.shape(rows)}."
                 )
-        self.get_layer("texts").set_texts(np.concatenate([item_text, profile_text]))
+        self.texts.set_texts(np.concatenate([item_text, profile_text]))
 
     def set_words(self, item_words: np.ndarray, user_words: np.ndarray) -> None:
-        """Sets what is to be learned of items and users, `(rows, num_words)` of 0 and 1 each.
+        """Sets the targets of items and of users, `(rows, num_words)` of 0 and 1 each.
 
         They are needed in training only, and not saved.
         """
@@ -100,19 +106,19 @@ class ProfileFusion(keras.Model):
         )
 
     def set_known(self, events: Any) -> None:
-        """Says which items have an event: the others are represented by their text alone."""
-        self.get_layer("items").set_known(events.item_counts > 0)
+        """Marks the items with an event: the others are represented by their text alone."""
+        self.candidate_tower.set_known(events.item_counts > 0)
 
     def score_model(self, known: Any = None, frozen: bool = False) -> keras.Model:
         """`{"user_id": (batch,)}` → `{"scores": (batch, num_items)}` through the same weights.
 
         Args:
-            known: What users did (`data.events.Events`), where behaviour is read.
+            known: The users' interactions (`data.events.Events`), where behavior is read.
             frozen: Whether the items' vectors are computed now; later training does not change
                 them then.
 
         Raises:
-            ValueError: When behaviour is read and `known` is missing.
+            ValueError: When behavior is read and `known` is missing.
         """
         user_id = keras.Input((), dtype="int32", name="user_id")
         history = None
@@ -139,23 +145,22 @@ class ProfileFusion(keras.Model):
 
     def _scores(self, user_id: Any, history: Any, frozen: bool, users: bool = True) -> Any:
         """`(batch, num_items)`; without `users` no profile but the default one is in the graph."""
-        layers = {layer.name: layer for layer in self.layers}
+        layers = self.evidence
         if not users:
-            layers["texts"] = first_rows(layers["texts"], self.config.num_items + 1)
-        user = user_evidence(layers, self.config, user_id, history)
-        item = item_evidence(layers, self.config, user_id, catalogue=True)
+            layers = replace(layers, texts=first_rows(self.texts, self.config.num_items + 1))
+        user = layers.of_users(user_id, history)
         if frozen:
-            tables = self._item_tables()
             item = {
-                name: ItemTower.of(rows, name=f"frozen_{name}")(user_id, catalogue=True)
-                for name, rows in tables.items()
+                name: ItemTower.of(rows, name=f"frozen_{name}").all_rows(anchor=user_id)
+                for name, rows in self._item_tables().items()
             }
-        return reasoning(layers, self.config, user, item, all_pairs=True)["logits"]
+        else:
+            item = layers.of_all_items(anchor=user_id)
+        return layers.reason(user, item, all_pairs=True)["logits"]
 
     def _item_tables(self) -> dict[str, np.ndarray]:
-        """What is known of every item, `(num_items, size)` each, as it is now."""
-        layers = {layer.name: layer for layer in self.layers}
-        found = item_evidence(layers, self.config, np.zeros(1, np.int32), catalogue=True)
+        """Evidence of every item, `(num_items, size)` each, as it is now."""
+        found = self.evidence.of_all_items()
         return {name: ops.convert_to_numpy(one).astype(np.float32) for name, one in found.items()}
 
     @property
@@ -163,25 +168,10 @@ class ProfileFusion(keras.Model):
         """Whether the user's profile is read."""
         return self.config.reads_user_id
 
-    def similarity_model(self) -> keras.Model:
-        """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines of `item_vectors`."""
-        return cosine_model(self.item_vectors())
-
     def item_vectors(self) -> np.ndarray:
-        """`(num_items, size)` float32: the items' vectors of behaviour and of meaning."""
+        """`(num_items, size)` float32: the items' vectors of behavior and of meaning."""
         tables = self._item_tables()
         return np.concatenate([tables[name] for name in tables if name != "bias"], axis=1)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments to build it again."""
-        config = {"config": asdict(self.config), "name": self.name, "trainable": self.trainable}
-        return {**config, "dtype": self.dtype_policy.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ProfileFusion:
-        """Builds the model of a config."""
-        with dtype_policy_scope(config.get("dtype", "float32")):
-            return cls(ProfileFusionConfig(**config["config"]), name=config["name"])
 
 
 def profile_fusion(

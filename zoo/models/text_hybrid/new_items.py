@@ -105,8 +105,8 @@ def offer_new_items(model: Any, known: Any, share: float | None = None, k: int =
         ValueError: When `share` is out of range, or the model is not a two-tower one with
             the softmax over the catalogue.
     """
-    head = next((one for one in model.layers if isinstance(one, CatalogueLogits)), None)
-    if head is None or (share is not None and not 0 < share < 1):
+    head = model.retrieval_head
+    if not isinstance(head, CatalogueLogits) or (share is not None and not 0 < share < 1):
         raise InvalidInput(
             "`share` must be between 0 and 1, and the model's negatives the catalogue. "
             f"Received: share={share}, head={model.config.head}, "
@@ -143,9 +143,8 @@ def _place(
 
     Returns `(number of new items,)`, what is to be added to their scores.
     """
-    tower, rows = model.get_layer("items"), np.flatnonzero(new)
-    read = model.get_layer("item_text")
-    texts = ops.convert_to_numpy(read(np.zeros(1, np.int32), catalogue=True)).astype(np.float32)
+    tower, rows = model.candidate_tower, np.flatnonzero(new)
+    texts = ops.convert_to_numpy(model.item_text.all_rows()).astype(np.float32)
     vectors = model.item_vectors()[familiar, : tower.dim]
     stand_ins = np.concatenate(
         [

@@ -1,4 +1,4 @@
-"""One user's score of one item, with something changed: the item's text, or what the graph says."""
+"""One user's score of one item after a change: of the item's text, or of the graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfrec_fusion.zoo.models.text_hybrid.parts import content_of, item_rows, query_rows, weighed
+from tfrec_fusion.layers.retrieval import CatalogueLogits
+from tfrec_fusion.zoo.models.text_hybrid.towers import HybridTowers
 
 
 def scores_of_texts(model: Any, history: np.ndarray, user: int, item: int) -> Callable[[Any], Any]:
@@ -21,19 +22,16 @@ def scores_of_texts(model: Any, history: np.ndarray, user: int, item: int) -> Ca
         user: Index of the user, read where the query does.
         item: Index of the item; its id counts as it does in the model.
     """
-    config, layers = model.config, {layer.name: layer for layer in model.layers}
+    config, towers = model.config, model.towers
     inputs = _query_inputs(config, history[None, :], user)
-    rows = item_rows(layers, config, inputs["history"])
-    query = weighed(layers, query_rows(layers, config, inputs, rows, last=True))
-    query = ops.cast(query, "float32")  # (1, size)
-    stretch, boost = _of_new_item(layers["logits"], item)
+    query = _query(towers, inputs, towers.item_rows(inputs["history"]))  # (1, size)
+    stretch, boost = _of_new_item(model.retrieval_head, item)
 
     def score(vectors: Any) -> Any:
-        text = layers["item_text"].vectors_of_text(vectors)
+        text = towers.item_text.vectors_of_text(vectors)
         index = tf.fill([tf.shape(text)[0]], item)
-        graph = layers["graph"](index) if config.reads_graph else None
-        candidate = layers["items"](index, content_of(layers, config, text, graph))
-        candidate = ops.cast(layers["join"]([candidate, text]), "float32")
+        graph = None if towers.knowledge_graph is None else towers.knowledge_graph(index)
+        candidate = ops.cast(towers.fused_rows(index, text, graph), "float32")
         return stretch * tf.reduce_sum(query * candidate, axis=-1) / config.temperature + boost
 
     return score
@@ -57,23 +55,26 @@ def scores_without(
     Returns:
         `(number,)` float32.
     """
-    config, layers = model.config, {layer.name: layer for layer in model.layers}
+    config, towers = model.config, model.towers
     aside = np.asarray(entities, np.int32)
     own = np.array([item, *history], np.int32)  # (1 + steps,)
     index = np.broadcast_to(own, (len(aside), len(own)))  # (number, 1 + steps)
-    graph = layers["graph"](index, without=aside[:, None, :])
+    graph = towers.knowledge_graph(index, without=aside[:, None, :])
     text = None
-    if config.reads_text:
-        text = layers["item_text"](own)  # read once: a tuned language model takes its time
+    if towers.item_text is not None:
+        text = towers.item_text(own)  # read once: a tuned language model takes its time
         text = ops.broadcast_to(text, (*index.shape, text.shape[-1]))
-    rows = layers["items"](index, content_of(layers, config, text, graph))
-    rows = layers["join"]([rows, text]) if "profile" in layers else rows  # (…, size)
-    inputs = _query_inputs(config, index[:, 1:], user)
-    query = weighed(layers, query_rows(layers, config, inputs, rows[:, 1:], last=True))
-    stretch, boost = _of_new_item(layers["logits"], item)
-    query, candidate = (ops.cast(one, "float32") for one in (query, rows[:, 0]))
+    rows = towers.fused_rows(index, text, graph)  # (number, 1 + steps, size)
+    query = _query(towers, _query_inputs(config, index[:, 1:], user), rows[:, 1:])
+    stretch, boost = _of_new_item(model.retrieval_head, item)
+    candidate = ops.cast(rows[:, 0], "float32")
     scores = stretch * ops.sum(query * candidate, axis=-1) / config.temperature + boost
     return ops.convert_to_numpy(scores).astype(np.float32)
+
+
+def _query(towers: HybridTowers, inputs: dict[str, Any], rows: Any) -> Any:
+    """`(batch, size)` float32 query after the whole history, its terms weighted."""
+    return ops.cast(towers.weighted(towers.query(inputs, rows, last=True)), "float32")
 
 
 def _query_inputs(config: Any, histories: np.ndarray, user: int) -> dict[str, Any]:
@@ -85,6 +86,7 @@ def _query_inputs(config: Any, histories: np.ndarray, user: int) -> dict[str, An
 
 def _of_new_item(head: Any, item: int) -> tuple[float, float]:
     """What the head multiplies an item's score by, and adds to it; see `new_items`."""
-    if not getattr(head, "partial", False) or float(head.takes_part[item]):
+    lifts = isinstance(head, CatalogueLogits) and head.partial
+    if not lifts or float(head.takes_part[item]):
         return 1.0, 0.0
     return float(head.stretch), float(head.boost[item])

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfrec_fusion.zoo.models.text_hybrid.parts import content_of
+from tfrec_fusion.layers.retrieval import CatalogueLogits
+from tfrec_fusion.zoo.models.text_hybrid.towers import HybridTowers
 
 
 def item_of_text_model(model: Any) -> keras.Model | None:
@@ -22,7 +23,7 @@ def item_of_text_model(model: Any) -> keras.Model | None:
     if not model.config.reads_text:
         return None
     text = keras.Input((model.config.text_dim,), name="text")
-    rows = _rows_of_text({layer.name: layer for layer in model.layers}, model.config, text)
+    rows = _rows_of_text(model.towers, text)
     return keras.Model({"text": text}, {"embedding": rows}, name="items_of_texts")
 
 
@@ -35,34 +36,32 @@ def score_of_text_model(model: Any, known: Any) -> keras.Model | None:
     Args:
         model: A hybrid with two towers; None is returned for one that reads no text, or with
             another head.
-        known: What users did (`data.events.Events`), for a query that reads it.
+        known: The users' interactions (`data.events.Events`), for a query that reads them.
     """
     config = model.config
     if not config.reads_text or config.head != "two_tower":
         return None
-    layers = {layer.name: layer for layer in model.layers}
     user_id = keras.Input((), dtype="int32", name="user_id")
     text = keras.Input((config.text_dim,), name="text")
     of_users, _ = model.query_models(known)
     query = of_users({"user_id": user_id})["query"]
-    candidate = _rows_of_text(layers, config, text)  # float32, as the query
-    stretch, boost = _lift_of_new_items(layers["logits"])
+    candidate = _rows_of_text(model.towers, text)  # float32, as the query
+    stretch, boost = _lift_of_new_items(model.retrieval_head)
     score = stretch * ops.sum(query * candidate, axis=-1) / config.temperature + boost
     return keras.Model({"user_id": user_id, "text": text}, {"score": score}, name="scores_of_texts")
 
 
-def _rows_of_text(layers: dict[str, Any], config: Any, text: Any) -> Any:
-    """`(batch, size)`: the item tower's vectors of texts without an id."""
-    space = layers["item_text"].vectors_of_text(text)
-    nobody = ops.zeros_like(text[:, 0], dtype="int32")
-    rows = layers["items"](nobody, content_of(layers, config, space, None))
-    rows = layers["join"]([rows, space]) if "profile" in layers else rows
-    return ops.cast(rows, "float32")
+def _rows_of_text(towers: HybridTowers, text: Any) -> Any:
+    """`(batch, size)`: the rows of items in no vocabulary, by their texts."""
+    assert towers.item_text is not None
+    space = towers.item_text.vectors_of_text(text)
+    unknown = ops.zeros_like(text[:, 0], dtype="int32")
+    return ops.cast(towers.fused_rows(unknown, space), "float32")
 
 
 def _lift_of_new_items(head: Any) -> tuple[float, float]:
     """What the head multiplies the scores of items without an event by, and adds on average."""
-    if not getattr(head, "partial", False):
+    if not isinstance(head, CatalogueLogits) or not head.partial:
         return 1.0, 0.0
     new = ops.convert_to_numpy(head.takes_part) == 0
     new[0] = False

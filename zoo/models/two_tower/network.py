@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from tfrec_fusion.layers.embedding import HistoryTable, ItemTower
-from tfrec_fusion.layers.history import HistoryEncoder, most_recent
-from tfrec_fusion.layers.precision import dtype_policy_scope
+from tfrec_fusion.layers.embedding import ItemTower
+from tfrec_fusion.layers.history import HistoryEncoder
 from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
 from tfrec_fusion.zoo.models.two_tower.config import TwoTowerConfig
-from tfrec_fusion.zoo.scoring.candidate_vectors import candidate_vectors
-from tfrec_fusion.zoo.scoring.similarity import cosine_model
+from tfrec_fusion.zoo.scoring.tower_model import TowerModel
+from tfrec_fusion.zoo.scoring.towers import Towers
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class TwoTower(keras.Model):
+class TwoTower(TowerModel):
     """A query tower and a candidate tower as one functional model.
 
     Inputs (int32): `user_id (batch,)` and/or `history (batch, steps)`, 0-padded on the left; for
@@ -31,6 +29,12 @@ class TwoTower(keras.Model):
         config: Sizes and choices.
         **kwargs: Arguments of `keras.Model`.
 
+    Attributes:
+        candidate_tower: `ItemTower`.
+        query_tower: `HistoryEncoder`, or None for a query without history.
+        user_tower: An embedding added to the query, or None.
+        retrieval_head: Makes logits of queries and candidates.
+
     Example:
 
     >>> import numpy as np
@@ -39,35 +43,15 @@ class TwoTower(keras.Model):
     TensorShape([1, 3, 6])
     """
 
+    config_class: ClassVar[type[TwoTowerConfig]] = TwoTowerConfig
+    config: TwoTowerConfig
+    candidate_tower: ItemTower
+    query_tower: HistoryEncoder | None
+    user_tower: keras.layers.Embedding | None
+
     def __init__(self, config: TwoTowerConfig, **kwargs: Any) -> None:
         # === Layers ===
-        layers: dict[str, Any] = {
-            "items": ItemTower(config.num_items, config.dim, config.feature_dim, name="items")
-        }
-        if config.reads_user_id:
-            layers["user"] = keras.layers.Embedding(config.num_users, config.dim, name="user")
-            layers["user_dropout"] = keras.layers.Dropout(config.dropout, name="user_dropout")
-        if config.reads_history:
-            layers["encoder"] = HistoryEncoder(
-                config.dim,
-                config.encoder,
-                config.num_layers,
-                config.num_heads,
-                config.history_length,
-                config.dropout,
-                name="encoder",
-            )
-        in_batch = config.negatives == "in_batch"
-        if in_batch:
-            layers["logits"] = InBatchLogits(
-                config.temperature,
-                config.correct_sampling,
-                config.remove_accidental_hits,
-                config.num_hard_negatives,
-                name="logits",
-            )
-        else:
-            layers["logits"] = CatalogueLogits(config.num_items, config.temperature, name="logits")
+        towers, head = _towers(config), _head(config)
 
         # === Functional ===
         inputs = {}
@@ -75,139 +59,36 @@ class TwoTower(keras.Model):
             inputs["user_id"] = keras.Input((), dtype="int32", name="user_id")
         if config.reads_history:
             inputs["history"] = keras.Input((None,), dtype="int32", name="history")
-        query = _query(layers, inputs)  # (batch, [steps,] dim)
-        if in_batch:
+        rows = towers.item_rows(inputs["history"]) if config.reads_history else None
+        query = towers.query(inputs, rows)  # (batch, [steps,] dim)
+        if config.negatives == "in_batch":
             inputs["item_id"] = keras.Input((), dtype="int32", name="item_id")
             inputs["candidate_sampling_probability"] = keras.Input(
                 (), dtype="float32", name="candidate_sampling_probability"
             )
             query = query[:, -1] if config.reads_history else query
-            logits = layers["logits"](
+            logits = head(
                 query,
-                layers["items"](inputs["item_id"]),
+                towers.item_rows(inputs["item_id"]),
                 inputs["item_id"],
                 inputs["candidate_sampling_probability"],
             )
         else:
-            catalogue = layers["items"](next(iter(inputs.values())), catalogue=True)
-            logits = layers["logits"](query, catalogue)
+            logits = head(query, towers.catalog(anchor=next(iter(inputs.values()))))
         super().__init__(inputs=inputs, outputs={"logits": logits}, **kwargs)
 
         # === Config ===
-        self.config = config
+        self.config, self.towers, self.retrieval_head = config, towers, head
+        self.name_sublayers(towers)
+
+    @property
+    def answers_histories(self) -> bool:
+        """Whether a history alone is a query: the OOV user's embedding is never trained."""
+        return self.config.query == "history"
 
     def set_item_features(self, features: np.ndarray) -> None:
         """Sets the candidate tower's constant features, `(num_items, feature_dim)`."""
-        self.get_layer("items").set_features(features)
-
-    def score_model(self, known: Any = None, frozen: bool = False) -> keras.Model:
-        """`{"user_id": (batch,)}` → `{"scores": (batch, num_items)}` through the same weights.
-
-        Args:
-            known: What users did (`data.events.Events`); each user's last `history_length` items
-                are kept as a constant of the returned model. Needed when the query reads them.
-            frozen: Whether item vectors are computed now, features included; later training does
-                not change them then.
-
-        Raises:
-            ValueError: When the query reads histories and `known` is missing.
-        """
-        layers = self._layers_by_name(frozen)
-        user_id, inputs = self._asking(known)
-        query = self._last_query(layers, inputs)  # (batch, dim)
-        items = layers["items"](user_id, catalogue=True)
-        scores = self._scoring_head(layers)(query, items)
-        return keras.Model({"user_id": user_id}, {"scores": scores}, name="scores")
-
-    def query_models(self, known: Any = None) -> tuple[keras.Model, keras.Model | None]:
-        """Models of the queries that `candidate_vectors` are compared with.
-
-        Args:
-            known: As of `score_model`.
-
-        Returns:
-            `{"user_id": (batch,)}` → `{"query": (batch, dim)}` float32, and `{"history": (batch,
-            steps)}` → the same, None where the query reads the user id.
-        """
-        layers = self._layers_by_name(frozen=True)
-        user_id, inputs = self._asking(known)
-        query = self._last_query(layers, inputs)
-        of_users = keras.Model({"user_id": user_id}, {"query": query}, name="queries")
-        if self.config.query != "history":
-            return of_users, None
-        history = keras.Input((None,), dtype="int32", name="history")
-        query = self._last_query(layers, self._by_history(history))
-        return of_users, keras.Model({"history": history}, {"query": query}, name="of_histories")
-
-    def candidate_vectors(self) -> np.ndarray:
-        """`(num_items, dim + 1)`: the score is the product with the query and a 1."""
-        return candidate_vectors(self)
-
-    def _layers_by_name(self, frozen: bool) -> dict[str, Any]:
-        layers = {layer.name: layer for layer in self.layers}
-        if frozen:
-            layers["items"] = ItemTower.of(self.item_vectors())
-        return layers
-
-    def _asking(self, known: Any) -> tuple[Any, dict[str, Any]]:
-        """The input of who asks, and what the query reads of them."""
-        user_id = keras.Input((), dtype="int32", name="user_id")
-        inputs = {"user_id": user_id} if self.config.reads_user_id else {}
-        if self.config.reads_history:
-            table = HistoryTable.of_known(known, self.config.history_length, name="histories")
-            inputs["history"] = table(user_id)
-        return user_id, inputs
-
-    def _by_history(self, history: Any) -> dict[str, Any]:
-        """Cut to the length of training: by id and by history a user gets the same items."""
-        return {"history": most_recent(history, self.config.history_length)}
-
-    def _last_query(self, layers: dict[str, Any], inputs: dict[str, Any]) -> Any:
-        query = _query(layers, inputs)
-        query = query[:, -1] if "history" in inputs else query
-        return keras.ops.cast(query, "float32")
-
-    def _scoring_head(self, layers: dict[str, Any]) -> CatalogueLogits:
-        head = layers["logits"]
-        if isinstance(head, InBatchLogits):
-            return CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
-        return head
-
-    def history_model(self) -> keras.Model | None:
-        """`{"history": (batch, steps)}` → `{"scores": (batch, num_items)}`, for unknown users.
-
-        Of longer histories the last `history_length` items are read. None where the query reads
-        the user id.
-        """
-        if self.config.query != "history":
-            return None
-        history = keras.Input((None,), dtype="int32", name="history")
-        layers = self._layers_by_name(frozen=True)
-        query = self._last_query(layers, self._by_history(history))
-        items = layers["items"](history, catalogue=True)
-        scores = self._scoring_head(layers)(query, items)
-        return keras.Model({"history": history}, {"scores": scores}, name="scores_of_histories")
-
-    def similarity_model(self) -> keras.Model:
-        """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines of `item_vectors`."""
-        return cosine_model(self.item_vectors())
-
-    def item_vectors(self) -> np.ndarray:
-        """`(num_items, dim)` float32: the candidate tower's vectors."""
-        tower = self.get_layer("items")
-        rows = tower(np.zeros(1, np.int32), catalogue=True)
-        return keras.ops.convert_to_numpy(rows).astype(np.float32)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments to build it again."""
-        config = {"config": asdict(self.config), "name": self.name, "trainable": self.trainable}
-        return {**config, "dtype": self.dtype_policy.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> TwoTower:
-        """Builds the model of a config."""
-        with dtype_policy_scope(config.get("dtype", "float32")):
-            return cls(TwoTowerConfig(**config["config"]), name=config["name"])
+        self.candidate_tower.set_features(features)
 
 
 def two_tower(
@@ -231,13 +112,32 @@ def two_tower(
     return model
 
 
-def _query(layers: dict[str, Any], inputs: dict[str, Any]) -> Any:
-    """`(batch, steps, dim)` when there is a history, `(batch, dim)` else."""
-    query = None
-    if "history" in inputs:
-        history = inputs["history"]
-        query = layers["encoder"](layers["items"](history), history > 0)
-    if "user_id" in inputs:
-        user = layers["user_dropout"](layers["user"](inputs["user_id"]))
-        query = user if query is None else query + keras.ops.expand_dims(user, 1)
-    return query
+def _towers(config: TwoTowerConfig) -> Towers:
+    items = ItemTower(config.num_items, config.dim, config.feature_dim, name="items")
+    user = drop = encoder = None
+    if config.reads_user_id:
+        user = keras.layers.Embedding(config.num_users, config.dim, name="user")
+        drop = keras.layers.Dropout(config.dropout, name="user_dropout")
+    if config.reads_history:
+        encoder = HistoryEncoder(
+            config.dim,
+            config.encoder,
+            config.num_layers,
+            config.num_heads,
+            config.history_length,
+            config.dropout,
+            name="encoder",
+        )
+    return Towers(items, encoder, user, drop)
+
+
+def _head(config: TwoTowerConfig) -> CatalogueLogits | InBatchLogits:
+    if config.negatives != "in_batch":
+        return CatalogueLogits(config.num_items, config.temperature, name="logits")
+    return InBatchLogits(
+        config.temperature,
+        config.correct_sampling,
+        config.remove_accidental_hits,
+        config.num_hard_negatives,
+        name="logits",
+    )
