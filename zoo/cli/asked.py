@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.ids import id_text
 from tfrec_fusion.zoo.cli.text_files import lines_of
 
 if TYPE_CHECKING:
@@ -74,6 +73,8 @@ def asked_items(given: Iterable[str], option: str, known: Collection[str]) -> li
 
 
 def _is_known(text: str, known: Collection[str]) -> bool:
+    from tfrec_fusion.ids import id_text
+
     return text in known or (bool(text) and id_text(text) in known)
 
 

@@ -69,7 +69,7 @@ class TextHybridConfig:
         "frozen", "training of the language model", choices=("frozen", "lora", "full")
     )
     lora_rank: int = option(8, "rank of the low-rank factors")
-    lora_layers: int | None = option(None, "last blocks with factors")
+    lora_layers: int | None = option(None, "last blocks with factors; all by default")
     sources: str = option(
         "id+text", "sources of an item's vector", choices=("id+text", "id", "text")
     )
