@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tfrec_fusion.zoo.prebuilt.load import load
     from tfrec_fusion.zoo.recommender import Recommender
     from tfrec_fusion.zoo.registry import build, get_spec, register, specs
+    from tfrec_fusion.zoo.retrieval_model import RetrievalModel
     from tfrec_fusion.zoo.spec import BuildContext, Lazy, ModelSpec, Part, Task, option
     from tfrec_fusion.zoo.trained import fine_tune, load_run, train
 
@@ -29,6 +30,7 @@ __all__ = [
     "ModelSpec",
     "Part",
     "Recommender",
+    "RetrievalModel",
     "Task",
     "build",
     "fine_tune",
@@ -50,6 +52,7 @@ _MODULES = {
     "list_models": "prebuilt.listing",
     "load": "prebuilt.load",
     "Recommender": "recommender",
+    "RetrievalModel": "retrieval_model",
 }
 
 

@@ -198,9 +198,9 @@ class SparseMatrix(FullPrecision):
 
 @keras.saving.register_keras_serializable("zoo")
 class PastItems(FullPrecision):
-    """A history as a vector over the catalogue, what is long past weighing less.
+    """A history as a vector over the catalog, in which older items have less weight.
 
-    Inputs are item indices `(batch, steps)`, oldest first, 0 where there is none. Outputs are
+    Inputs are item indices `(batch, steps)`, oldest first, 0 for padding. Outputs are
     `(batch, num_items)` float32: `2^(-later / half_life)` at each item of the history, with `later`
     the number of items after it; 1 when `half_life` is 0. An item that comes again counts as it
     did last.

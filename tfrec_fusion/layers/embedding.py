@@ -1,4 +1,4 @@
-"""Ids → vectors: item towers with features, and per-user rows held inside the model."""
+"""Item towers of ids and features, and a table of users' histories inside a model."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class ItemTower(Table):
 
     @classmethod
     def of(cls, rows: np.ndarray, **kwargs: Any) -> ItemTower:
-        """A tower that answers with given vectors, `(num_items, dim)`, and is not trained.
+        """Makes a tower of given vectors, `(num_items, dim)`, that is not trained.
 
         Models made of the same vectors share one tower, so that they are exported with one table.
         It is float32 under any dtype policy, unless `dtype` is given.
@@ -190,7 +190,7 @@ class HistoryTable(keras.layers.Layer):
         user_id: `(batch,)` user indices.
 
     Returns:
-        `(batch, length)` int32 item indices, oldest first, 0 where there is none.
+        `(batch, length)` int32 item indices, oldest first, 0 for padding.
 
     Example:
 
@@ -219,10 +219,10 @@ class HistoryTable(keras.layers.Layer):
 
     @classmethod
     def of_known(cls, known: Any, length: int, **kwargs: Any) -> HistoryTable:
-        """The table of what users did.
+        """Makes the table of known interactions.
 
         Args:
-            known: What users did (`data.events.Events`).
+            known: The users' interactions (`data.events.Events`).
             length: Items kept for each user.
             **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -230,7 +230,7 @@ class HistoryTable(keras.layers.Layer):
             ValueError: When `known` is None.
         """
         if known is None:
-            raise InvalidInput("`known` is needed: this model's query reads what users did.")
+            raise InvalidInput("`known` is needed: this model reads the users' interactions.")
         histories = known.histories(length)
         table = cls(*histories.shape, **kwargs)
         table.set_histories(histories)

@@ -235,7 +235,7 @@ class PLE(keras.layers.Layer):
 
 
 def _mixed(gate: Any, experts: Any) -> Any:
-    """`(batch, units)`: experts `(batch, num_experts, units)` weighed by `(batch, num_experts)`."""
+    """`(batch, units)`: `(batch, num_experts, units)` weighted by `(batch, num_experts)`."""
     return ops.squeeze(ops.matmul(gate[:, None, :], experts), axis=1)
 
 

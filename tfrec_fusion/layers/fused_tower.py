@@ -22,7 +22,7 @@ class FusedTower(Table):
     """Fuses an id embedding with a text vector, each only where there is one.
 
     `vector(i) = fusion(embedding[i] if known[i], text[i] if it is not zero)`. In training a
-    known id's embedding is left out at random (`id_dropout`; DropoutNet: Volkovs et al. 2017), so
+    known id's embedding is masked at random (`id_dropout`; DropoutNet: Volkovs et al. 2017), so
     that the text alone learns to stand for an item. An item without a training event is not
     known: its untrained embedding is never read, and it is represented by its text, or outside
     training by a vector it was given (`set_stand_ins`). Index 0, the unseen one, is never known,
@@ -34,7 +34,7 @@ class FusedTower(Table):
         use_id: Whether there is an id embedding.
         use_text: Whether there is a text.
         fusion: A name of `layers.fusion.FUSIONS`.
-        id_dropout: Rate at which known ids are left out in training.
+        id_dropout: Rate at which known ids are masked in training.
         text_dropout: Dropout rate on the text vectors.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -82,7 +82,7 @@ class FusedTower(Table):
             raise InvalidInput("A fused tower needs ids or texts: set `use_id` or `use_text`.")
         self.num_rows, self.dim, self.use_id, self.use_text = num_rows, dim, use_id, use_text
         self.fusion, self.id_dropout, self.text_dropout = fusion, id_dropout, text_dropout
-        kind = fusion if use_id and use_text else "concat"  # one source needs no weighing
+        kind = fusion if use_id and use_text else "concat"  # one source needs no weights
         self.fuse = fusion_layer(kind, dim, dtype=self.dtype_policy, name="fuse")
         self.drop_text = keras.layers.Dropout(text_dropout, dtype=self.dtype_policy)
         self.seeds = keras.random.SeedGenerator()

@@ -1,8 +1,8 @@
-"""Several vectors of one thing, such as its id's and its text's, fused into one.
+"""Fusions of several vectors of one item or user, such as its id's and its text's, into one.
 
-All fusions are called alike, `fusion([id_vectors, text_vectors], [id_is_there, None])`, and give
-vectors of one size, so that a keyword exchanges them. A source that is not there, such as the id
-of an item nobody took yet, adds nothing; where no source is there, the vector is zero or a learned
+All fusions are called alike, `fusion([id_vectors, text_vectors], [id_is_present, None])`, and give
+vectors of one size, so that a keyword exchanges them. A missing source, such as the id of a
+cold-start item, adds nothing; where every source is missing, the vector is zero or a learned
 constant. Each source is first projected to the common size, `x_k = source_k W_k`.
 """
 

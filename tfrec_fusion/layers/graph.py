@@ -16,7 +16,7 @@ SCORES = ("translation", "bilinear")
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class NeighbourAttention(keras.layers.Layer):
-    """What the graph says of an item: its neighbours, weighed by how they are related to it.
+    """Attention over the neighbours of an item in a graph, by their relations to it.
 
     `vector(i) = Σ_k softmax_k(tanh(e_i + b_r) · (s_r * e_k)) (s_r * e_k)` over neighbours `k`
     with relation `r` (attention of KGAT: Wang et al. 2019, with a diagonal matrix `s_r` a
@@ -138,7 +138,7 @@ class NeighbourAttention(keras.layers.Layer):
         return (vector, weights, relation, tail) if return_evidence else vector
 
     def _chosen(self, degree: Any, training: bool | None) -> tuple[Any, Any]:
-        """Which of its neighbours a row reads, and which places hold one."""
+        """Offsets of the neighbours that a row reads, and whether a place holds one."""
         degree = ops.expand_dims(degree, -1)
         place = ops.arange(self.num_neighbours) + ops.zeros_like(degree)
         share = (ops.cast(place, "float32") + 0.5) / self.num_neighbours
@@ -156,7 +156,7 @@ class NeighbourAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class TripleScores(FullPrecision):
-    """How true a triple is, by its vectors.
+    """Scores triples by their vectors; higher is truer.
 
     `"translation"`: `-|head + shift - tail|²` (TransE: Bordes et al. 2013). `"bilinear"`:
     `Σ head * scale * tail` (DistMult: Yang et al. 2015).

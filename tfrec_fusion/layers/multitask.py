@@ -1,4 +1,4 @@
-"""How losses of several tasks are put into one: the arithmetic, without a model.
+"""Losses of several tasks combined into one: the arithmetic, without a model.
 
 `num_tasks` losses, each a mean over a batch, become one total, or their gradients one step:
 
@@ -20,7 +20,7 @@ BALANCES = ("fixed", "uncertainty", "dwa", "gradnorm", "pcgrad")
 
 
 def uncertainty_total(losses: Any, log_variance: Any, gaussian: Any) -> Any:
-    """Losses weighed by their learned noise: `Σ c_i exp(-s_i) L_i + s_i / 2`.
+    """Losses weighted by their learned noise: `Σ c_i exp(-s_i) L_i + s_i / 2`.
 
     `s_i` is the logarithm of the task's variance. `c_i` is 1/2 for a squared error, whose
     likelihood is Gaussian, and 1 for a cross-entropy, so that each term is a negative

@@ -1,4 +1,4 @@
-"""What a rating is expected to be before anything is known of taste: the baseline of biases."""
+"""Expected ratings by biases of users and items: the baseline of rating prediction."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class RatingBiases(FullPrecision):
             user: `(num_ratings,)` user indices.
             item: `(num_ratings,)` item indices.
             rating: `(num_ratings,)`.
-            user_damping: Ratings at the mean that every user is given beside their own.
+            user_damping: Ratings at the mean that every user is given in addition to their own.
             item_damping: The same of items.
 
         Raises:

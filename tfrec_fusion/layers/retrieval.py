@@ -22,10 +22,10 @@ class CatalogueLogits(FullPrecision):
     Args:
         num_items: Size of the item vocabulary, the unseen index 0 included.
         temperature: Divides the dot products, positive.
-        use_bias: Whether each item has a bias, its popularity beside its meaning.
-        partial: Whether training leaves items out (`set_candidates`): those without an event
-            would be everlasting negatives and only learn to be last. In training their logits are
-            out of reach; otherwise they are scored like any other, times `stretch` plus `boost`.
+        use_bias: Whether each item has a bias, such as its popularity.
+        partial: Whether training excludes items (`set_candidates`): those without an event would
+            always be negatives and only learn to be last. In training their logits are out of
+            reach; otherwise they are scored like any other, times `stretch` plus `boost`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -75,8 +75,8 @@ class CatalogueLogits(FullPrecision):
         """Says which items take part in training.
 
         Args:
-            takes_part: `(num_items,)`, 0 for those left out.
-            boost: Added to the logits of those left out, but not in training; one number, or
+            takes_part: `(num_items,)`, 0 for those excluded.
+            boost: Added to the logits of those excluded, but not in training; one number, or
                 `(num_items,)`.
             stretch: What those logits are multiplied by before.
 

@@ -1,4 +1,4 @@
-"""How much of a score is behaviour and how much is language, set after training."""
+"""Weights of behavior and language in a score, set after training."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ class ScoreWeights(FullPrecision):
         """Computes what the class describes."""
         parts = (query[..., : self.dim], query[..., self.dim :])
         weights = (self.behaviour, self.language)
-        weighed = [
+        weighted = [
             part * ops.cast(weight, part.dtype) for part, weight in zip(parts, weights, strict=True)
         ]
-        return ops.concatenate(weighed, axis=-1)
+        return ops.concatenate(weighted, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""

@@ -1,4 +1,4 @@
-"""Text vectors of a vocabulary, held inside a model in a space where they compare well."""
+"""Text vectors of a vocabulary inside a model, in a space where they compare well."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class EncodedTable(TextTable):
         text_dim: Size of the tower's vectors.
         components: Principal components that are kept.
         tower: `tower(token_ids (batch, length), num_tokens (batch,))` → `(batch, text_dim)`, such
-            as `text.tower.TextTower`.
+            as `text.language_models.tower.TextTower`.
         length: Most tokens of a text.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -255,11 +255,11 @@ class EncodedTable(TextTable):
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class TextProfile(keras.layers.Layer):
-    """What the texts of a history have in common: their mean so far, times a learned strength.
+    """Profile of a history's texts: their mean so far, times a learned strength.
 
     `profile_t = strength · mean(text_1 … text_t)`, so that `profile · text_i` is the mean cosine
     of item `i` with the history (Rocchio's profile, as in `zoo.baselines.tfidf`), in units of
-    logits. One number is learned, so an item nobody took is matched as well as any other.
+    logits. One number is learned, so a cold-start item is matched as well as any other.
 
     Args:
         strength: The start of the learned strength.

@@ -65,14 +65,14 @@ def export_run(
         without_users: Whether no file may hold a user's id, history, words or vector: users are
             answered by the history in a request. What was counted or learned from all of them
             together stays, such as popularity and the items' vectors.
-        say: Told what an index, or `half`, costs, and what is left out.
+        say: Called with a line on what an index, or `half`, costs, and on what is omitted.
 
     Returns:
         What was written.
 
     Raises:
         ValueError: As of `serving.export.export` and `zoo.exports.item_index.item_index`; when
-            users are to be left out and the model answers no histories.
+            users are to be omitted and the model answers no histories.
         ExportMismatch: When the SavedModel answers other than the models; nothing is left.
     """
     check_instance(run, Run, "run", RUN_REMEDY)
@@ -152,15 +152,15 @@ def export_recommender(
         directory: As of `export_run`, as are the two arguments after it.
         page_sizes: How many items are answered, a signature each.
         version: A positive number; by default one more than the latest.
-        language_model: A preset (`text.presets`) and the most tokens of a text; for a model that
-            reads texts those it was trained with. None leaves texts out.
+        language_model: A preset (`text.language_models.presets`) and the most tokens of a text; for
+            a model that reads texts those it was trained with. None omits texts.
         index: Finds items for users and histories, instead of scores of all.
         half: As of `export_run`.
         without_users: As of `export_run`.
-        say: Told what is left out.
+        say: Called with a line on what is omitted.
 
     Raises:
-        InvalidInput: When users are to be left out and the model answers no histories.
+        InvalidInput: When users are to be omitted and the model answers no histories.
     """
     model: Any = recommender.model
     if without_users:

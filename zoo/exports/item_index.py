@@ -58,7 +58,7 @@ def item_index(
 
     Args:
         model: A trained model of two towers.
-        known: What users did: read by the query, and not recommended again.
+        known: The users' interactions: read by the query, and not recommended again.
         how: An inverted file with vectors of these numbers, see `serving.inverted_file`; or an
             index of TensorFlow Recommenders, see `serving.recommenders_index`.
         recall_floor: The least recall at 10, above 0 and up to 1.

@@ -1,4 +1,4 @@
-"""Items as vectors whose product with a query is the model's score, for nearest neighbours."""
+"""Item vectors whose product with a query is the model's score, for nearest-neighbor search."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from tfrec_fusion.layers.retrieval import CatalogueLogits
 
 
 def candidate_vectors(model: Any) -> np.ndarray:
-    """Folds into item vectors all that a model does between a product and its score.
+    """Folds into item vectors what a model computes between a product and its score.
 
-    Temperature, biases, and what `zoo.models.text_hybrid.new_items` does to items without an
-    event are folded in: the score is the product with the query, to which a 1 is appended.
+    That is the temperature, biases, and the lift of cold-start items
+    (`zoo.models.text_hybrid.new_items`): the score is the product with the query, to which a 1 is
+    appended.
 
     Args:
         model: A trained model with a `retrieval_head` over `item_vectors`.
@@ -29,7 +30,7 @@ def candidate_vectors(model: Any) -> np.ndarray:
         if head.use_bias:
             offset += ops.convert_to_numpy(head.bias)
         if head.partial:
-            left_out = 1 - ops.convert_to_numpy(head.takes_part)
-            vectors = vectors * (1 + left_out * (float(head.stretch) - 1))[:, None]
-            offset += left_out * ops.convert_to_numpy(head.boost)
+            lifted = 1 - ops.convert_to_numpy(head.takes_part)
+            vectors = vectors * (1 + lifted * (float(head.stretch) - 1))[:, None]
+            offset += lifted * ops.convert_to_numpy(head.boost)
     return np.concatenate([vectors, offset[:, None]], axis=1).astype(np.float32)

@@ -62,7 +62,7 @@ class InverseLengths(keras.layers.Layer):
 def cosine_model(vectors: np.ndarray) -> keras.Model:
     """`{"item_id": (batch,)}` → `{"scores": (batch, num_items)}`, cosines between item vectors.
 
-    Exported beside scores that are products with the same vectors, it needs no copy of them.
+    Exported with scores that are products with the same vectors, it needs no copy of them.
 
     Args:
         vectors: `(num_items, dim)`; a vector of length 0 has cosine 0 with all.
@@ -84,8 +84,8 @@ def meaning_model(vectors: np.ndarray) -> keras.Model:
     """`{"text": (batch, text_dim)}` → `{"scores": (batch, num_items)}`, cosines.
 
     Args:
-        vectors: `(num_items, text_dim)` of the catalogue's texts, by the model that will make those
-            of the wishes; a vector of length 0 has cosine 0 with all.
+        vectors: `(num_items, text_dim)` of the catalog's texts, by the language model that reads
+            the queries; a vector of length 0 has cosine 0 with all.
 
     Example:
 
@@ -97,6 +97,6 @@ def meaning_model(vectors: np.ndarray) -> keras.Model:
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = (vectors / np.where(length > 0, length, 1)).astype(np.float32)
     text = keras.Input((unit.shape[1],), name="text")
-    wish = keras.layers.UnitNormalization(dtype="float32", name="unit_wish")(text)
-    scores = DenseMatrix.of(np.ascontiguousarray(unit.T), name="unit_texts")(wish)
+    query = keras.layers.UnitNormalization(dtype="float32", name="unit_query")(text)
+    scores = DenseMatrix.of(np.ascontiguousarray(unit.T), name="unit_texts")(query)
     return keras.Model({"text": text}, {"scores": scores}, name="cosines_of_texts")

@@ -1,4 +1,4 @@
-"""What every model of two towers answers: scores by user and by history, queries and candidates."""
+"""Models made of two towers: scores by user and by history, queries and candidates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TowerModel(ConfiguredModel):
 
     @property
     def answers_histories(self) -> bool:
-        """Whether a history alone is a query, for users in no vocabulary."""
+        """Returns whether a history alone is a query, for users in no vocabulary."""
         return bool(self.config.reads_history)
 
     def score_model(self, known: Any = None, frozen: bool = False) -> keras.Model:
@@ -97,7 +97,7 @@ class TowerModel(ConfiguredModel):
         return self.towers.with_frozen_items(self.item_vectors()) if frozen else self.towers
 
     def known_inputs(self, user_id: Any, known: Any) -> dict[str, Any]:
-        """What the query reads of users whose interactions are known."""
+        """Inputs of the query for users whose interactions are known."""
         inputs = {"user_id": user_id} if self.config.reads_user_id else {}
         if self.config.reads_history:
             table = HistoryTable.of_known(known, self.config.history_length, name="histories")

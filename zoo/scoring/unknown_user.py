@@ -1,4 +1,4 @@
-"""Layers without the users' rows, for models that answer about people they have never seen."""
+"""Tables without the users' rows, for models that answer unknown users."""
 
 from __future__ import annotations
 

@@ -462,7 +462,7 @@ def test_build_refuses_what_it_does_not_know():
         zoo.build("two_tower", **SIZES, encoder="lstm")
     with pytest.raises(AttributeError, match=r"fusion\.zoo' has no attribute 'magic'"):
         zoo.magic  # noqa: B018
-    with pytest.raises(ValueError, match="reads what users did"):
+    with pytest.raises(ValueError, match="this model reads the users'"):
         built(CASES["attention"]).score_model()
     with pytest.raises(ValueError, match="ease is fitted in closed form: it has no recipe"):
         zoo.get_spec("ease").recipe_of(None)
@@ -625,5 +625,5 @@ def test_hybrids_refuse_what_does_not_fit():
         zoo.build("gpt2_hybrid", **SIZES, item_text=TEXTS, text_mode="full", negatives="in_batch")
     with pytest.raises(ValueError, match="negatives the catalogue"):
         offer_new_items(built(CASES["hybrid in-batch"]), DATA.train)
-    with pytest.raises(ValueError, match="reads what users did"):
+    with pytest.raises(ValueError, match="this model reads the users'"):
         built(CASES["hybrid"]).score_model()

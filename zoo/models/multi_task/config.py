@@ -16,10 +16,10 @@ REVIEW_READERS = ("gpt2", "frozen")
 
 @dataclass(frozen=True)
 class MultiTaskConfig(TextHybridConfig):
-    """Sizes and choices of a multi-task model, beside those of `TextHybridConfig`.
+    """Sizes and choices of a multi-task model, next to those of `TextHybridConfig`.
 
     Attributes:
-        tasks: What is predicted beside the next item: any of `"rating"`, `"sentiment"` and
+        tasks: Outputs in addition to the next item: any of `"rating"`, `"sentiment"` and
             `"next_token"`.
         bottom: How the tasks share what they read of a pair: `"mmoe"`, `"shared"` or `"ple"`.
         num_experts: Experts of an MMoE; of a PLE the shared ones, and as many again of each task.
@@ -30,27 +30,27 @@ class MultiTaskConfig(TextHybridConfig):
             vectors of a frozen one, made beforehand, which cannot predict tokens.
         review_length: Most tokens of a review that are read.
         review_dim: Size of the reviews' vectors, with a frozen reader.
-        review_preset: The frozen reader, see `text.presets`.
+        review_preset: The frozen reader, see `text.language_models.presets`.
         vocabulary_size: Of the tokenizer that is trained on the reviews.
         language_layers: Transformer blocks of the GPT-2.
         language_dim: Size of its vectors.
         language_heads: Its attention heads.
     """
 
-    tasks: tuple[str, ...] = option(TASKS, "tasks next to the next item", choices=TASKS)
+    tasks: tuple[str, ...] = option(TASKS, "tasks in addition to the next item", choices=TASKS)
     bottom: str = option("mmoe", "layers that the tasks share", choices=BOTTOMS)
-    num_experts: int = option(4, "experts that tasks share")
-    expert_units: tuple[int, ...] = option((64,), "sizes of an expert")
-    pairs: int = option(2, "reviews of a history read in a step")
-    good_rating: float = option(4.0, "a positive review's least rating")
+    num_experts: int = option(4, "experts that the tasks share")
+    expert_units: tuple[int, ...] = option((64,), "hidden sizes of each expert")
+    pairs: int = option(2, "events of a history whose review is read in a step")
+    good_rating: float = option(4.0, "least rating of a positive review")
     review_reader: str = option("gpt2", "reader of the reviews", choices=REVIEW_READERS)
     review_length: int = option(32, "tokens of a review that are read")
     review_dim: int = 0
     review_preset: str = "minilm"
-    vocabulary_size: int = option(2048, "tokens of the GPT-2")
+    vocabulary_size: int = option(2048, "vocabulary size of the GPT-2")
     language_layers: int = option(2, "depth of the GPT-2")
     language_dim: int = option(64, "size of the GPT-2's vectors")
-    language_heads: int = option(2, "the GPT-2's attention heads")
+    language_heads: int = option(2, "attention heads of the GPT-2")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,5 +75,5 @@ class MultiTaskConfig(TextHybridConfig):
 
     @property
     def reads_reviews(self) -> bool:
-        """Whether a task reads what users wrote."""
+        """Returns whether a task reads reviews."""
         return "sentiment" in self.tasks or "next_token" in self.tasks

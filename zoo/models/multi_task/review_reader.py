@@ -1,4 +1,4 @@
-"""What a multi-task model needs to read reviews: a tokenizer and a GPT-2, or vectors."""
+"""Arrays that a multi-task model reads reviews with: a tokenizer and a GPT-2, or vectors."""
 
 from __future__ import annotations
 

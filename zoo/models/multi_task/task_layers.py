@@ -18,7 +18,7 @@ from tfrec_fusion.zoo.models.multi_task.config import MultiTaskConfig
 
 @dataclass(frozen=True, eq=False)
 class TaskLayers:
-    """What the tasks share, and the head of each; None where no task needs it.
+    """The layers that the tasks share, and the head of each; None where no task needs it.
 
     Attributes:
         config: Sizes and choices.
@@ -28,7 +28,7 @@ class TaskLayers:
         rating_biases: Expected ratings by user and item.
         rating: The rating's difference from that.
         review_reader: The GPT-2 that reads reviews.
-        review_condition: What it is told of the pair.
+        review_condition: Makes its condition of the pair.
         sentiment: The logit of a positive review.
     """
 

@@ -6,8 +6,8 @@ With user vector p and item vector q,
     MLP    logit = w · relu(... relu(W [p'; q'] + b))
     NeuMF  logit = GMF's + MLP's + bias, each branch with embeddings of its own
 
-trained as a click model on observed pairs and drawn negatives (`data.batches.clicks`) with binary
-cross-entropy from logits. NeuMF starts from a trained GMF and a trained MLP (section 3.4.1).
+trained as a click model on observed pairs and drawn negatives (`data.batches.makers.clicks`) with
+binary cross-entropy from logits. NeuMF starts from a trained GMF and a trained MLP (section 3.4.1).
 Paper: https://arxiv.org/abs/1708.05031
 """
 

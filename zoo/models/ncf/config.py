@@ -29,7 +29,7 @@ class NCFConfig:
     mlp_dim: int = option(32, "embedding size of the MLP branch")
     mlp_units: tuple[int, ...] = option((64, 32, 16), "hidden sizes of the MLP branch")
     dropout: float = option(0.0, "dropout rate", low=0.0, high=0.5)
-    l2: float = option(0.02, "weight of the embeddings' squared length", low=0.001, high=0.1)
+    l2: float = option(0.02, "weight of the squared length of embeddings", low=0.001, high=0.1)
 
     def __post_init__(self) -> None:
         check_options(self, sizes=("mlp_units",), rates=("dropout",), weights=("l2",))

@@ -165,7 +165,7 @@ class ProfileFusion(ConfiguredModel):
 
     @property
     def reads_user_id(self) -> bool:
-        """Whether the user's profile is read."""
+        """Returns whether the user's profile is read."""
         return self.config.reads_user_id
 
     def item_vectors(self) -> np.ndarray:

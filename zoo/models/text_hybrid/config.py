@@ -37,7 +37,7 @@ class TextHybridConfig:
             go the user's own words, where there are some.
         dim: Size of the learned vectors.
         text_components: Principal components of the text vectors that are read.
-        id_dropout: Rate at which an item's id is left out in training.
+        id_dropout: Rate at which an item's id is masked in training.
         text_dropout: Dropout on the text that is fused.
         history_length: Items of the history that are read.
         num_layers: Depth of the history encoder.
@@ -69,7 +69,7 @@ class TextHybridConfig:
         "frozen", "training of the language model", choices=("frozen", "lora", "full")
     )
     lora_rank: int = option(8, "rank of the low-rank factors")
-    lora_layers: int | None = option(None, "last blocks with factors; all by default")
+    lora_layers: int | None = option(None, "last blocks that get factors; all by default")
     sources: str = option(
         "id+text", "sources of an item's vector", choices=("id+text", "id", "text")
     )
@@ -83,7 +83,7 @@ class TextHybridConfig:
     text_components: int = option(64, "principal components of the text vectors")
     id_dropout: float = option(0.3, "rate of ids masked in training", low=0.0, high=0.6)
     text_dropout: float = option(0.2, "dropout on the text vectors", low=0.0, high=0.6)
-    history_length: int = option(100, "recent items the query reads")
+    history_length: int = option(100, "most recent items that the query reads")
     num_layers: int = option(1, "depth of the history encoder")
     num_heads: int = option(1, "attention heads")
     dropout: float = option(0.25, "dropout rate", low=0.0, high=0.6)
@@ -129,27 +129,27 @@ class TextHybridConfig:
 
     @property
     def tunes_text(self) -> bool:
-        """Whether the language model is inside the model."""
+        """Returns whether the language model is inside the model."""
         return self.reads_text and self.text_mode != "frozen"
 
     @property
     def reads_text(self) -> bool:
-        """Whether items have texts."""
+        """Returns whether items have texts."""
         return self.sources != "id"
 
     @property
     def reads_graph(self) -> bool:
-        """Whether items have neighbors in a graph."""
+        """Returns whether items have neighbors in a graph."""
         return self.use_graph and self.num_edges > 0
 
     @property
     def reads_history(self) -> bool:
-        """Whether the query has a history."""
+        """Returns whether the query has a history."""
         return self.head == "two_tower" and "history" in self.query
 
     @property
     def reads_user_id(self) -> bool:
-        """Whether the user's row is read: the id, and the words where there are some."""
+        """Returns whether the user's row is read: the id, and the words where there are some."""
         return self.head == "ncf" or "user_id" in self.query
 
 

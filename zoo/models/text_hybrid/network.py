@@ -198,17 +198,17 @@ class TextHybrid(TowerModel):
 
     @property
     def reads_user_id(self) -> bool:
-        """Whether the query reads the user."""
+        """Returns whether the query reads the user."""
         return self.config.reads_user_id
 
     @property
     def reads_text(self) -> bool:
-        """Whether items have texts."""
+        """Returns whether items have texts."""
         return self.config.reads_text
 
     @property
     def reads_graph(self) -> bool:
-        """Whether items have neighbors in a knowledge graph."""
+        """Returns whether items have neighbors in a knowledge graph."""
         return self.config.reads_graph
 
     @property
@@ -280,7 +280,7 @@ class TextHybrid(TowerModel):
 
     @classmethod
     def parts_of_config(cls, config: dict[str, Any]) -> dict[str, Any]:
-        """What the constructor of a model that builds on this one takes besides."""
+        """The further arguments of the constructor of a model that builds on this one."""
         return {}
 
 

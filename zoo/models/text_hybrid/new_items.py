@@ -1,4 +1,4 @@
-"""Items that nobody took yet: where they stand among the others, and how they are seen at all.
+"""Cold-start items: their vectors among those of the others, and their share of the lists.
 
     vector(n)     = rho * sum_j softmax_j(20 * t_n . t_j) * vector(j)    j: items with an event
     borrowed(u,n) = query(u) . vector(n) - half of its mean over users
@@ -36,10 +36,10 @@ _MOST_USERS = 512  # whose scores say how wide they spread
 def boost_for_share(
     scores: np.ndarray, new: np.ndarray, seen: np.ndarray, share: float | None = None, k: int = 20
 ) -> float:
-    """What to add to new items' scores so that they hold a share of the lists.
+    """Finds the constant that gives new items a share of the lists when added to their scores.
 
-    Nothing in training says how popular an item will be that nobody could take yet, so scores of
-    new items stand below those of familiar ones. The constant is found by bisection.
+    Training has no events to learn a new item's popularity from, so new items score below
+    familiar ones. The constant is found by bisection.
 
     Args:
         scores: `(num_users, num_items)` of a sample of users; column 0 is the unseen item.
@@ -57,8 +57,8 @@ def boost_for_share(
     lifted above the second best of them.
 
     >>> scores = np.array([[0.0, 5.0, 1.0, 0.0], [0.0, 1.0, 3.0, 0.0], [0.0, 9.0, 1.0, 0.0]])
-    >>> nobody = np.zeros_like(scores, bool)
-    >>> boost = boost_for_share(scores, np.array([0, 0, 0, 1], bool), nobody, k=1)
+    >>> seen = np.zeros_like(scores, bool)
+    >>> boost = boost_for_share(scores, np.array([0, 0, 0, 1], bool), seen, k=1)
     >>> 3 <= boost < 5
     True
     """
@@ -92,8 +92,8 @@ def offer_new_items(model: Any, known: Any, share: float | None = None, k: int =
     """Places and lifts items without a training event; see the module for the formulas.
 
     Args:
-        model: A two-tower `gpt2_hybrid` with the softmax over the catalogue.
-        known: What users did (`data.events.Events`): not recommended again.
+        model: A two-tower hybrid with the softmax over the catalog.
+        known: The users' interactions (`data.events.Events`): not recommended again.
         share: How much of the first `k` places new items fill, on average over users; between 0
             and 1, by default their share of the catalogue.
         k: Length of the lists.
@@ -139,7 +139,7 @@ def offer_new_items(model: Any, known: Any, share: float | None = None, k: int =
 def _place(
     model: Any, familiar: np.ndarray, new: np.ndarray, scores: Callable[[], np.ndarray]
 ) -> np.ndarray:
-    """Gives new items the vectors of their neighbours in meaning, weighed against the content.
+    """Gives new items the vectors of their neighbors in meaning, weighted against the content.
 
     Returns `(number of new items,)`, what is to be added to their scores.
     """

@@ -14,7 +14,7 @@ from tfrec_fusion.zoo.models.text_hybrid.towers import HybridTowers
 
 
 def scores_of_texts(model: Any, history: np.ndarray, user: int, item: int) -> Callable[[Any], Any]:
-    """A differentiable function of vectors of an item's text, that gives its score for each.
+    """Returns a differentiable function from vectors of an item's text to its scores.
 
     Args:
         model: A two-tower hybrid that reads histories and texts.
@@ -40,9 +40,9 @@ def scores_of_texts(model: Any, history: np.ndarray, user: int, item: int) -> Ca
 def scores_without(
     model: Any, history: np.ndarray, user: int, item: int, entities: np.ndarray
 ) -> np.ndarray:
-    """Scores of an item with entities of the graph set aside, at the item and at the past items.
+    """Scores of an item with entities of the graph masked, at the item and at the past items.
 
-    Whoever had an entity among the neighbours it reads is left with the others, and with nothing
+    An item that reads one of them among its neighbors is left with the others, and with nothing
     where it was the only one (`layers.graph.NeighbourAttention`).
 
     Args:
@@ -50,7 +50,7 @@ def scores_without(
         history: `(steps,)` item indices, oldest first.
         user: Index of the user, read where the query does.
         item: Index of the item.
-        entities: `(number, most)` entity indices that are set aside together, 0 for none.
+        entities: `(number, most)` entity indices that are masked together, 0 for none.
 
     Returns:
         `(number,)` float32.
@@ -85,7 +85,7 @@ def _query_inputs(config: Any, histories: np.ndarray, user: int) -> dict[str, An
 
 
 def _of_new_item(head: Any, item: int) -> tuple[float, float]:
-    """What the head multiplies an item's score by, and adds to it; see `new_items`."""
+    """The factor and the constant of the head for an item's score; see `new_items`."""
     lifts = isinstance(head, CatalogueLogits) and head.partial
     if not lifts or float(head.takes_part[item]):
         return 1.0, 0.0

@@ -18,7 +18,7 @@ def item_of_text_model(model: Any) -> keras.Model | None:
         model: A hybrid; None is returned for one that reads no text.
 
     Returns:
-        What an item is by its text alone, which is all that is known of it.
+        The model of items that are known by their text alone.
     """
     if not model.config.reads_text:
         return None
@@ -60,7 +60,7 @@ def _rows_of_text(towers: HybridTowers, text: Any) -> Any:
 
 
 def _lift_of_new_items(head: Any) -> tuple[float, float]:
-    """What the head multiplies the scores of items without an event by, and adds on average."""
+    """The factor of the head for items without an event, and its constant on average."""
     if not isinstance(head, CatalogueLogits) or not head.partial:
         return 1.0, 0.0
     new = ops.convert_to_numpy(head.takes_part) == 0

@@ -26,9 +26,9 @@ class HybridTowers(Towers):
 
     Attributes:
         item_text: Texts of the items.
-        knowledge_graph: What the graph says of items.
+        knowledge_graph: Vectors of the items' neighbors in a graph.
         user_text: The users' own words.
-        text_profile: What the texts of a history have in common, the query's second part.
+        text_profile: Mean text of a history, the query's second part.
         join: Puts the parts of a row, or of a query, next to each other.
         score_weights: Weights the two parts of a query.
     """
@@ -98,7 +98,7 @@ class HybridTowers(Towers):
         )
 
     def _content(self, text: Any, graph: Any) -> Any:
-        """What is known of items next to their ids; zeros for a graph that says nothing."""
+        """Texts and graph as the candidate tower reads them; zeros without a graph's vectors."""
         if self.knowledge_graph is None:
             return text
         if graph is None:

@@ -1,23 +1,4 @@
-"""A language model that judges a pair: what a user wrote or likes, and the text of an item.
-
-    cross    vector = tower([user tokens; item tokens])        one reading of both texts
-    towers   u = tower(user), v = tower(item)                  features [u; v; |u - v|; u * v]
-    lexical  bag = sum of n-gram vectors of both texts / sqrt(their number)
-
-    output   = w . hidden(features) + l . bag(user) + m . bag(item) + bias
-
-`cross` lets the texts attend to each other (Nogueira and Cho 2019, https://arxiv.org/abs/1901.04085,
-after BERT: Devlin et al. 2019); `towers` reads each alone, as Sentence-BERT's classifier does
-(Reimers and Gurevych 2019, https://arxiv.org/abs/1908.10084), so that an item's vector serves
-every user, and both can be computed beforehand where the language model is frozen. The lexical
-path is a linear model of hashed n-grams (Joulin et al. 2017, https://arxiv.org/abs/1607.01759),
-joined to the network as in wide and deep learning (Cheng et al. 2016,
-https://arxiv.org/abs/1606.07792): it costs next to nothing and knows the exact words, which a
-pooled vector blurs.
-
-For a click or a recommendation train with binary cross-entropy from logits, for a rating with
-mean squared error.
-"""
+"""The text ranker as a Keras functional model."""
 
 from __future__ import annotations
 
@@ -45,20 +26,20 @@ class TextRankerConfig:
     Attributes:
         target: What is predicted: `"click"`, `"recommendation"` or `"rating"`.
         vector_dim: Size of text vectors computed beforehand, which are then inputs; 0 reads
-            tokens with a language model, or with the lexical path alone where there is none.
+            tokens with a language model, or with the lexical path alone without one.
         pair: How a language model reads the two texts: `"towers"` or `"cross"`.
         mode: What of the language model is trained: `"frozen"`, `"lora"` or `"full"`.
         pooling: `"mean"`, `"first"` or `"last"` token.
         lora_rank: Rank of the low-rank factors.
         lora_layers: How many of the last transformer blocks get them; None: all.
         full_layers: How many of the last transformer blocks `"full"` trains; None: everything.
-            What is below them is read without a step back, which is most of the time saved.
+            No gradients are computed below them, which saves most of the time.
         hidden_units: Sizes of the hidden layers over the features.
         dropout: Rate on the features and after each hidden layer.
-        lexical_buckets: Hashed n-grams the lexical path tells apart; 0 leaves the path out.
+        lexical_buckets: Hashed n-grams that the lexical path distinguishes; 0 omits the path.
         ngrams: The longest n-gram of the lexical path.
-        lexical_scale: Multiplies the lexical path, so that at one learning rate its zeros move
-            so much faster than a language model may be moved.
+        lexical_scale: Multiplies the lexical path, so that at one learning rate its weights,
+            which start at 0, move faster than those of the language model.
     """
 
     target: str = option("click", "what is predicted", choices=tuple(OUTPUTS))
@@ -71,11 +52,11 @@ class TextRankerConfig:
         "mean", "pooled token", choices=("mean", "first", "last")
     )
     lora_rank: int = option(8, "rank of the low-rank factors")
-    lora_layers: int | None = option(None, "last blocks adapted")
-    full_layers: int | None = option(None, "last blocks tuned by full")
+    lora_layers: int | None = option(None, "last blocks adapted; all by default")
+    full_layers: int | None = option(None, "last blocks tuned by full; all by default")
     hidden_units: tuple[int, ...] = option((128,), "hidden sizes")
     dropout: float = option(0.2, "dropout rate")
-    lexical_buckets: int = option(2**17, "hashed n-grams; 0: none")
+    lexical_buckets: int = option(2**17, "hashed n-grams; 0 omits the lexical path")
     ngrams: int = option(2, "longest n-gram of the lexical path")
     lexical_scale: float = option(1.0, "multiplies the lexical path")
 

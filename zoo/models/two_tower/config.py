@@ -38,7 +38,7 @@ class TwoTowerConfig:
     query: str = option(
         "history", "inputs of the query tower", choices=("history", "user_id", "user_id+history")
     )
-    history_length: int = option(100, "recent items the query reads")
+    history_length: int = option(100, "most recent items that the query reads")
     encoder: str = option("attention", "history encoder", choices=("attention", "gru"))
     num_layers: int = option(1, "depth of the history encoder")
     num_heads: int = option(1, "attention heads")
@@ -65,10 +65,10 @@ class TwoTowerConfig:
 
     @property
     def reads_history(self) -> bool:
-        """Whether the query tower has a history."""
+        """Returns whether the query tower has a history."""
         return "history" in self.query
 
     @property
     def reads_user_id(self) -> bool:
-        """Whether the query tower has a user embedding."""
+        """Returns whether the query tower has a user embedding."""
         return "user_id" in self.query

@@ -83,7 +83,7 @@ class TwoTower(TowerModel):
 
     @property
     def answers_histories(self) -> bool:
-        """Whether a history alone is a query: the OOV user's embedding is never trained."""
+        """Returns whether a history alone is a query: the OOV user's embedding is not trained."""
         return self.config.query == "history"
 
     def set_item_features(self, features: np.ndarray) -> None:
