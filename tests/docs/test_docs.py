@@ -64,7 +64,7 @@ def test_commands_are_taken_by_the_command_line(page):
     text = page.read_text("utf-8")
     refused = {" ".join(one): why_refused(one) for one in commands(text)}
     assert not {command: why for command, why in refused.items() if why}
-    assert set(re.findall(r"tfrec-zoo ([\w-]+)", text)) <= set(subcommands(cli))
+    assert set(re.findall(r"tfrec-zoo (?:--plugin \S+ )?([\w-]+)", text)) <= set(subcommands(cli))
 
 
 @every_page

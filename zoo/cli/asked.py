@@ -58,17 +58,24 @@ def asked_items(given: Iterable[str], option: str, known: Collection[str]) -> li
     """
     found: list[str] = []
     for text in given:
-        parts = [part.strip() for part in text.split(",")]
-        joined = all(part in known for part in parts) or re.search(r",(?!\s)", text)
-        if text.strip() in known or not joined:
-            parts = [text.strip()]
+        whole, parts = text.strip(), [part.strip() for part in text.split(",")]
+        if _is_known(whole, known):
+            found.append(whole)
+            continue
         if not all(parts):
             raise click.UsageError(
                 f"{option} must be an item's id or title, or ids joined by commas, such as "
                 f"1,50,181. Received: {text!r}{'' if any(parts) else ', which is empty'}."
             )
-        found += parts
+        joined = re.search(r",(?!\s)", text) or all(_is_known(part, known) for part in parts)
+        found += parts if joined else [whole]
     return found
+
+
+def _is_known(text: str, known: Collection[str]) -> bool:
+    from tfrec_fusion.ids import id_text
+
+    return text in known or (bool(text) and id_text(text) in known)
 
 
 def asked_filters(

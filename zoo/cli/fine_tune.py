@@ -16,7 +16,8 @@ from tfrec_fusion.zoo.cli.terminal import typed_command
 from tfrec_fusion.zoo.runs.train_options import TrainOptions
 from tfrec_fusion.zoo.spec import options_of
 
-OF_START = ("split", "positive_from")  # decided by the model that is continued
+# Decided by the model that is continued; items already seen may be ranked where they were not.
+OF_START = ("split", "positive_from", "allow_seen")
 _RECIPES = ("epochs", "batch_size", "learning_rate", "weight_decay")
 _training = options_of_fields(
     [one for one in options_of(TrainOptions) if one.name not in OF_START],
@@ -31,12 +32,18 @@ _training = options_of_fields(
     sections={
         "Data": ["data", "data_dir", "sep", "encoding", "decimal"],
         "Result": ["out", "as_json"],
-        "Training": [str(one.name) for one in _training],
+        "Training": [*(str(one.name) for one in _training), "allow_seen"],
     },
 )
 @click.argument("start", type=RunName())
 @reads_tables(required=True, help="A folder of your own tables, or a data set by name (SETS).")
 @shared("out", "as_json")
+@shared(
+    "allow_seen",
+    is_flag=True,
+    default=False,
+    help="Rank items that a user has interacted with, too; by default as START does.",
+)
 def fine_tune(
     start: Path,
     data: str,
@@ -48,8 +55,7 @@ def fine_tune(
 ) -> None:
     """Continue the training of START, a run or a prebuilt model, with your own events.
 
-    Your tables may bring new users and items. Items already seen are ranked where they were in
-    START.
+    Your tables may bring new users and items.
     """
     from tfrec_fusion.data.sources.reading import read_tables
     from tfrec_fusion.zoo.prebuilt.load import open_run

@@ -1,4 +1,4 @@
-"""Files of your own that add models and data sets to the command line: `--plugin FILE.py`."""
+"""Files of your own that add models, data sets and language models: `--plugin FILE.py`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tfrec_fusion.errors import InvalidInput, NotFound, UserError
+from tfrec_fusion.text.language_models.registry import preset_names
 from tfrec_fusion.zoo.cli.names import source_names
 from tfrec_fusion.zoo.registry import specs
 
@@ -28,7 +29,7 @@ def load_plugins(files: Iterable[Path]) -> None:
     finds a class in it by the name under which a model was saved.
 
     Args:
-        files: Files that call `zoo.register`, or register a data set.
+        files: Files that call `zoo.register`, `register_source` or `register_preset`.
 
     Raises:
         NotFound: When there is no such file.
@@ -44,6 +45,18 @@ def load_plugins(files: Iterable[Path]) -> None:
 def plugins_variable() -> dict[str, str]:
     """Returns the environment by which another process loads the same files."""
     return {VARIABLE: os.pathsep.join(map(str, _loaded))} if _loaded else {}
+
+
+def place_in_a_plugin(error: BaseException) -> str:
+    """Returns the file and line of a plugin at which an error was raised, or below; "" elsewhere.
+
+    Args:
+        error: An exception with its traceback.
+    """
+    for path in _loaded:
+        if line := _line(error, path):
+            return f"{path}{line}"
+    return ""
 
 
 def _imported(path: Path) -> ModuleType:
@@ -74,8 +87,9 @@ def _place_of(name: str) -> str | None:
     return None if spec is None else str(spec.origin or "a package")
 
 
-def _registered() -> tuple[list[int], list[str]]:
-    return [id(spec) for spec in specs().values()], source_names()
+def _registered() -> tuple[list[int], list[str], list[str]]:
+    """Models, data sets and language models that are known; a model may be registered again."""
+    return [id(spec) for spec in specs().values()], source_names(), preset_names()
 
 
 def _executed(spec: ModuleSpec, path: Path) -> ModuleType:

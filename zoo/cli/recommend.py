@@ -104,19 +104,29 @@ def similar(
 
 @click.command()
 @run_argument
-@shared("user_id", multiple=True, required=True, help="A user; may be repeated.")
+@shared("user_id", multiple=True, help="A user; may be repeated.")
+@shared("user_ids")
 @shared("item_id", multiple=True, required=True, help="An item: its id or title; may be repeated.")
 @shared("as_json")
-def score(run: Path, user_id: tuple[str, ...], item_id: tuple[str, ...], as_json: bool) -> None:
+def score(
+    run: Path,
+    user_id: tuple[str, ...],
+    user_ids: Path | None,
+    item_id: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Score items for users by the model of RUN, items already seen included."""
+    users = asked_users(user_id, user_ids)
+    if not users:
+        raise click.UsageError("Give the users by --user-id or --user-ids.")
+
     from tfrec_fusion.zoo.prebuilt.load import open_recommender
 
     recommender = open_recommender(run)
-    users = list(dict.fromkeys(user_id))
     items = asked_items(item_id, "--item-id", known_names(recommender.items))
     with told_warnings():
         table = recommender.score(users, items)
-    if len(users) > 1:
+    if len(users) > 1 or user_ids is not None:
         print_users(table, users, {}, as_json)
     else:
         print_items(table.drop(columns="user_id"), {"user_id": users[0]}, as_json)

@@ -36,7 +36,8 @@ class SectionedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the sections."""
-        records = {one.name: one.get_help_record(ctx) for one in self.get_params(ctx)}
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
+        records = {one.name: one.get_help_record(ctx) for one in options}
         of_sections = {name for names in self.sections.values() for name in names}
         others = [name or "" for name in records if name not in of_sections]
         for heading, names in {**self.sections, "Options": others}.items():

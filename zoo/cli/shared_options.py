@@ -93,7 +93,11 @@ SHARED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     ),
     "run": (
         ("--run",),
-        {"type": RunName(), "help": "A run folder, or the name of a prebuilt model."},
+        {
+            "type": RunName(),
+            "metavar": "RUN",
+            "help": "A run folder, or the name of a prebuilt model.",
+        },
     ),
     "out": (
         ("--out",),

@@ -20,6 +20,7 @@ import click
 
 from tfrec_fusion.errors import UserError
 from tfrec_fusion.startup import check_backend
+from tfrec_fusion.zoo.cli.plugins import place_in_a_plugin
 from tfrec_fusion.zoo.cli.refusals import INTERRUPTED, PACKAGE, Interrupted
 
 PLAIN_ASCII = "plain_ascii"
@@ -59,7 +60,7 @@ def terminal() -> Iterator[None]:
                 Interrupted("Interrupted.").show()
                 sys.exit(INTERRUPTED)
             traceback.print_exc()
-            click.echo(report_advice(), err=True)
+            click.echo(report_advice(error), err=True)
             sys.exit(1)
 
 
@@ -103,8 +104,14 @@ def typed_command() -> str:
     return shlex.join(["tfrec-zoo", *sys.argv[1:]])
 
 
-def report_advice() -> str:
-    """What to do about an error of the package itself."""
+def report_advice(error: BaseException) -> str:
+    """Returns what to do about an error that nobody expected.
+
+    Args:
+        error: It came from the package itself, or from a file of `--plugin`.
+    """
+    if place := place_in_a_plugin(error):
+        return f"\nThe error was raised at {place}, a file of --plugin: see the lines above."
     names = ("tfrec-fusion", "tensorflow", "keras", "numpy", "pandas")
     versions = ", ".join(f"{name} {_version(name)}" for name in names)
     return (

@@ -109,7 +109,10 @@ def test_defaults_are_numbers_of_the_recipe():
 def test_fine_tuning_has_every_option_of_training_but_those_of_the_start():
     options = {one.name for one in COMMANDS["fine-tune"].params}
     general = {one.name for one in options_of(TrainOptions)}
-    assert {"split", "positive_from"} == set(OF_START) and general - options == set(OF_START)
+    assert general - options == {"split", "positive_from"}
+    # What START decides cannot be taken back: there is no --no-allow-seen.
+    (seen,) = (one for one in COMMANDS["fine-tune"].params if one.name == "allow_seen")
+    assert "allow_seen" in OF_START and seen.opts == ["--allow-seen"] and not seen.secondary_opts
 
 
 def test_scales_are_those_of_the_layer():

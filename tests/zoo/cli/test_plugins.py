@@ -9,7 +9,7 @@ from command_line import answer, in_a_process, run
 
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.zoo import registry
-from tfrec_fusion.zoo.cli import plugins
+from tfrec_fusion.zoo.cli import command_line, plugins
 
 SHOP = '''
 """A baseline of one's own: the newest items, or the oldest."""
@@ -151,6 +151,22 @@ def test_a_module_next_to_the_file_is_hinted_at(tmp_path):
     path.write_text("import layers_next_to_it")
     refused = run("--plugin", path, "list", code=2).stderr
     assert f"It is found when PYTHONPATH holds {tmp_path}." in refused
+
+
+def test_an_error_in_the_code_of_a_file_is_not_called_one_of_the_package(
+    shop, folder, tmp_path, monkeypatch, capsys
+):
+    source = SHOP.replace("        first = np", "        events.no_such_column\n        first = np")
+    shop.write_text(source)
+    line = 1 + source.splitlines().index("        events.no_such_column")
+    asked = ["train", "newest", "--data", str(folder), "--out", str(tmp_path / "run")]
+    monkeypatch.setattr(sys, "argv", ["tfrec-zoo", "--plugin", str(shop), *asked])
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 1 and "AttributeError" in told
+    assert f"The error was raised at {shop}, line {line}, a file of --plugin" in told
+    assert "Please report it" not in told
 
 
 def test_the_option_belongs_before_the_command(shop):

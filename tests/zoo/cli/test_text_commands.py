@@ -146,7 +146,9 @@ def test_a_recommendation_is_explained(hybrid, tmp_path):
     assert picture.read_text("utf-8").startswith("<svg")
     refused = run("explain", hybrid, "--user-id", "u1", "--item-id", "none", code=2)
     assert "'none' is neither an id nor a title of the catalog" in refused.stderr
-    assert "'-k': 0 is not" in run("explain", hybrid, "--user-id", "u1", "-k", 0, code=2).stderr
+    assert (
+        "0 is not in the range" in run("explain", hybrid, "--user-id", "u1", "-k", 0, code=2).stderr
+    )
 
 
 def test_new_items_are_lifted_on_request(tables, folder, preset, tmp_path):
