@@ -50,7 +50,7 @@ def parted(tables: RecData, seed: int) -> tuple[RecData, RecData]:
         ids = np.sort(events[name].unique().astype(str))
         drawn[name] = set(rng.choice(ids, round(share * len(ids)), replace=False))
     late = events["user_id"].isin(drawn["user_id"]) | events["item_id"].isin(drawn["item_id"])
-    said = {"licence": tables.licence, "citation": tables.citation}
+    said = {"license": tables.license, "citation": tables.citation}
     base = RecData(
         events[~late], items[~items["item_id"].isin(drawn["item_id"])], name=tables.name, **said
     )

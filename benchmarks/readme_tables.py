@@ -39,9 +39,9 @@ MARKED = re.compile(
 PRESENT_NAMES = {
     "gpt2_hybrid": "text_hybrid",
     "profile_semantics_behaviour": "profile_fusion",
-    "without behaviour": "without behavior",
+    "without behavior": "without behavior",
     "catalogue": "catalog",
-    "recall@20, whole catalogue": "recall@20, whole catalog",
+    "recall@20, whole catalog": "recall@20, whole catalog",
 }
 
 OF_CARDS = ("ndcg@10", "recall@20", "coverage@10")

@@ -11,7 +11,7 @@ are those of the medians of one turn, and the table gives their median over turn
 second are those of one client that asks again when it is answered; memory is what the process grew
 by, from before loading to after answering. Writes `benchmarks/results/serving.csv`.
 
-The vectors are drawn around 2,000 centres, as items around tastes, and a query is an item with
+The vectors are drawn around 2,000 centers, as items around tastes, and a query is an item with
 noise. Without such groups no index finds near items faster.
 """
 
@@ -49,7 +49,7 @@ from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
 from tfrec_fusion.zoo.exports.export_run import export_recommender
 from tfrec_fusion.zoo.exports.item_index import item_index
 
-USERS, DIM, CENTRES, K = 1000, 64, 2000, 10
+USERS, DIM, CENTERS, K = 1000, 64, 2000, 10
 KNOWN_ITEMS = 50
 ASKED = 200  # users whose answers are compared
 BARE, EXACT, INVERTED, SCANN = "matmul and top_k", "exact", "inverted file", "ScaNN"
@@ -60,8 +60,8 @@ Ask = Callable[[int], Any]
 def vectors_of(num_items: int) -> tuple[np.ndarray, np.ndarray]:
     """Items `(num_items + 1, DIM)` and queries `(USERS + 1, DIM)`, the unseen ones first."""
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(CENTRES, DIM))
-    items = centres[rng.integers(0, CENTRES, num_items + 1)]
+    centers = rng.normal(size=(CENTERS, DIM))
+    items = centers[rng.integers(0, CENTERS, num_items + 1)]
     items = (items + 0.6 * rng.normal(size=items.shape)).astype(np.float32)
     queries = items[rng.integers(1, num_items + 1, USERS + 1)]
     return items, (queries + 0.4 * rng.normal(size=queries.shape)).astype(np.float32)

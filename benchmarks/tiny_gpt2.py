@@ -82,7 +82,7 @@ def definitions(archive: Path) -> tuple[list[str], list[str]]:
             if member is None:
                 raise FileNotFoundError(f"{archive} has no package/dict/data.{part}.")
             for line in member.read().decode("utf-8").splitlines():
-                if line.startswith(" "):  # the licence
+                if line.startswith(" "):  # the license
                     continue
                 fields, _, gloss = line.partition(" | ")
                 words = fields.split(" ")

@@ -86,7 +86,7 @@ reasons.history.head()
 
 # %% [markdown]
 # ## What it has learned
-# Films as the model sees them: each a vector, drawn in two dimensions, coloured by genre. The model
+# Films as the model sees them: each a vector, drawn in two dimensions, colored by genre. The model
 # is not told that a genre is one; what lies together is what the same people took, and what reads
 # alike.
 

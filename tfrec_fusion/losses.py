@@ -16,7 +16,7 @@ class SmoothedSoftmax(keras.losses.Loss):
 
     `loss = -(1 - s) · log p_target - s · mean_c log p_c`, which is Keras's
     `CategoricalCrossentropy(label_smoothing=s)` (Szegedy et al. 2016, section 7) without the
-    one-hot targets that a catalogue has no room for.
+    one-hot targets that a catalog has no room for.
 
     Args:
         label_smoothing: `s`, from 0 to below 1.

@@ -8,7 +8,7 @@ registered, each of which imports its class when a file asks for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,3 +69,20 @@ def register_saved_classes(registry: MutableMapping[str, Any]) -> None:
     """
     for name, stand_in in saved_classes():
         registry.setdefault(name, stand_in)
+
+
+def renamed_keys(value: Any, names: Mapping[str, str]) -> Any:
+    """Returns a value of JSON with the keys of its objects renamed, however deep.
+
+    Args:
+        value: Of a file of an earlier version.
+        names: New names by old ones.
+
+    Example:
+
+    >>> renamed_keys({"data": [{"licence": "MIT"}]}, {"licence": "license"})
+    {'data': [{'license': 'MIT'}]}
+    """
+    if isinstance(value, dict):
+        return {names.get(key, key): renamed_keys(one, names) for key, one in value.items()}
+    return [renamed_keys(one, names) for one in value] if isinstance(value, list) else value

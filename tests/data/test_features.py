@@ -21,10 +21,10 @@ def test_labels_of_all_columns_side_by_side_with_none_for_the_unseen_item():
 
 def test_unknown_and_empty_columns_are_refused():
     with pytest.raises(
-        ValueError, match=r"columns of the catalogue, genres, year, no\. Received: 'x"
+        ValueError, match=r"columns of the catalog, genres, year, no\. Received: 'x"
     ):
         multi_hot(TABLE, ["x"])
-    with pytest.raises(ValueError, match=r"Column 'no' of the catalogue holds no label"):
+    with pytest.raises(ValueError, match=r"Column 'no' of the catalog holds no label"):
         multi_hot(TABLE, ["no"])
 
 
@@ -129,7 +129,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_columns_that_hold_no_labels_are_refused(name):
     cells, message = REFUSED[name]
-    with pytest.raises(ValueError, match=rf"Column 'x' of the catalogue .*{message}"):
+    with pytest.raises(ValueError, match=rf"Column 'x' of the catalog .*{message}"):
         multi_hot(pd.DataFrame({"x": cells}), ["x"])
 
 

@@ -55,7 +55,7 @@ def test_parquet_ids_may_be_numbers(tmp_path):
     assert load_folder(tmp_path).interactions.to_numpy().tolist() == [["1", "10"], ["2", "20"]]
 
 
-def test_without_items_the_catalogue_is_what_occurs(tmp_path, caplog):
+def test_without_items_the_catalog_is_what_occurs(tmp_path, caplog):
     write(tmp_path, interactions=EVENTS)
     (tmp_path / "item.csv").write_text(ITEMS)
     assert load_folder(tmp_path).items["item_id"].tolist() == ["NA", "None"]

@@ -60,7 +60,7 @@ def test_merged_parts_are_in_order_of_time_with_their_own_ratings_and_texts(inde
     assert rows(indexed.everything) == rows(at_once)
 
 
-def test_the_catalogue_and_the_users_are_in_index_order(indexed):
+def test_the_catalog_and_the_users_are_in_index_order(indexed):
     assert indexed.items.ids.tolist() == ["", "alien", "brazil", "heat", "zorro"]
     assert indexed.item_table["item_id"].tolist() == indexed.items.ids[1:].tolist()
     assert indexed.item_column("title").tolist() == ["", "A", "B", "H", "Z"]

@@ -54,7 +54,7 @@ def test_a_data_set_of_ones_own_is_read_by_its_name(loans, tmp_path):
         ["ann", "b2"],
         ["bob", "b1"],
     ]
-    assert (data.name, data.licence, data.citation) == ("town-library", "CC BY 4.0", "The library")
+    assert (data.name, data.license, data.citation) == ("town-library", "CC BY 4.0", "The library")
     assert "town-library" in source_names()
     with pytest.raises(RuntimeError, match=r"What to do:\n  - ask the library for loans\.txt"):
         reading.read_tables("town-library")

@@ -59,7 +59,7 @@ def test_ties_come_in_another_order_each_epoch():
     assert len(orders) == 4
 
 
-def test_jitter_moves_an_event_past_near_neighbours_only():
+def test_jitter_moves_an_event_past_near_neighbors_only():
     events = events_of([(1, item, item) for item in range(1, 10)])
     kept = next(windows(sequences(events, history_length=8)))[1]
     assert kept.tolist() == list(range(1, 9))
@@ -148,7 +148,7 @@ def test_sizes_out_of_range_and_lonely_events_are_refused():
         sequences(Events(*(np.zeros(0, "i4") for _ in range(4)), 3, 3))
 
 
-def test_a_jitter_of_one_moves_an_event_past_its_neighbour():
+def test_a_jitter_of_one_moves_an_event_past_its_neighbor():
     events = events_of([(1, item, item) for item in range(1, 9)])
     orders = {
         tuple(target[weight > 0].tolist())

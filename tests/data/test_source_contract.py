@@ -62,7 +62,7 @@ def test_a_local_copy_in_its_own_layout_is_read_into_sound_tables(name, tmp_path
         assert f"the official release has {source.num_interactions}" in caplog.text
     assert len({checksum(data) for data in read}) == 1  # whichever the layout
     data = read[0]
-    assert (data.name, data.licence, data.citation) == (name, source.license, source.citation)
+    assert (data.name, data.license, data.citation) == (name, source.license, source.citation)
     again = RecData(data.interactions, data.items, data.users, data.graph)
     assert checksum(again) == checksum(data) and len(data.interactions) > 0
     assert (data.items["title"] != "").all() and set(data.items["text"]) != {""}

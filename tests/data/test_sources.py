@@ -140,7 +140,7 @@ def test_both_layouts_of_100k_give_the_same_tables(places):
     assert two.users.to_numpy().tolist() == [list(user) for user in USERS]
     assert two.interactions["rating"].tolist() == [3, 2, 1, 5]
     assert len(two.graph) == 2
-    assert "Harper" in two.citation and "no redistribution" in two.licence
+    assert "Harper" in two.citation and "no redistribution" in two.license
 
 
 def test_latest_small_has_tags_links_and_every_listed_film(places):

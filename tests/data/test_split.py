@@ -113,7 +113,7 @@ def test_nothing_left_to_train_on_is_refused():
         temporal(tables(["u", "v"], ["a", "b"], [1, 1]))
 
 
-def test_index_data_covers_the_whole_catalogue_and_keeps_the_parts():
+def test_index_data_covers_the_whole_catalog_and_keeps_the_parts():
     data = synthetic.generate(20, 30, 200, seed=1)
     indexed = index_data(data)
     assert len(indexed.items) == len(data.items) + 1

@@ -12,7 +12,7 @@ from tfrec_fusion.data.tables.rec_data import checksum
 
 
 def matrix(data):
-    """(num_users, num_items) CSR of the interactions, items in the catalogue's order."""
+    """(num_users, num_items) CSR of the interactions, items in the catalog's order."""
     item = pd.Index(data.items["item_id"]).get_indexer(data.interactions["item_id"])
     user, _ = pd.factorize(data.interactions["user_id"])
     shape = (user.max() + 1, len(data.items))
@@ -86,13 +86,13 @@ def test_text_tells_the_topic(data):
         assert (topic[overlap.argmax(1)] == topic).mean() > least
 
 
-def test_ratings_are_higher_on_the_favourite(data):
+def test_ratings_are_higher_on_the_favorite(data):
     frame = data.interactions.merge(data.items).merge(data.users)
     liked = frame["genres"] == frame["segment"]
     assert frame.loc[liked, "rating"].mean() > frame.loc[~liked, "rating"].mean() + 0.5
 
 
-def test_taste_drifts_away_from_the_first_favourite(data):
+def test_taste_drifts_away_from_the_first_favorite(data):
     frame = data.interactions.merge(data.items).merge(data.users)
     order = frame.groupby("user_id")["timestamp"].rank(pct=True, method="first")
     liked = frame["genres"] == frame["segment"]

@@ -1,4 +1,4 @@
-"""Tables: what is accepted and how it is normalised, what is refused and in which words."""
+"""Tables: what is accepted and how it is normalized, what is refused and in which words."""
 
 import gzip
 import logging
@@ -20,7 +20,7 @@ def events(**columns):
 ITEMS = pd.DataFrame({"item_id": ["a", "b"], "title": ["A", "B"], "text": ["x", "y"]})
 
 
-def test_columns_are_normalised_and_the_frames_given_are_left_alone():
+def test_columns_are_normalized_and_the_frames_given_are_left_alone():
     given = events(rating=[1, 2, 3], timestamp=["10", "20", "30"], text=["good", None, "NA"], x=1)
     given.index = [7, 7, 9]
     before = given.copy()
@@ -180,7 +180,7 @@ def test_what_is_filled_in_or_cut_off_or_repeated_is_said(caplog):
     ]
 
 
-def test_a_catalogue_is_made_of_the_interactions(caplog):
+def test_a_catalog_is_made_of_the_interactions(caplog):
     frame = pd.DataFrame({"user_id": [1, 1, 2], "item_id": [10, 9.0, 10]})
     data = from_frames(frame)
     assert data.items["item_id"].tolist() == ["9", "10"]

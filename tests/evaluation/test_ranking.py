@@ -375,7 +375,7 @@ def test_scores_must_have_a_row_a_user():
         ranked(SCORES[:, :5])
 
 
-def test_top_items_needs_a_k_within_the_catalogue():
+def test_top_items_needs_a_k_within_the_catalog():
     with pytest.raises(ValueError, match=r"`k` must be .* at most num_items\. Received: k=9"):
         top_items(lambda u: SCORES[u], np.array([0]), KNOWN, k=9)
 

@@ -6,7 +6,7 @@ import pytest
 
 from tfrec_fusion.layers.fused_tower import FusedTower
 from tfrec_fusion.layers.fusion import FUSIONS, ConcatFusion, fusion_layer
-from tfrec_fusion.layers.retrieval import CatalogueLogits
+from tfrec_fusion.layers.retrieval import CatalogLogits
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
 from tfrec_fusion.zoo.models.text_hybrid.new_items import boost_for_share
 
@@ -120,7 +120,7 @@ def test_towers_refuse_what_does_not_fit():
         FusedTower(4, 2).set_known([1, 1, 1])
 
 
-def test_texts_are_centred_half_whitened_and_of_length_one():
+def test_texts_are_centered_half_whitened_and_of_length_one():
     rng = np.random.default_rng(0)
     texts = rng.normal(size=(500, 3)) * [16, 1, 0] + 7
     texts[[0, 5]] = 0
@@ -132,10 +132,10 @@ def test_texts_are_centred_half_whitened_and_of_length_one():
     np.testing.assert_allclose(np.linalg.norm(rows[there], axis=1), 1, rtol=1e-5)
     assert not rows[[0, 5]].any()
     # Deviations of some 16 and 1 become their square roots before the scaling to length 1.
-    centred = texts[there] - texts[there].mean(0)
-    variances, axes = np.linalg.eigh(centred.T @ centred / len(there))  # ascending
+    centered = texts[there] - texts[there].mean(0)
+    variances, axes = np.linalg.eigh(centered.T @ centered / len(there))  # ascending
     assert np.sqrt(variances[[2, 1]]) == pytest.approx([16, 1], rel=0.1)
-    whitened = centred @ axes[:, [2, 1]] / variances[[2, 1]] ** 0.25
+    whitened = centered @ axes[:, [2, 1]] / variances[[2, 1]] ** 0.25
     expected = whitened / np.linalg.norm(whitened, axis=1, keepdims=True)
     np.testing.assert_allclose(np.abs(rows[there]), np.abs(expected), atol=1e-5)
     np.testing.assert_allclose(rows[there] @ rows[7], expected @ expected[there == 7][0], atol=1e-5)
@@ -213,13 +213,13 @@ def test_an_encoded_table_pads_texts_to_the_longest_of_their_group():
 
 
 def test_new_items_keep_out_of_training_and_are_lifted_afterwards():
-    head = CatalogueLogits(3, use_bias=False, partial=True)
+    head = CatalogLogits(3, use_bias=False, partial=True)
     head.set_candidates([1, 1, 0], boost=5, stretch=3)
     query, items = np.ones((1, 2), np.float32), np.ones((3, 2), np.float32)
     assert head(query, items).numpy().tolist() == [[2, 2, 3 * 2 + 5]]
     assert head(query, items, training=True).numpy()[0, 2] < -1e8
     with pytest.raises(ValueError, match="partial=False"):
-        CatalogueLogits(3).set_candidates([1, 1, 0])
+        CatalogLogits(3).set_candidates([1, 1, 0])
 
 
 def test_the_boost_gives_new_items_their_share_of_the_lists():

@@ -1,11 +1,11 @@
-"""Attention over neighbours and scores of triples, by hand."""
+"""Attention over neighbors and scores of triples, by hand."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
+from tfrec_fusion.layers.graph import NeighborAttention, TripleScores
 from tfrec_fusion.layers.knowledge_table import KnowledgeTable
 
 STARTS, RELATION, TAIL = [0, 0, 1, 3, 10], [0, 1, 0, *[0] * 7], [4, 4, 5, *range(6, 13)]
@@ -14,8 +14,8 @@ ENTITIES = RNG.normal(size=(13, 2)).astype(np.float32)
 RELATIONS = RNG.normal(size=(2, 4)).astype(np.float32)
 
 
-def attention(num_neighbours=4):
-    layer = NeighbourAttention(4, 10, num_neighbours)
+def attention(num_neighbors=4):
+    layer = NeighborAttention(4, 10, num_neighbors)
     layer.set_edges(STARTS, RELATION, TAIL)
     return layer
 
@@ -28,25 +28,25 @@ def by_hand(item, edges):
     return (weights / weights.sum()) @ said
 
 
-def test_neighbours_are_weighed_by_their_relation():
+def test_neighbors_are_weighed_by_their_relation():
     rows = attention()(np.array([0, 1, 2]), ENTITIES, RELATIONS).numpy()
     expected = [[0, 0], by_hand(1, [0]), by_hand(2, [1, 2])]
     np.testing.assert_allclose(rows, expected, rtol=1e-5)
-    catalogue = attention()(np.array([0]), ENTITIES, RELATIONS, catalogue=True)
-    np.testing.assert_allclose(catalogue[:3], expected, rtol=1e-5)
+    catalog = attention()(np.array([0]), ENTITIES, RELATIONS, catalog=True)
+    np.testing.assert_allclose(catalog[:3], expected, rtol=1e-5)
 
 
-def test_of_many_neighbours_some_are_read():
-    layer = attention(num_neighbours=3)
+def test_of_many_neighbors_some_are_read():
+    layer = attention(num_neighbors=3)
     _, weights, relation, tail = layer(np.array([3, 2]), ENTITIES, RELATIONS, return_evidence=True)
     assert tail.numpy()[0].tolist() == [TAIL[3 + one] for one in (1, 3, 5)]
     np.testing.assert_allclose(np.sum(weights, axis=1), 1, rtol=1e-5)
     assert weights.numpy()[1, 2] == 0 and relation.numpy()[1, :2].tolist() == [1, 0]
-    whole = attention(num_neighbours=7)(np.array([3]), ENTITIES, RELATIONS).numpy()[0]
+    whole = attention(num_neighbors=7)(np.array([3]), ENTITIES, RELATIONS).numpy()[0]
     np.testing.assert_allclose(whole, by_hand(3, range(3, 10)), rtol=1e-5)
 
 
-def test_neighbours_set_aside_leave_the_others():
+def test_neighbors_set_aside_leave_the_others():
     layer = attention()
     without = np.array([[4, 0], [5, 0], [0, 0]])
     rows = layer(np.array([1, 2, 2]), ENTITIES, RELATIONS, without=without)
@@ -54,14 +54,14 @@ def test_neighbours_set_aside_leave_the_others():
     np.testing.assert_allclose(rows, expected, rtol=1e-5)
     apart = layer(np.array([1, 2]), ENTITIES, RELATIONS, without=np.array([4, 5]))
     np.testing.assert_allclose(apart, np.zeros((2, 2)), atol=0)
-    some = attention(num_neighbours=3)  # it reads the tails 7, 9 and 11 of item 3
+    some = attention(num_neighbors=3)  # it reads the tails 7, 9 and 11 of item 3
     left = some(np.array([3]), ENTITIES, RELATIONS, without=np.array([9]))
     np.testing.assert_allclose(left[0], by_hand(3, [4, 8]), rtol=1e-5)
 
 
-def test_training_draws_among_all_neighbours_and_only_where_there_are_too_many():
+def test_training_draws_among_all_neighbors_and_only_where_there_are_too_many():
     keras.utils.set_random_seed(0)
-    layer = attention(num_neighbours=3)
+    layer = attention(num_neighbors=3)
     index = np.repeat([3, 2], 200)
     *_, tail = layer(index, ENTITIES, RELATIONS, return_evidence=True, training=True)
     drawn, few = tail.numpy()[:200], tail.numpy()[200:]
@@ -77,13 +77,13 @@ def test_triples_by_hand():
 
 
 def test_what_does_not_fit_is_refused():
-    layer = NeighbourAttention(4, 10)
+    layer = NeighborAttention(4, 10)
     with pytest.raises(ValueError, match=r"shapes \[\(5,\), \(10,\), \(10,\)\]"):
         layer.set_edges(STARTS[:-1], RELATION, TAIL)
     with pytest.raises(ValueError, match="rise from 0 to 10"):
         layer.set_edges([0, 0, 3, 1, 10], RELATION, TAIL)
-    with pytest.raises(ValueError, match="num_neighbours=0"):
-        NeighbourAttention(4, 10, 0)
+    with pytest.raises(ValueError, match="num_neighbors=0"):
+        NeighborAttention(4, 10, 0)
     with pytest.raises(ValueError, match="one of translation, bilinear"):
         TripleScores("rotation")
     with pytest.raises(ValueError, match="num_entities=3, num_rows=4"):
@@ -155,7 +155,7 @@ def test_entities_are_moved_by_triples_alone():
 
 def test_what_the_graph_says_is_left_out_whole_in_training():
     keras.utils.set_random_seed(0)
-    table = KnowledgeTable(4, 13, 2, 10, dim=4, num_neighbours=10, dropout=0.25)
+    table = KnowledgeTable(4, 13, 2, 10, dim=4, num_neighbors=10, dropout=0.25)
     table.set_edges(STARTS, RELATION, TAIL)
     index = np.full(2000, 3)
     whole = table(index[:1]).numpy()

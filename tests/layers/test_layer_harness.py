@@ -16,11 +16,11 @@ from tfrec_fusion.layers.ensemble import CombinedScores
 from tfrec_fusion.layers.experts import PLE, Experts, MMoE
 from tfrec_fusion.layers.fused_tower import FusedTower
 from tfrec_fusion.layers.fusion import FUSIONS
-from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
+from tfrec_fusion.layers.graph import NeighborAttention, TripleScores
 from tfrec_fusion.layers.history import CausalAttention, HistoryEncoder
 from tfrec_fusion.layers.knowledge_table import KnowledgeTable
 from tfrec_fusion.layers.rating import RatingBiases
-from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
+from tfrec_fusion.layers.retrieval import CatalogLogits, InBatchLogits
 from tfrec_fusion.layers.score_weights import ScoreWeights
 from tfrec_fusion.layers.text_table import TextProfile, TextTable
 from tfrec_fusion.layers.texts import JoinedTexts, NgramBag
@@ -67,9 +67,9 @@ SEVERAL_INPUTS = {
         {"num_rows": 6, "dim": 4, "fusion": "gated", "id_dropout": 0.5},
         {"index": ((2, 2), INT), "text": ((2, 2, 3), FLOAT)},
     ),
-    "NeighbourAttention": (
-        NeighbourAttention,
-        {"num_rows": 4, "num_edges": 3, "num_neighbours": 2},
+    "NeighborAttention": (
+        NeighborAttention,
+        {"num_rows": 4, "num_edges": 3, "num_neighbors": 2},
         {"index": ((2, 2), INT), "entities": ((6, 4), FLOAT), "relations": ((2, 8), FLOAT)},
     ),
     "TripleScores": (
@@ -83,8 +83,8 @@ SEVERAL_INPUTS = {
         {"num_users": 4, "num_items": 5},
         {"user_id": ((2, 1), INT), "item_id": ((2, 2), INT), "own_rating": ((2, 2), FLOAT)},
     ),
-    "CatalogueLogits": (
-        CatalogueLogits,
+    "CatalogLogits": (
+        CatalogLogits,
         {"num_items": 6, "partial": True},
         {"query": ((2, 3, 4), FLOAT), "candidates": ((6, 4), FLOAT)},
     ),

@@ -29,12 +29,12 @@ from tfrec_fusion.layers.ensemble import CombinedScores
 from tfrec_fusion.layers.experts import PLE, Experts, MMoE
 from tfrec_fusion.layers.fused_tower import FusedTower
 from tfrec_fusion.layers.fusion import FUSIONS
-from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
+from tfrec_fusion.layers.graph import NeighborAttention, TripleScores
 from tfrec_fusion.layers.history import CausalAttention, HistoryEncoder
 from tfrec_fusion.layers.knowledge_table import KnowledgeTable
 from tfrec_fusion.layers.precision import FullPrecision
 from tfrec_fusion.layers.rating import RatingBiases
-from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
+from tfrec_fusion.layers.retrieval import CatalogLogits, InBatchLogits
 from tfrec_fusion.layers.score_weights import ScoreWeights
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
 from tfrec_fusion.layers.texts import NgramBag
@@ -58,14 +58,14 @@ def two_sources():
     return [vectors(3, 4), vectors(3, 6)], [np.array([1.0, 0.0, 1.0], np.float32), None]
 
 
-def some_neighbours(**choices):
-    layer = NeighbourAttention(4, 3, num_neighbours=2, **choices)
+def some_neighbors(**choices):
+    layer = NeighborAttention(4, 3, num_neighbors=2, **choices)
     layer.set_edges([0, 0, 1, 1, 3], [0, 1, 0], [4, 5, 4])
     return layer
 
 
 def some_knowledge(**choices):
-    table = KnowledgeTable(4, 6, 2, 3, dim=4, num_neighbours=2, **choices)
+    table = KnowledgeTable(4, 6, 2, 3, dim=4, num_neighbors=2, **choices)
     table.set_edges([0, 0, 1, 1, 3], [0, 1, 0], [4, 5, 4])
     return table
 
@@ -114,8 +114,8 @@ CASES = {
         lambda **k: FusedTower(6, 4, fusion="gated", id_dropout=0.5, text_dropout=0.2, **k),
         lambda: (np.array([[1, 5], [0, 2]]), vectors(2, 2, 3)),
     ),
-    "NeighbourAttention": (
-        some_neighbours,
+    "NeighborAttention": (
+        some_neighbors,
         lambda: (np.array([[1, 3], [0, 2]]), vectors(6, 4), vectors(2, 8)),
     ),
     "KnowledgeTable": (some_knowledge, lambda: (np.array([[1, 3], [0, 2]]),)),
@@ -134,8 +134,8 @@ CASES = {
         lambda: (np.array([[1], [3]]), np.array([[1, 4], [0, 2]])),
     ),
     "ScoreWeights": (lambda **k: ScoreWeights(2, **k), lambda: (vectors(3, 4, 5),)),
-    "CatalogueLogits": (
-        lambda **k: CatalogueLogits(6, temperature=0.5, partial=True, **k),
+    "CatalogLogits": (
+        lambda **k: CatalogLogits(6, temperature=0.5, partial=True, **k),
         lambda: (vectors(2, 3, 4), vectors(6, 4)),
     ),
     "InBatchLogits": (
@@ -168,7 +168,7 @@ def own_draws():
     RNG = np.random.default_rng(0)
 
 
-WITH_TABLES = [CASES[name][0] for name in ("CatalogueLogits", "NeighbourAttention")]
+WITH_TABLES = [CASES[name][0] for name in ("CatalogLogits", "NeighborAttention")]
 
 
 def test_every_layer_is_under_the_contract():
@@ -186,7 +186,7 @@ def case(request):
     return CASES[request.param]
 
 
-def randomised(layer):
+def randomized(layer):
     for weight in layer.weights:
         if weight.dtype.startswith("float"):
             weight.assign(0.5 * vectors(*weight.shape))
@@ -201,7 +201,7 @@ def test_config_round_trip(case):
     twin = type(layer).from_config(layer.get_config())
     assert twin.get_config() == layer.get_config()
     twin(*arguments)
-    twin.set_weights(randomised(layer).get_weights())
+    twin.set_weights(randomized(layer).get_weights())
     np.testing.assert_array_equal(layer(*arguments), twin(*arguments))
 
 
@@ -218,7 +218,7 @@ def test_keras_file_round_trip(case, tmp_path):
     inputs = [one for one in keras.tree.flatten(symbolic) if one is not None]
     values = [one for one in keras.tree.flatten(list(arguments)) if one is not None]
     model = keras.Model(inputs, layer(*symbolic))
-    randomised(layer)
+    randomized(layer)
     model.save(tmp_path / "layer.keras")
     loaded = keras.saving.load_model(tmp_path / "layer.keras")
     np.testing.assert_array_equal(model(values), loaded(values))
@@ -228,7 +228,7 @@ def test_gradients_are_finite_and_reach_every_trainable_weight(case):
     make, inputs = case
     layer, arguments = make(), inputs()
     layer(*arguments)
-    randomised(layer)
+    randomized(layer)
     takes = inspect.signature(layer.call).parameters
     how = {"training": True} if "training" in takes else {}  # where losses of its own are added
     with tf.GradientTape() as tape:
@@ -357,14 +357,14 @@ def test_logits_of_an_item_tower_are_float32_and_train_it_in_half_precision():
 
 
 def test_graphs_of_the_first_version_ask_for_all_rows_by_its_flag():
-    """`score_model().save()` of version 0.1 holds calls with `catalogue=True`."""
+    """`score_model().save()` of version 0.1 holds calls with `catalog=True`."""
     towers = ItemTower(4, 2, name="items"), FusedTower(4, 2, use_text=False, name="users")
     index = keras.Input((), dtype="int32", name="index")
     items, users = (tower.all_rows(anchor=index) for tower in towers)
     model = keras.Model(index, keras.ops.matmul(items, keras.ops.transpose(users)))
     config = model.get_config()
     calls = [one["inbound_nodes"][0]["kwargs"] for one in config["layers"][1:3]]
-    assert all(call["catalogue"] is True for call in calls)
+    assert all(call["catalog"] is True for call in calls)
     loaded = keras.Model.from_config(config)
     loaded.set_weights(model.get_weights())
     np.testing.assert_array_equal(loaded(np.zeros(1, int)), model(np.zeros(1, int)))
@@ -386,7 +386,7 @@ def test_encoder_ignores_padding_and_knows_positions():
         encoder = HistoryEncoder(8, kind=kind, num_layers=1)
         x = vectors(1, 3, 8)
         encoder(x, np.ones((1, 3), bool))
-        randomised(encoder)
+        randomized(encoder)
         alone = np.asarray(encoder(x, np.ones((1, 3), bool)))
         padded = np.concatenate([vectors(1, 2, 8), x], axis=1)
         valid = np.array([[False, False, True, True, True]])
@@ -412,9 +412,9 @@ def test_rating_biases_by_hand():
 
 
 def test_score_weights_refuse_what_would_turn_scores_round():
-    for behaviour, language in ((-1, 1), (0, 0), (1, float("inf"))):
+    for behavior, language in ((-1, 1), (0, 0), (1, float("inf"))):
         with pytest.raises(ValueError, match="must not be negative, and not both 0"):
-            ScoreWeights(2).set_weights_of(behaviour, language)
+            ScoreWeights(2).set_weights_of(behavior, language)
 
 
 def test_attention_by_hand():
@@ -439,7 +439,7 @@ def test_two_heads_attend_each_for_itself():
     valid[0, :2] = False  # no item yet
     valid[1, 2] = False
     layer(x, valid)
-    randomised(layer)
+    randomized(layer)
     into, of_into, out, of_out = (
         np.asarray(one)
         for part in (layer.project_in, layer.project_out)
@@ -472,8 +472,8 @@ def test_catalog_logits_by_hand(use_bias):
     query, items = vectors(2, 3, 4), vectors(6, 4)
     takes_part = np.array([1, 1, 0, 1, 0, 1], bool)
     bias, boost = np.arange(6) * takes_part, np.array([9, 9, 0.5, 9, -2, 9])
-    layer = CatalogueLogits(6, temperature=0.25, use_bias=use_bias)
-    partial = CatalogueLogits(6, temperature=0.25, use_bias=use_bias, partial=True)
+    layer = CatalogLogits(6, temperature=0.25, use_bias=use_bias)
+    partial = CatalogLogits(6, temperature=0.25, use_bias=use_bias, partial=True)
     if use_bias:
         layer.bias.assign(bias)
         partial.bias.assign(bias)
@@ -555,7 +555,7 @@ def test_keras_rs_still_leaves_accidental_hits_in():
         (lambda: CausalAttention(6, num_heads=4), "multiple of `num_heads`"),
         (lambda: HistoryEncoder(8, kind="cnn"), '"attention" or "gru"'),
         (lambda: HistoryEncoder(8, dropout=1.0), r"`dropout` in \[0, 1\)"),
-        (lambda: CatalogueLogits(4, temperature=0), "`temperature` must be positive"),
+        (lambda: CatalogLogits(4, temperature=0), "`temperature` must be positive"),
         (lambda: InBatchLogits(temperature=-1), "`temperature` must be positive"),
         (lambda: InBatchLogits(num_hard_negatives=0), "`num_hard_negatives` must be positive"),
     ],

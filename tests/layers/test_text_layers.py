@@ -1,11 +1,11 @@
-"""Tables of texts, profiles and neighbours in a graph: numbers by hand."""
+"""Tables of texts, profiles and neighbors in a graph: numbers by hand."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from tfrec_fusion.layers.graph import NeighbourAttention
+from tfrec_fusion.layers.graph import NeighborAttention
 from tfrec_fusion.layers.history import HistoryEncoder
 from tfrec_fusion.layers.score_weights import ScoreWeights
 from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
@@ -18,11 +18,11 @@ TEXTS[[0, 4]] = 0  # the unseen item, and one without a text
 def half_whitened(texts, components):
     """Principal components over the root of their deviations, then length 1."""
     there = np.any(texts != 0, axis=1)
-    centred = texts - texts[there].mean(0)
-    covariance = centred[there].T @ centred[there] / there.sum()
+    centered = texts - texts[there].mean(0)
+    covariance = centered[there].T @ centered[there] / there.sum()
     values, axes = np.linalg.eigh(covariance)
     largest = np.argsort(-values)[:components]
-    rows = centred @ axes[:, largest] / values[largest] ** 0.25
+    rows = centered @ axes[:, largest] / values[largest] ** 0.25
     return np.where(there[:, None], rows / np.linalg.norm(rows, axis=1, keepdims=True), 0)
 
 
@@ -74,15 +74,15 @@ def test_tuned_texts_stand_in_their_own_rows_whatever_their_length():
     assert len({tuple(row) for row in np.round(expected, 3).tolist()}) == 8
 
 
-def test_behaviour_weighs_the_first_part_of_a_query_and_language_the_rest():
+def test_behavior_weighs_the_first_part_of_a_query_and_language_the_rest():
     layer = ScoreWeights(1)
-    layer.set_weights_of(behaviour=2.0, language=0.5)
+    layer.set_weights_of(behavior=2.0, language=0.5)
     assert layer(np.ones((1, 3), np.float32)).numpy().tolist() == [[2.0, 0.5, 0.5]]
 
 
 def graph(without=None):
-    """Item 1 has six neighbours, item 2 has one; three are read."""
-    layer = NeighbourAttention(3, 7, num_neighbours=3)
+    """Item 1 has six neighbors, item 2 has one; three are read."""
+    layer = NeighborAttention(3, 7, num_neighbors=3)
     layer.set_edges([0, 0, 6, 7], np.zeros(7, int), [3, 4, 5, 6, 7, 8, 4])
     entities, relations = RNG.normal(size=(9, 2)), np.array([[1.0, 1, 0, 0]])
     given = [one.astype("float32") for one in (entities, relations)]
@@ -90,7 +90,7 @@ def graph(without=None):
     return given[0], [np.asarray(one) for one in found]
 
 
-def test_of_many_neighbours_some_are_read_from_all_over_the_list():
+def test_of_many_neighbors_some_are_read_from_all_over_the_list():
     entities, (vector, weights, _, tail) = graph()
     assert tail[0].tolist() == [4, 6, 8]  # the middles of three thirds
     assert tail[1][weights[1] > 0].tolist() == [4]
@@ -100,7 +100,7 @@ def test_of_many_neighbours_some_are_read_from_all_over_the_list():
     np.testing.assert_allclose(vector[0], share @ entities[[4, 6, 8]], rtol=1e-5)
 
 
-def test_neighbours_that_are_set_aside_leave_their_share_to_the_others():
+def test_neighbors_that_are_set_aside_leave_their_share_to_the_others():
     _, (vector, weights, _, tail) = graph(without=np.array([[6], [4]]))
     assert tail[0][weights[0] > 0].tolist() == [4, 8]
     assert weights[0].sum() == pytest.approx(1) and not weights[1].any() and not vector[1].any()

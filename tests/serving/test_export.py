@@ -60,7 +60,7 @@ SMALL = {**PARTS, "page_sizes": (2,)}
 
 
 def last_item_model() -> keras.Model:
-    """Scores of the last item's neighbours: gaps behind it would be seen."""
+    """Scores of the last item's neighbors: gaps behind it would be seen."""
     history = keras.Input((None,), dtype="int32", name="history")
     table = keras.layers.Embedding(6, 6)
     model = keras.Model({"history": history}, {"scores": table(history)[:, -1]})
@@ -427,7 +427,7 @@ def wrong(answers, change):
 
 @pytest.fixture(scope="module")
 def questions(models):
-    return questions_of(export_module.Catalogue.checked(**PARTS), models, (3, 2))
+    return questions_of(export_module.Catalog.checked(**PARTS), models, (3, 2))
 
 
 @pytest.fixture(scope="module")

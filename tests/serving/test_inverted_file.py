@@ -9,8 +9,8 @@ from tfrec_fusion.serving.export.catalog import LOWEST
 from tfrec_fusion.serving.index.inverted_file import InvertedFile, divided, recall_of
 
 RNG = np.random.default_rng(0)
-CENTRES = RNG.normal(size=(40, 16))
-VECTORS = (CENTRES[RNG.integers(0, 40, 2001)] + 0.2 * RNG.normal(size=(2001, 16))).astype(
+CENTERS = RNG.normal(size=(40, 16))
+VECTORS = (CENTERS[RNG.integers(0, 40, 2001)] + 0.2 * RNG.normal(size=(2001, 16))).astype(
     np.float32
 )
 QUERIES = VECTORS[RNG.integers(1, 2001, 200)]

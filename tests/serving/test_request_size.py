@@ -15,7 +15,7 @@ from test_models import CASES, DATA, EVENTS, TEXTS, built
 from tfrec_fusion import zoo
 from tfrec_fusion.layers.constant_matrix import SparseMatrix
 from tfrec_fusion.serving.export import row_blocks
-from tfrec_fusion.serving.export.catalog import Catalogue
+from tfrec_fusion.serving.export.catalog import Catalog
 from tfrec_fusion.serving.export.request_size import (
     MAX_IDS,
     MAX_IDS_A_ROW,
@@ -41,7 +41,7 @@ def words(tensor):
 def signatures():
     """Functions by signature: of ann's items a to e, a is known, and b is best."""
     models = ServedModels(table_model("user_id", SCORES), history=last_item_model())
-    graph = AnswerGraph(Catalogue.checked(**PARTS), models)
+    graph = AnswerGraph(Catalog.checked(**PARTS), models)
     return {name: function for name, (function, _) in graph.signatures((3,)).items()}
 
 
@@ -201,12 +201,12 @@ def test_of_a_long_history_the_last_items_are_read_and_none_is_recommended(name)
     model = model_of(name)
     titles = np.array([f"Title {row}" for row in range(len(DATA.items))], object)
     recommender = CatalogAnswers(model, DATA.users, DATA.items, titles, DATA.train)
-    catalogue = Catalogue.checked(
+    catalog = Catalog.checked(
         *(DATA.users.ids, DATA.items.ids, titles),
         *(recommender.known.matrix(), recommender.popularity),
     )
     models = ServedModels(model.score_model(DATA.train, frozen=True), model.history_model())
-    graph = AnswerGraph(catalogue, models).signatures((5,))
+    graph = AnswerGraph(catalog, models).signatures((5,))
     gaps = [LONG[0], "", "unknown", *LONG[1:4], "", *LONG[4:], "", "unknown", ""]
     answer = graph["recommend_from_history"][0](tf.constant([gaps]))
     expected = recommender.recommend_from_history(LONG, 5)

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from serving_models import ITEMS, LOWEST, POPULARITY, SCORES, TITLES, USERS, table_model
 
-from tfrec_fusion.serving.export.catalog import Catalogue
+from tfrec_fusion.serving.export.catalog import Catalog
 from tfrec_fusion.serving.export.folder_check import _compare
 from tfrec_fusion.serving.export.questions import questions_of
 from tfrec_fusion.serving.export.served import ServedModels
@@ -48,15 +48,15 @@ def known():
 
 
 def test_a_zero_that_is_written_down_is_nothing_known():
-    catalogue = Catalogue.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
-    assert catalogue.known.toarray().tolist() == [[0] * 5, [0, 1, 0, 0, 0], [0, 0, 0, 1, 0]]
-    assert catalogue.known.nnz == 2
+    catalog = Catalog.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
+    assert catalog.known.toarray().tolist() == [[0] * 5, [0, 1, 0, 0, 0], [0, 0, 0, 1, 0]]
+    assert catalog.known.nnz == 2
 
 
 def test_every_kind_of_request_is_tried_before_an_export():
-    catalogue = Catalogue.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
+    catalog = Catalog.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
     models = ServedModels(table_model("user_id", SCORES))
-    questions = questions_of(catalogue, models, (2,))
+    questions = questions_of(catalog, models, (2,))
     alone = [one for one in questions if one.signature == "recommend"]
     asked = [one for one in questions if one.signature == "recommend_filtered"]
 
@@ -74,12 +74,12 @@ def test_every_kind_of_request_is_tried_before_an_export():
 
 def test_an_answer_to_each_request_is_checked():
     """For each question an answer that is right, and the same with an item that is not."""
-    catalogue = Catalogue.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
+    catalog = Catalog.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
     models = ServedModels(table_model("user_id", SCORES))
     scores = {"ann": [LOWEST, LOWEST, 4, 3, 2], "bob": [LOWEST, 1, 2, LOWEST, 4]}
     popular = POPULARITY.copy()
     popular[0] = LOWEST
-    for question in questions_of(catalogue, models, (2,)):
+    for question in questions_of(catalog, models, (2,)):
         if not question.signature.startswith("recommend") or not question.inputs["user_id"]:
             continue
         rows, users = [], question.inputs["user_id"]
@@ -157,8 +157,8 @@ def test_a_text_without_a_word_says_nothing_whatever_the_language_model_makes_of
 
 
 def test_a_place_without_an_item_names_none():
-    catalogue = Catalogue.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
-    graph = AnswerGraph(catalogue, ServedModels(table_model("user_id", SCORES)))
+    catalog = Catalog.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
+    graph = AnswerGraph(catalog, ServedModels(table_model("user_id", SCORES)))
     nothing = tf.constant([[""]])
     page = graph.recommend(tf.constant(["ann"]), tf.constant([["b", "d"]]), nothing, 4)
     assert {name: value.numpy().tolist() for name, value in page.items()} == {
@@ -174,8 +174,8 @@ def test_a_place_without_an_item_names_none():
 def test_a_score_that_is_none_is_never_answered(lowest):
     scores = np.array(SCORES, np.float32)
     scores[1, 2:] = lowest
-    catalogue = Catalogue.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
-    graph = AnswerGraph(catalogue, ServedModels(table_model("user_id", scores)))
+    catalog = Catalog.checked(USERS, ITEMS, TITLES, known(), POPULARITY)
+    graph = AnswerGraph(catalog, ServedModels(table_model("user_id", scores)))
     page = graph.signatures((3,))["recommend"][0](tf.constant(["ann"]))
     assert page["item_id"].numpy().tolist() == [[b"", b"", b""]]
     assert page["score"].numpy().tolist() == [[0, 0, 0]]

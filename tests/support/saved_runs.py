@@ -16,7 +16,7 @@ INTERVALS = {"ndcg@10": [0.2, 0.3]}
 ROW = {"model": "popularity (classic)", "metrics": NUMBERS, "intervals": INTERVALS}
 COMMON = {
     "command": "tfrec-zoo train ease --data films --out runs/a",
-    "data": {"name": "films", "checksum": "0", "split": "by time", "licence": "", "citation": ""},
+    "data": {"name": "films", "checksum": "0", "split": "by time", "license": "", "citation": ""},
     "versions": {"python": "3.12", "keras": "3.15.1"},
     "training": {"seconds": 1.5, "validation": {"ndcg@10": 0.2}},
     "test": NUMBERS,

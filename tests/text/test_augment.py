@@ -27,7 +27,7 @@ def test_a_swap_keeps_the_words_the_padding_and_the_ends(kept):
         np.testing.assert_array_equal(row[:kept], before[:kept])
         np.testing.assert_array_equal(row[number - kept : number], before[number - kept : number])
         assert (row != before).any() == (number - 2 * kept >= 2)
-        # two runs changed places: at most three places where a token does not follow its neighbour
+        # two runs changed places: at most three places where a token does not follow its neighbor
         steps = np.diff(row[:number])
         assert (steps != 1).sum() <= 3
 

@@ -47,7 +47,7 @@ BOTH = ["bert", pytest.param("gpt2", marks=pytest.mark.slow)]
 SHORT = [text for text in SENTENCES if len(text) < 100]
 
 
-def randomised(backbone):
+def randomized(backbone):
     rng = np.random.default_rng(0)
     for weight in backbone.weights:
         weight.assign(rng.normal(0, 0.3, weight.shape))
@@ -87,7 +87,7 @@ def folders(tmp_path_factory):
     for kind, (backbone, tokenizer) in kinds.items():
         made[kind] = str(tmp_path_factory.mktemp(kind))
         sizes = {**SIZES, "vocabulary_size": tokenizer.vocabulary_size()}
-        randomised(backbone(**sizes)).save_to_preset(made[kind])
+        randomized(backbone(**sizes)).save_to_preset(made[kind])
         tokenizer.save_to_preset(made[kind])
     return made
 
@@ -313,7 +313,7 @@ def test_a_store_keeps_apart_what_two_sets_of_weights_say(folders, tmp_path, mon
     other = str(tmp_path / "other weights")
     tokenizer = bert_tokenizer()
     sizes = {**SIZES, "vocabulary_size": tokenizer.vocabulary_size()}
-    backbone = randomised(keras_hub.models.BertBackbone(**sizes))
+    backbone = randomized(keras_hub.models.BertBackbone(**sizes))
     kernel = backbone.transformer_layers[0].weights[0]
     kernel.assign(2 * kernel)
     backbone.save_to_preset(other)

@@ -35,7 +35,7 @@ def test_a_preset_of_ones_own_is_used_by_its_name(no_added_presets, tmp_path):
     assert preset_names() == ["minilm", "our-reviews", "tiny_gpt2"]
     encoder = TextEncoder("our-reviews", max_length=8)
     model = encoder.language_model
-    assert (model.name, model.licence, encoder.pooling) == ("our-reviews", "MIT", "first")
+    assert (model.name, model.license, encoder.pooling) == ("our-reviews", "MIT", "first")
     expected = TextEncoder(folder, pooling="first", max_length=8).encode(["a robot", ""])
     np.testing.assert_array_equal(encoder.encode(["a robot", ""]), expected)
     assert pinned("our-reviews") == "our-reviews"

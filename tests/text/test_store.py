@@ -114,7 +114,7 @@ def test_texts_of_similar_length_are_encoded_together(tmp_path):
     assert [[len(text) for text in call] for call in encoder.calls] == [[90, 89, 88], [3, 2, 1]]
 
 
-def test_many_segments_become_one_that_is_mapped_in_the_catalogues_order(tmp_path):
+def test_many_segments_become_one_that_is_mapped_in_the_catalogs_order(tmp_path):
     texts = [f"{n:05d}" for n in range(100)]
     got = TextStore(tmp_path, texts_per_segment=5).encode(Encoder(), texts)
     assert isinstance(got, np.memmap)
@@ -139,10 +139,10 @@ def test_what_is_given_cannot_be_changed_by_mistake(kept):
 
 @settings(max_examples=40)
 @given(st.lists(st.lists(st.text(max_size=3), min_size=1, max_size=12), min_size=1, max_size=3))
-def test_any_texts_in_any_order(tmp_path_factory, catalogues):
+def test_any_texts_in_any_order(tmp_path_factory, catalogs):
     folder = tmp_path_factory.mktemp("store")
     seen = set()
-    for texts in catalogues:
+    for texts in catalogs:
         encoder = Encoder()
         got = TextStore(folder, texts_per_segment=1).encode(encoder, texts)
         np.testing.assert_array_equal(got, vectors_of(texts))
@@ -275,7 +275,7 @@ REFUSED = {
     "number": (["a", 7], r"position 1: 7 \(int\)"),
     "bytes": ([b"a"], r"position 0: b'a' \(bytes\)"),
     "surrogate": (["ok", "a\ud800b"], r"position 1 cannot be written as UTF-8: character 1 is"),
-    "empty list": ([], r"empty catalogue"),
+    "empty list": ([], r"empty catalog"),
     "one string": ("a", r"list or column of strings, one for each item. Received: a str"),
     "table": (pd.DataFrame({"text": ["a"]}), r"Received: a DataFrame"),
     "set": ({"a"}, r"Received: a set"),

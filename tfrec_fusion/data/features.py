@@ -67,12 +67,12 @@ class LabelFeatures:
         for column in columns:
             if column not in table:
                 raise InvalidInput(
-                    f"`columns` must be columns of the catalogue, {', '.join(map(str, table))}. "
+                    f"`columns` must be columns of the catalog, {', '.join(map(str, table))}. "
                     f"Received: {column!r}."
                 )
             rows = [labels_of(cell, separator or SEPARATOR) for cell in table[column]]
             if not any(rows):
-                raise InvalidInput(f"Column {column!r} of the catalogue holds no label.")
+                raise InvalidInput(f"Column {column!r} of the catalog holds no label.")
             if column not in accepted:
                 check_labels(column, rows, separator)
             kept[column] = [SEPARATOR.join(row) for row in rows]

@@ -1,4 +1,4 @@
-"""A knowledge graph over the items of a catalogue, as index arrays."""
+"""A knowledge graph over the items of a catalog, as index arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Knowledge:
     """Triples between items and what they are linked to.
 
     Entity indices begin with the items': entity `i` is item `i` for `i < num_items`, 0 is nobody.
-    Every triple is there in both directions, so a node's neighbours are the tails of its own.
+    Every triple is there in both directions, so a node's neighbors are the tails of its own.
 
     Attributes:
         num_items: Size of the item vocabulary, the unseen index 0 included.
@@ -56,12 +56,12 @@ class Knowledge:
 def knowledge_of(data: IndexedData, graph: pd.DataFrame, min_items: int = 2) -> Knowledge:
     """Links a graph to the items and keeps what says something about several of them.
 
-    An item is the entity that its column `entity_id` names, or its own id where the catalogue has
+    An item is the entity that its column `entity_id` names, or its own id where the catalog has
     no such column. Entities linked to fewer than `min_items` items tell items apart no better
     than the items' own ids do; they are left out, and counted in the description.
 
     Args:
-        data: Vocabularies and the catalogue.
+        data: Vocabularies and the catalog.
         graph: `head_id`, `relation_id`, `tail_id` (`RecData.graph`).
         min_items: Items an entity must be linked to, 1 or more.
 
@@ -90,7 +90,7 @@ def knowledge_of(data: IndexedData, graph: pd.DataFrame, min_items: int = 2) -> 
         raise InvalidInput(
             f"The graph names none of the {len(own) - 1} items. Its ids look like "
             f"{names[:3].tolist()}, the items' entities like {own[1:4].tolist()}. Put each item's "
-            f"entity into the catalogue's column {LINK}."
+            f"entity into the catalog's column {LINK}."
         )
     kept_node = _connecting(head, tail, node_item, min_items) | (node_item > 0)
     kept = kept_node[head] & kept_node[tail] & (head != tail)

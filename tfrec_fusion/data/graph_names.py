@@ -50,8 +50,8 @@ class GraphNames:
         """An arrow from the head of the graph's triple to its tail.
 
         Args:
-            index: Of the relation that leads from an item to its neighbour.
-            backwards: Whether the neighbour stands on the left; otherwise the item does.
+            index: Of the relation that leads from an item to its neighbor.
+            backwards: Whether the neighbor stands on the left; otherwise the item does.
         """
         to_the_left = self.relations[index].endswith(INVERSE) != backwards
         return f"<--{self.relation(index)}--" if to_the_left else f"--{self.relation(index)}-->"

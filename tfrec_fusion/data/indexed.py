@@ -22,8 +22,8 @@ class IndexedData:
 
     Attributes:
         users: Vocabulary of every user in the interactions.
-        items: Vocabulary of the whole catalogue, also items without events.
-        item_table: The catalogue's rows in index order; its first row is item index 1.
+        items: Vocabulary of the whole catalog, also items without events.
+        item_table: The catalog's rows in index order; its first row is item index 1.
         train: Events to learn from.
         validation: Events that choose epochs and hyperparameters.
         test: Events for the reported numbers.
@@ -54,7 +54,7 @@ class IndexedData:
         return merge(self.train, self.validation, self.test)
 
     def item_column(self, name: str) -> np.ndarray:
-        """`(num_items,)` strings of one catalogue column; the empty string for the unseen item."""
+        """`(num_items,)` strings of one catalog column; the empty string for the unseen item."""
         return np.array(["", *self.item_table[name].fillna("").astype(str)], dtype=object)
 
     @property
@@ -94,7 +94,7 @@ def index_data(
         split: `"temporal"`, `"leave_one_out"`, `"cold_item"`, or a ready `Split`.
         seed: For the splits that draw.
         known: Vocabularies of users and items whose ids keep their indices; what is new comes
-            after them. All their items must be in the catalogue.
+            after them. All their items must be in the catalog.
         trained: Pairs, `user_id` and `item_id`, that a model which continues training has
             learned from: no named split holds them out, see `data.split`.
 

@@ -1,6 +1,6 @@
 """Plots as inline SVG: metric bars with their intervals, learning curves, and effects.
 
-Text and axes are drawn in `currentColor`, so that a page's light and dark colours apply to them.
+Text and axes are drawn in `currentColor`, so that a page's light and dark colors apply to them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette without black and yellow: told apart by the colour-blind, and readable
+# Okabe and Ito's palette without black and yellow: told apart by the color-blind, and readable
 # on white as on near-black.
-COLOURS = ("#3b8ac4", "#e08214", "#2a9d78", "#cc6699", "#8c7ae6", "#c2504a", "#7f8c8d")
+COLORS = ("#3b8ac4", "#e08214", "#2a9d78", "#cc6699", "#8c7ae6", "#c2504a", "#7f8c8d")
 _INK = "#123457"  # stands for currentColor until the SVG is written
 _COLUMNS = 3
 _WIDEST = 40  # characters of a label beside a bar
@@ -50,7 +50,7 @@ def metric_bars(rows: Sequence[ReportRow], metrics: Sequence[str]) -> str:
 
 
 def learning_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """Values by epoch, one panel a metric and one colour a run.
+    """Values by epoch, one panel a metric and one color a run.
 
     A metric `val_x` (validation, solid) shares the panel of `x` (training, dashed).
 
@@ -70,7 +70,7 @@ def learning_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
         for place, (run, history) in enumerate(curves.items()):
             for key, line in ((name, "--"), (f"val_{name}", "-")):
                 if key in history:
-                    _curve(axes, history[key], line, COLOURS[place % len(COLOURS)], run, key)
+                    _curve(axes, history[key], line, COLORS[place % len(COLORS)], run, key)
         axes.set_title(metric_label(name), parse_math=False, loc="left", fontsize=10)
         axes.set_xlabel("epoch")
         axes.set_xlim(1 - margin, longest + margin)
@@ -84,7 +84,7 @@ def effect_bars(panels: Mapping[str, Sequence[tuple[str, float]]], label: str) -
     """Horizontal bars to both sides of zero, one panel under the other.
 
     Args:
-        panels: Titles to labelled effects, drawn from top to bottom.
+        panels: Titles to labeled effects, drawn from top to bottom.
         label: What the picture shows, for those who cannot see it.
 
     Returns:
@@ -96,8 +96,8 @@ def effect_bars(panels: Mapping[str, Sequence[tuple[str, float]]], label: str) -
     for axes, (title, effects) in zip(axes_of_panels, panels.items(), strict=True):
         names, values = zip(*effects, strict=True)
         labels = [shorten(str(name), _WIDEST, placeholder="…") for name in names]
-        colours = [COLOURS[value < 0] for value in values]
-        axes.barh(range(len(values)), values, height=0.62, color=colours, alpha=0.75)
+        colors = [COLORS[value < 0] for value in values]
+        axes.barh(range(len(values)), values, height=0.62, color=colors, alpha=0.75)
         axes.set_yticks(range(len(values)), labels, parse_math=False)
         axes.set_ylim(len(values) - 0.4, -0.6)
         axes.axvline(0, color=_INK, linewidth=0.8)
@@ -112,7 +112,7 @@ def _bars(axes: Axes, rows: Sequence[ReportRow], metric: str) -> None:
         if not math.isfinite(value):
             axes.annotate(DASH, (0, place), (4, 0), textcoords="offset points", va="center")
             continue
-        axes.barh(place, value, height=0.62, color=COLOURS[0], alpha=0.75)
+        axes.barh(place, value, height=0.62, color=COLORS[0], alpha=0.75)
         low, high = row.intervals.get(metric, (value, value))
         if high > low:
             (whisker,) = axes.plot([low, high], [place] * 2, "|-", color=_INK, linewidth=1.2)
@@ -127,14 +127,14 @@ def _bars(axes: Axes, rows: Sequence[ReportRow], metric: str) -> None:
     axes.xaxis.set_visible(False)
 
 
-def _curve(axes: Axes, values: Sequence[float], line: str, colour: str, run: str, key: str) -> None:
+def _curve(axes: Axes, values: Sequence[float], line: str, color: str, run: str, key: str) -> None:
     what = "validation" if key.startswith("val_") else "training"
     # An epoch that was not validated has no point; the line goes on to the next that was.
     points = [(epoch, one) for epoch, one in enumerate(values, 1) if math.isfinite(one)]
     marker = "o" if len(points) == 1 else ""
     epochs, known = zip(*points, strict=True) if points else ((), ())
     axes.plot(
-        epochs, known, line, color=colour, marker=marker, linewidth=1.6, label=f"{run}\0{what}"
+        epochs, known, line, color=color, marker=marker, linewidth=1.6, label=f"{run}\0{what}"
     )[0].set_gid(f"curve-{run}-{key}")
 
 
@@ -182,7 +182,7 @@ def _panels(
 
 
 def _svg(figure: Figure, label: str) -> str:
-    """The figure as an `<svg>` element: fluid width, real text, page colours."""
+    """The figure as an `<svg>` element: fluid width, real text, page colors."""
     from matplotlib import rc_context
     from matplotlib.text import Text
 

@@ -1,4 +1,4 @@
-"""Full ranking: every item of the catalogue is a candidate, none is sampled.
+"""Full ranking: every item of the catalog is a candidate, none is sampled.
 
 For a user with held-out items, `hit(r)` is 1 when the item at rank `r` is one of them:
 

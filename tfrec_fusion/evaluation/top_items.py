@@ -31,7 +31,7 @@ def top_items(
     batch_size: int | None = None,
     each_block: EachBlock | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks the catalogue for every user and keeps the first `k`.
+    """Ranks the catalog for every user and keeps the first `k`.
 
     Ties go to the smaller item index. At no time are more than `batch_size` rows of scores held.
 

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
         ResidualFusion,
         fusion_layer,
     )
-    from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
+    from tfrec_fusion.layers.graph import NeighborAttention, TripleScores
     from tfrec_fusion.layers.history import CausalAttention, HistoryEncoder, most_recent
     from tfrec_fusion.layers.knowledge_table import KnowledgeTable
     from tfrec_fusion.layers.precision import FullPrecision, dtype_policy_scope
     from tfrec_fusion.layers.rating import RatingBiases
-    from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
+    from tfrec_fusion.layers.retrieval import CatalogLogits, InBatchLogits
     from tfrec_fusion.layers.score_weights import ScoreWeights
     from tfrec_fusion.layers.table import Table
     from tfrec_fusion.layers.text_table import EncodedTable, TextProfile, TextTable
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PLE",
     "AttentionFusion",
-    "CatalogueLogits",
+    "CatalogLogits",
     "CausalAttention",
     "CombinedScores",
     "ConcatFusion",
@@ -57,7 +57,7 @@ __all__ = [
     "JoinedTexts",
     "KnowledgeTable",
     "MMoE",
-    "NeighbourAttention",
+    "NeighborAttention",
     "NgramBag",
     "PairDense",
     "PastItems",
@@ -83,12 +83,12 @@ _MODULES = {
     "experts": ("Experts", "MMoE", "PLE"),
     "fused_tower": ("FusedTower",),
     "fusion": ("AttentionFusion", "ConcatFusion", "GatedFusion", "ResidualFusion", "fusion_layer"),
-    "graph": ("NeighbourAttention", "TripleScores"),
+    "graph": ("NeighborAttention", "TripleScores"),
     "history": ("CausalAttention", "HistoryEncoder", "most_recent"),
     "knowledge_table": ("KnowledgeTable",),
     "precision": ("FullPrecision", "dtype_policy_scope"),
     "rating": ("RatingBiases",),
-    "retrieval": ("CatalogueLogits", "InBatchLogits"),
+    "retrieval": ("CatalogLogits", "InBatchLogits"),
     "score_weights": ("ScoreWeights",),
     "table": ("Table",),
     "text_table": ("EncodedTable", "TextProfile", "TextTable"),

@@ -206,7 +206,7 @@ class PastItems(FullPrecision):
     did last.
 
     Args:
-        num_items: Size of the catalogue, index 0 included.
+        num_items: Size of the catalog, index 0 included.
         half_life: After how many later items an item counts half; 0: never.
         **kwargs: Of `keras.layers.Layer`.
     """

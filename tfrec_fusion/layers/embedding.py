@@ -37,11 +37,11 @@ class ItemTower(Table):
     Call arguments:
         inputs: Item indices of any shape; with `reverse` hidden vectors `(..., dim)`.
         reverse: Whether to score hidden vectors against every item instead of looking items up.
-        catalogue: Whether to return every item's vector; see `all_rows`.
+        catalog: Whether to return every item's vector; see `all_rows`.
 
     Returns:
         `inputs.shape + (dim,)`; with `reverse` logits `(..., num_items)`, float32 under any dtype
-        policy; with `catalogue` `(num_items, dim)`.
+        policy; with `catalog` `(num_items, dim)`.
 
     Raises:
         ValueError: For sizes out of range, or a tower with neither ids nor features.
@@ -143,12 +143,12 @@ class ItemTower(Table):
         self(np.zeros(1, np.int32))  # makes the weights where they are missing
         self.features.assign(features)
 
-    def call(self, inputs: Any, reverse: bool = False, catalogue: bool = False) -> Any:
+    def call(self, inputs: Any, reverse: bool = False, catalog: bool = False) -> Any:
         """Computes what the class describes."""
         if reverse:
             hidden, items = (ops.cast(one, "float32") for one in (inputs, self._vectors(None)))
             return ops.matmul(hidden, ops.transpose(items))  # (..., num_items)
-        return self._vectors(None if catalogue else inputs)
+        return self._vectors(None if catalog else inputs)
 
     def _vectors(self, item_id: Any | None) -> Any:
         """Vectors of items, or of every item without `item_id`."""

@@ -76,8 +76,8 @@ class CombinedScores(FullPrecision):
 def scaled(scores: Any, scale: str) -> Any:
     """Scores `(..., num_items)` as they are added: standard scores, or reciprocal ranks."""
     if scale == "scores":
-        centred = scores - ops.mean(scores, axis=-1, keepdims=True)
-        return centred / (ops.std(scores, axis=-1, keepdims=True) + 1e-9)
+        centered = scores - ops.mean(scores, axis=-1, keepdims=True)
+        return centered / (ops.std(scores, axis=-1, keepdims=True) + 1e-9)
     order = ops.argsort(-scores, axis=-1)
     rank = ops.cast(ops.argsort(order, axis=-1), scores.dtype)  # 0 is the best
     return (RANK_OFFSET + 1) / (RANK_OFFSET + 1 + rank)

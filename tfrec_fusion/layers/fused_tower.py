@@ -40,12 +40,12 @@ class FusedTower(Table):
 
     Call arguments:
         index: Indices of any shape.
-        text: `index.shape + (text_dim,)`, or `(num_rows, text_dim)` with `catalogue`; zeros mean
+        text: `index.shape + (text_dim,)`, or `(num_rows, text_dim)` with `catalog`; zeros mean
             no text. None for a tower without text.
-        catalogue: Whether to return every row's vector; see `all_rows`.
+        catalog: Whether to return every row's vector; see `all_rows`.
 
     Returns:
-        `index.shape + (dim,)`, or `(num_rows, dim)` with `catalogue`.
+        `index.shape + (dim,)`, or `(num_rows, dim)` with `catalog`.
 
     Raises:
         ValueError: For sizes out of range, or a tower with neither ids nor texts.
@@ -155,13 +155,13 @@ class FusedTower(Table):
         self.given.assign(given)
 
     def call(
-        self, index: Any, text: Any = None, catalogue: bool = False, training: bool | None = None
+        self, index: Any, text: Any = None, catalog: bool = False, training: bool | None = None
     ) -> Any:
         """Computes what the class describes."""
 
         def rows(weight: Any) -> Any:
             table = ops.convert_to_tensor(weight)
-            table = table if catalogue else ops.take(table, index, axis=0)
+            table = table if catalog else ops.take(table, index, axis=0)
             return ops.cast(table, self.compute_dtype)
 
         sources, present = [], []

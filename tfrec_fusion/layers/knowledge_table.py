@@ -9,13 +9,14 @@ import numpy as np
 from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.layers.graph import NeighbourAttention, TripleScores
+from tfrec_fusion.layers.graph import NeighborAttention, TripleScores
 from tfrec_fusion.layers.table import Table
+from tfrec_fusion.saved_classes import renamed_keys
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class KnowledgeTable(Table):
-    """Items' vectors from their neighbours in a graph, and the loss of the graph's triples.
+    """Items' vectors from their neighbors in a graph, and the loss of the graph's triples.
 
     In training each call draws triples of the graph, each with corrupted tails, and adds
     `triple_weight · cross-entropy of the true tail among them` to the model's loss (`add_loss`),
@@ -29,7 +30,7 @@ class KnowledgeTable(Table):
         num_relations: Relations, inverse ones included.
         num_edges: Triples whose head is an item.
         dim: Size of the vectors.
-        num_neighbours: Most neighbours that are read.
+        num_neighbors: Most neighbors that are read.
         score: `"translation"` or `"bilinear"`, see `TripleScores`.
         triple_weight: Of the triples' loss; 0 for none, the entities stay as they were drawn then.
         num_triples: Triples drawn in a step.
@@ -39,13 +40,13 @@ class KnowledgeTable(Table):
 
     Call arguments:
         index: Item indices of any shape.
-        catalogue: Whether to return every row's vector; see `all_rows`.
-        return_evidence: As in `NeighbourAttention`.
-        without: As in `NeighbourAttention`.
+        catalog: Whether to return every row's vector; see `all_rows`.
+        return_evidence: As in `NeighborAttention`.
+        without: As in `NeighborAttention`.
 
     Returns:
-        `index.shape + (dim,)`, or `(num_rows, dim)` with `catalogue`; zeros for an item without
-        triples. With `return_evidence` as `NeighbourAttention`.
+        `index.shape + (dim,)`, or `(num_rows, dim)` with `catalog`; zeros for an item without
+        triples. With `return_evidence` as `NeighborAttention`.
 
     Raises:
         ValueError: For sizes out of range.
@@ -65,7 +66,7 @@ class KnowledgeTable(Table):
         num_relations: int,
         num_edges: int,
         dim: int,
-        num_neighbours: int = 16,
+        num_neighbors: int = 16,
         score: str = "translation",
         triple_weight: float = 1.0,
         num_triples: int = 1024,
@@ -86,12 +87,12 @@ class KnowledgeTable(Table):
         if not triple_weight >= 0:
             raise InvalidInput(f"`triple_weight` must not be negative. Received: {triple_weight}.")
         self.num_rows, self.num_entities, self.num_relations = num_rows, num_entities, num_relations
-        self.num_edges, self.dim, self.num_neighbours = num_edges, dim, num_neighbours
+        self.num_edges, self.dim, self.num_neighbors = num_edges, dim, num_neighbors
         self.score, self.triple_weight = score, triple_weight
         self.num_triples, self.num_corrupted = num_triples, num_corrupted
         self.dropout = dropout
-        self.attention = NeighbourAttention(
-            num_rows, num_edges, num_neighbours, dtype=self.dtype_policy, name="attention"
+        self.attention = NeighborAttention(
+            num_rows, num_edges, num_neighbors, dtype=self.dtype_policy, name="attention"
         )
         self.triples = TripleScores(score, dtype=self.dtype_policy, name="triples")
         self.seeds = keras.random.SeedGenerator()
@@ -108,7 +109,7 @@ class KnowledgeTable(Table):
         self.built = True
 
     def set_edges(self, starts: Any, relation: Any, tail: Any) -> None:
-        """Sets the graph; see `NeighbourAttention.set_edges`.
+        """Sets the graph; see `NeighborAttention.set_edges`.
 
         Raises:
             ValueError: When a shape differs or an index is out of range.
@@ -127,7 +128,7 @@ class KnowledgeTable(Table):
     def call(
         self,
         index: Any,
-        catalogue: bool = False,
+        catalog: bool = False,
         return_evidence: bool = False,
         without: Any = None,
         training: bool | None = None,
@@ -143,7 +144,7 @@ class KnowledgeTable(Table):
             index,
             ops.stop_gradient(entities),
             relations,
-            catalogue=catalogue,
+            catalog=catalog,
             return_evidence=return_evidence,
             without=without,
             training=training,
@@ -178,10 +179,15 @@ class KnowledgeTable(Table):
     def get_config(self) -> dict[str, Any]:
         """The arguments to build it again."""
         names = (
-            *("num_rows", "num_entities", "num_relations", "num_edges", "dim", "num_neighbours"),
+            *("num_rows", "num_entities", "num_relations", "num_edges", "dim", "num_neighbors"),
             *("score", "triple_weight", "num_triples", "num_corrupted", "dropout"),
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Builds the layer of a config; version 0.1 spelled a name in British."""
+        return super().from_config(renamed_keys(config, {"num_neighbours": "num_neighbors"}))
 
 
 def _one_and_zero(shape: Any, dtype: Any = None) -> Any:

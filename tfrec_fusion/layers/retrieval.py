@@ -1,4 +1,4 @@
-"""Query and candidate vectors → logits: over the whole catalogue or over the batch."""
+"""Query and candidate vectors → logits: over the whole catalog or over the batch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from keras import ops
 
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.precision import FullPrecision
+from tfrec_fusion.saved_classes import formerly
 
 _NEVER = -1e9  # a logit no softmax gives weight to
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
-class CatalogueLogits(FullPrecision):
+@formerly("CatalogueLogits")
+class CatalogLogits(FullPrecision):
     """Every query against every item: `query · item / temperature + bias[item]`.
 
     Args:
@@ -41,7 +43,7 @@ class CatalogueLogits(FullPrecision):
     Example:
 
     >>> import numpy as np
-    >>> CatalogueLogits(num_items=3)(np.ones((2, 4)), np.ones((3, 4))).numpy()[0].tolist()
+    >>> CatalogLogits(num_items=3)(np.ones((2, 4)), np.ones((3, 4))).numpy()[0].tolist()
     [4.0, 4.0, 4.0]
     """
 
@@ -120,6 +122,10 @@ class CatalogueLogits(FullPrecision):
         """The arguments to build it again."""
         names = ("num_items", "temperature", "use_bias", "partial")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+# In `.keras` files weights lie under the names of the layers' classes: that of version 0.1.
+CatalogLogits.__name__ = "CatalogueLogits"
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")

@@ -16,7 +16,7 @@ class ScoreWeights(FullPrecision):
     """Multiplies the two parts of a query, and so the two terms of its dot products.
 
     With `query = [q; p]` and `candidate = [v; t]` the score becomes
-    `behaviour · (q · v) + language · (p · t)`. Both weights are 1 in training and not trained.
+    `behavior · (q · v) + language · (p · t)`. Both weights are 1 in training and not trained.
 
     Args:
         dim: Size of the first part.
@@ -34,7 +34,7 @@ class ScoreWeights(FullPrecision):
     Example:
 
     >>> layer = ScoreWeights(1)
-    >>> layer.set_weights_of(behaviour=2.0, language=0.5)
+    >>> layer.set_weights_of(behavior=2.0, language=0.5)
     >>> layer(ops.ones((1, 3))).numpy().tolist()
     [[2.0, 0.5, 0.5]]
     """
@@ -42,28 +42,28 @@ class ScoreWeights(FullPrecision):
     def __init__(self, dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dim = dim
-        self.behaviour = self._constant("behaviour")
+        self.behavior = self._constant("behavior")
         self.language = self._constant("language")
         self.built = True
 
     def _constant(self, name: str) -> Any:
         return self.add_weight(name=name, shape=(), initializer="ones", trainable=False)
 
-    def set_weights_of(self, behaviour: float, language: float) -> None:
+    def set_weights_of(self, behavior: float, language: float) -> None:
         """Sets both."""
-        given = (behaviour, language)
+        given = (behavior, language)
         if not (min(given) >= 0 and 0 < max(given) < float("inf")):
             raise InvalidInput(
-                "`behaviour` and `language` must not be negative, and not both 0. "
-                f"Received: behaviour={behaviour}, language={language}."
+                "`behavior` and `language` must not be negative, and not both 0. "
+                f"Received: behavior={behavior}, language={language}."
             )
-        self.behaviour.assign(behaviour)
+        self.behavior.assign(behavior)
         self.language.assign(language)
 
     def call(self, query: Any) -> Any:
         """Computes what the class describes."""
         parts = (query[..., : self.dim], query[..., self.dim :])
-        weights = (self.behaviour, self.language)
+        weights = (self.behavior, self.language)
         weighted = [
             part * ops.cast(weight, part.dtype) for part, weight in zip(parts, weights, strict=True)
         ]

@@ -11,8 +11,8 @@ import numpy as np
 class Table(keras.layers.Layer):
     """A layer that looks rows up by index, and can give all of them at once.
 
-    A subclass has `call(index, *content, catalogue=False)`, which returns the vectors of all rows
-    with `catalogue`, whatever `index` is. Code asks for them by `all_rows`.
+    A subclass has `call(index, *content, catalog=False)`, which returns the vectors of all rows
+    with `catalog`, whatever `index` is. Code asks for them by `all_rows`.
 
     Args:
         **kwargs: Arguments of `keras.layers.Layer`.
@@ -32,6 +32,6 @@ class Table(keras.layers.Layer):
         """
         # Keras makes a call a node of a functional graph only where one of its arguments is a
         # tensor of that graph. All rows of a table depend on no input, so that one is handed over
-        # whose values are not read. Graphs saved by version 0.1 name the flag `catalogue`.
+        # whose values are not read. Graphs saved by version 0.1 name the flag `catalog`.
         index = np.zeros(1, np.int32) if anchor is None else anchor
-        return self(index, *content, catalogue=True)
+        return self(index, *content, catalog=True)

@@ -11,12 +11,12 @@ from keras import ops
 from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.layers.table import Table
 
-_SHARES = (0.5, 0.8, 0.95, 1.0)  # of the catalogue, by length: short texts are not padded to long
+_SHARES = (0.5, 0.8, 0.95, 1.0)  # of the catalog, by length: short texts are not padded to long
 
 
 @keras.saving.register_keras_serializable("tfrec_fusion")
 class TextTable(Table):
-    """Every row's text vector, centred and half-whitened, as constants kept with the weights.
+    """Every row's text vector, centered and half-whitened, as constants kept with the weights.
 
     Vectors of a language model lie in a narrow cone, and a few directions drown the others. So
     the mean is taken off and the principal components are divided by the square root of their
@@ -31,10 +31,10 @@ class TextTable(Table):
 
     Call arguments:
         index: Indices of any shape.
-        catalogue: Whether to return every row's vector; see `all_rows`.
+        catalog: Whether to return every row's vector; see `all_rows`.
 
     Returns:
-        `index.shape + (components,)`, or `(num_rows, components)` with `catalogue`.
+        `index.shape + (components,)`, or `(num_rows, components)` with `catalog`.
 
     Raises:
         ValueError: For sizes out of range.
@@ -122,13 +122,13 @@ class TextTable(Table):
             `(batch, components)`, each of length 1, or 0 where it is the mean text.
         """
         mean, projection = ops.cast(self.mean, "float32"), ops.cast(self.projection, "float32")
-        centred = ops.matmul(ops.cast(texts, "float32") - mean, projection)
-        return centred / (ops.norm(centred, axis=-1, keepdims=True) + 1e-9)
+        centered = ops.matmul(ops.cast(texts, "float32") - mean, projection)
+        return centered / (ops.norm(centered, axis=-1, keepdims=True) + 1e-9)
 
-    def call(self, index: Any, catalogue: bool = False) -> Any:
+    def call(self, index: Any, catalog: bool = False) -> Any:
         """Computes what the class describes."""
         rows = ops.convert_to_tensor(self.vectors)
-        rows = rows if catalogue else ops.take(rows, index, axis=0)
+        rows = rows if catalog else ops.take(rows, index, axis=0)
         return ops.cast(rows, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class EncodedTable(TextTable):
     """A `TextTable` whose vectors a language model makes anew in every step, so that it is tuned.
 
     The space (mean and projection) stays that of the vectors given to `set_texts`; what moves in
-    it is the language model. With `catalogue` every row is encoded, once a step: for catalogues
+    it is the language model. With `catalog` every row is encoded, once a step: for catalogs
     of some thousand short texts. They are read in groups of like length, each padded to its own
     longest text only.
 
@@ -220,9 +220,9 @@ class EncodedTable(TextTable):
         super().load_own_variables(store)
         self._group()
 
-    def call(self, index: Any, catalogue: bool = False, training: bool | None = None) -> Any:
+    def call(self, index: Any, catalog: bool = False, training: bool | None = None) -> Any:
         """Computes what the class describes."""
-        if not catalogue:
+        if not catalog:
             place = ops.take(self.place, ops.reshape(index, (-1,)), axis=0)
             ids, numbers = (
                 ops.take(one, place, axis=0) for one in (self.token_ids, self.num_tokens)

@@ -15,7 +15,7 @@ TABLES = ("embeddings",)  # what Keras, KerasHub and our own layers call them
 
 
 class AdversarialModel(keras.Model):
-    """A functional model's layers, trained on what they are given and on its worst neighbour.
+    """A functional model's layers, trained on what they are given and on its worst neighbor.
 
     The fast gradient method (FGM: Miyato, Dai and Goodfellow 2017): each embedding table is moved
     to `table + epsilon · g / |g|`, `g` being the gradient of the loss, and the step goes down the

@@ -16,7 +16,7 @@ COLUMNS = (
     *("path", "effect", "weight"),
     *("entity_id", "entity", "relation", "relation_ids", "past_items"),
 )
-Neighbours = dict[int, list[int]]  # entities to relations, by falling attention
+Neighbors = dict[int, list[int]]  # entities to relations, by falling attention
 
 
 def graph_paths(
@@ -27,15 +27,15 @@ def graph_paths(
     item: int,
     past: Sequence[int],
 ) -> pd.DataFrame:
-    """What an item's neighbours in the graph do for its score, one row an entity.
+    """What an item's neighbors in the graph do for its score, one row an entity.
 
-    What the model reads at inference is read here: of an item with many neighbours the same few
+    What the model reads at inference is read here: of an item with many neighbors the same few
     each time. An entity that past items read too makes paths between them and the item; it is set
     aside at both ends. The vector of an item that `zoo.models.text_hybrid.new_items` placed reads
     no graph: there only what the entity does for the past items counts.
 
     Args:
-        recommender: A two-tower hybrid that reads histories and a graph, and its catalogue.
+        recommender: A two-tower hybrid that reads histories and a graph, and its catalog.
         names: Names of the graph.
         history: `(steps,)` item indices, oldest first.
         user: Index of the user.
@@ -47,14 +47,14 @@ def graph_paths(
         `weight`, the item's attention to it, from 0 to 1; `entity_id`; `entity`, a title where
         it is an item, else its id; `relation`, in words, and `relation_ids` between item and
         entity, by falling attention; `past_items`, those that read it too: `item_id`, `title` and
-        `relation_ids`. No row for an item without neighbours.
+        `relation_ids`. No row for an item without neighbors.
     """
     model = recommender.model
     assert isinstance(model, ReadsGraph)
     others = [one for one in past if one != item]
     # (1 + others, num_neighbors) each
     weights, relation, tail = model.graph_evidence(np.array([item, *others]))
-    own, *theirs = map(_neighbours, weights, relation, tail)
+    own, *theirs = map(_neighbors, weights, relation, tail)
     aside = np.array([0, *own])[:, None]  # one at a time, after none
     whole, *rest = model.scores_without(history, user, item, aside)
     rows = []
@@ -96,9 +96,9 @@ def beside_a_bar(path: dict[str, Any]) -> str:
     return f"{path['entity']} ({path['relation']}){past}"
 
 
-def _neighbours(weights: np.ndarray, relation: np.ndarray, tail: np.ndarray) -> Neighbours:
-    """What one item reads; places without a neighbour have no weight."""
-    found: Neighbours = {}
+def _neighbors(weights: np.ndarray, relation: np.ndarray, tail: np.ndarray) -> Neighbors:
+    """What one item reads; places without a neighbor have no weight."""
+    found: Neighbors = {}
     for place in np.argsort(-weights, kind="stable"):
         if weights[place] > 0:
             found.setdefault(int(tail[place]), []).append(int(relation[place]))
@@ -116,9 +116,9 @@ def _path(
     item: int,
     entity: str,
     relations: list[int],
-    via: Neighbours,
+    via: Neighbors,
 ) -> str:
-    """From the first past item over the entity to the item, or from the item to its neighbour."""
+    """From the first past item over the entity to the item, or from the item to its neighbor."""
     title = str(recommender.titles[item])
     if not via:
         return f"{title} {names.arrow(relations[0])} {entity}"

@@ -1,7 +1,7 @@
 """EASE: the best linear item-item model, in closed form.
 
 Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019. With `X` the binary users x
-items matrix, the weights minimise `|X - X B|^2 + l2 |B|^2` under `diag(B) = 0`:
+items matrix, the weights minimize `|X - X B|^2 + l2 |B|^2` under `diag(B) = 0`:
 
     P = (X'X + l2 I)^-1        B[i, j] = -P[i, j] / P[j, j],  B[j, j] = 0        scores = W B
 
@@ -40,9 +40,9 @@ class EASE(MatrixChain):
     Attributes:
         l2: Strength of the ridge penalty, above 0.
         half_life: After how many later events of a user a past item counts half; 0: never.
-        kept: Weights kept for each item, the largest in size; 0: all. Makes a large catalogue's
+        kept: Weights kept for each item, the largest in size; 0: all. Makes a large catalog's
             model small.
-        memory_limit_gib: Refuses catalogues whose item-item matrices would need more than this.
+        memory_limit_gib: Refuses catalogs whose item-item matrices would need more than this.
 
     Example:
 
@@ -71,7 +71,7 @@ class EASE(MatrixChain):
         """Inverts the regularised Gram matrix; see `MatrixChain.fit`.
 
         Raises:
-            ValueError: When there are no events, or the catalogue is too large for
+            ValueError: When there are no events, or the catalog is too large for
                 `memory_limit_gib`.
         """
         known = histories(events, self.half_life)
@@ -86,7 +86,7 @@ class EASE(MatrixChain):
         return self.half_life
 
     def fits_memory(self, num_items: int) -> bool:
-        """Whether the matrices of a catalogue of this size stay within `memory_limit_gib`."""
+        """Whether the matrices of a catalog of this size stay within `memory_limit_gib`."""
         return _needed_gib(num_items) <= self.memory_limit_gib
 
     def _check_memory(self, num_items: int) -> None:

@@ -40,6 +40,7 @@ class MatrixChain:
     """
 
     score_chain: ClassVar[tuple[str, ...]] = ()
+    former_matrices: ClassVar[Mapping[str, str]] = {}  # names of matrices by those of version 0.1
     similar_chain: ClassVar[tuple[str, ...]] = ()
     why_no_similar: ClassVar[str] = ""
     similar_holds_users: ClassVar[bool] = False  # whether `similar_chain` goes through users
@@ -103,6 +104,11 @@ class MatrixChain:
         Raises:
             ValueError: When an array is missing, or the matrices do not fit together.
         """
+        for former, name in cls.former_matrices.items():
+            arrays = {
+                name + key[len(former) :] if key.partition(".")[0] == former else key: one
+                for key, one in arrays.items()
+            }
         try:
             saved = {one.name: f"hyperparameter.{one.name}" for one in fields(cls)}
             # What an older version did not have yet is as it was then: the default.

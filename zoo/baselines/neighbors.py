@@ -1,4 +1,4 @@
-"""Neighbourhood models: what people like you took, or what goes with what you took.
+"""Neighborhood models: what people like you took, or what goes with what you took.
 
 User-kNN after Resnick et al., "GroupLens", CSCW 1994; item-kNN after Sarwar et al., "Item-based
 Collaborative Filtering Recommendation Algorithms", WWW 2001. With `x` and `y` two rows (users, or
@@ -15,7 +15,7 @@ of rows at a time, so memory does not grow with the square of the number of rows
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -35,10 +35,11 @@ SIMILARITIES = ("cosine", "pearson")
 
 
 @dataclass
-class _Neighbours(MatrixChain):
+class _Neighbors(MatrixChain):
     """The hyperparameters that both models have."""
 
-    k: int = option(300, "neighbours kept")
+    former_matrices: ClassVar[Mapping[str, str]] = {"neighbours": "neighbors"}
+    k: int = option(300, "neighbors kept")
     shrink: float = option(10.0, "added to the similarity's denominator: distrusts overlap")
     similarity: str = option("cosine", "similarity of two rows", choices=SIMILARITIES)
 
@@ -59,13 +60,13 @@ class _Neighbours(MatrixChain):
 
 
 @dataclass
-class ItemKNN(_Neighbours):
+class ItemKNN(_Neighbors):
     """An item's score is the sum of its similarities to the user's items, if among its nearest.
 
     `similar` returns an item's own nearest items.
 
     Attributes:
-        k: Neighbours kept for each item; all of them where there are fewer.
+        k: Neighbors kept for each item; all of them where there are fewer.
         shrink: Added to the denominator; lowers similarities that rest on few users.
         similarity: `"cosine"` or `"pearson"`, over who has the items.
 
@@ -76,27 +77,27 @@ class ItemKNN(_Neighbours):
     """
 
     score_chain: ClassVar[tuple[str, ...]] = ("known", "weights")
-    similar_chain: ClassVar[tuple[str, ...]] = ("neighbours",)
+    similar_chain: ClassVar[tuple[str, ...]] = ("neighbors",)
 
     def fit(self, events: Events, item_texts: Sequence[str] | None = None) -> Self:
         """Finds each item's nearest items; see `MatrixChain.fit`."""
         known = histories(events)
-        neighbours = self._nearest(known.T.tocsr())
-        return self._keep(known=known, weights=neighbours.T.tocsr(), neighbours=neighbours)
+        neighbors = self._nearest(known.T.tocsr())
+        return self._keep(known=known, weights=neighbors.T.tocsr(), neighbors=neighbors)
 
 
 @dataclass
-class UserKNN(_Neighbours):
-    """An item's score is the sum of the similarities of the user's neighbours who have it.
+class UserKNN(_Neighbors):
+    """An item's score is the sum of the similarities of the user's neighbors who have it.
 
     `similar` returns the cosine of the items' columns: how far the same users took both.
 
     Attributes:
-        k: Neighbours kept for each user; all of them where there are fewer.
+        k: Neighbors kept for each user; all of them where there are fewer.
         shrink: Added to the denominator; lowers similarities that rest on few items.
         similarity: `"cosine"` or `"pearson"`.
         use_ratings: Whether rows hold ratings (0 where there is none) rather than ones, in the
-            similarities and in the neighbours' votes.
+            similarities and in the neighbors' votes.
 
     Example:
 
@@ -107,7 +108,7 @@ class UserKNN(_Neighbours):
     k: int = option(100, "neighbours kept")
     use_ratings: bool = option(False, "weigh by ratings instead of by ones")
 
-    score_chain: ClassVar[tuple[str, ...]] = ("neighbours", "votes")
+    score_chain: ClassVar[tuple[str, ...]] = ("neighbors", "votes")
     similar_chain: ClassVar[tuple[str, ...]] = ("items_to_users", "users_to_items")
     similar_holds_users: ClassVar[bool] = True
 
@@ -119,7 +120,7 @@ class UserKNN(_Neighbours):
         votes = events.matrix(events.rating).multiply(known).tocsr() if self.use_ratings else known
         unit = known @ sp.diags(1 / np.sqrt(np.maximum(_sums(known.T), 1)).astype(np.float32))
         return self._keep(
-            neighbours=self._nearest(votes),
+            neighbors=self._nearest(votes),
             votes=votes,
             items_to_users=unit.T.tocsr(),
             users_to_items=unit.tocsr(),
@@ -144,15 +145,15 @@ def nearest(
 
     num_rows, num_cells = rows.shape
     total, square = _sums(rows), _sums(rows.multiply(rows).tocsr())
-    centre = np.zeros_like(total) if similarity == "cosine" else total / np.sqrt(num_cells)
-    length = np.sqrt(np.maximum(square - centre**2, 0))  # (num_rows,)
+    center = np.zeros_like(total) if similarity == "cosine" else total / np.sqrt(num_cells)
+    length = np.sqrt(np.maximum(square - center**2, 0))  # (num_rows,)
     other = rows.T.tocsr()
     block = max(1, BLOCK_CELLS // num_rows)
     kept = []
     for start in range(0, num_rows, block):
         part = slice(start, start + block)
         dot = (rows[part] @ other).toarray().astype(np.float64)  # (block, num_rows)
-        dot -= centre[part, None] * centre[None, :]
+        dot -= center[part, None] * center[None, :]
         norm = length[part, None] * length[None, :] + shrink
         alike = np.divide(dot, norm, out=np.zeros_like(dot), where=norm > 0)
         alike[np.arange(len(alike)), np.arange(start, start + len(alike))] = 0

@@ -27,16 +27,18 @@ from tfrec_fusion.files.json_fields import (
 )
 from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.files.whole import write_text
+from tfrec_fusion.saved_classes import renamed_keys
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FORMER_KEYS = {"licence": "license", "licences": "licenses"}  # of version 0.1
 CARDS = Path(__file__).parent / "cards"
 _METRICS = mapping(list_of(number, 3))
 _CARD = record(
     {
         **dict.fromkeys(("name", "architecture", "summary", "command", "intended_use"), text),
-        **dict.fromkeys(("data", "files", "weights", "versions", "licences"), mapping(text)),
+        **dict.fromkeys(("data", "files", "weights", "versions", "licenses"), mapping(text)),
         **dict.fromkeys(("parameters", "size", "seeds"), whole),
         "hyperparameters": mapping(scalar),
         "options": record({}),
@@ -74,8 +76,8 @@ class Card:
         summary: What it is, a sentence.
         hyperparameters: The model's keywords that were given.
         options: How it was trained, as of `zoo.runs.train_options.TrainOptions`.
-        data: `name`, `checksum`, `split`, `licence` and `citation` of what it learned from.
-        folder: Folder of `zoo/prebuilt/weights` with its vocabularies, catalogue and events.
+        data: `name`, `checksum`, `split`, `license` and `citation` of what it learned from.
+        folder: Folder of `zoo/prebuilt/weights` with its vocabularies, catalog and events.
         files: sha256 of every file it is read from, by path in `zoo/prebuilt/weights`.
         weights: Which of them holds the weights, by the model's name; of an ensemble those of its
             members, which stay as they are when a member is published again.
@@ -88,7 +90,7 @@ class Card:
         training_seconds: Of one training, on average.
         command: What trains it again.
         versions: Of Python and of the libraries, when it was trained.
-        licences: Of `data` and `weights`, and of the `language_model` where there is one.
+        licenses: Of `data` and `weights`, and of the `language_model` where there is one.
         intended_use: What it is for.
         limits: What it is not for, and what is known to be wrong with it.
         members: Of an ensemble: weights by the names of prebuilt models.
@@ -125,7 +127,7 @@ class Card:
     training_seconds: float
     command: str
     versions: Mapping[str, str]
-    licences: Mapping[str, str]
+    licenses: Mapping[str, str]
     intended_use: str
     limits: tuple[str, ...]
     members: Mapping[str, float] = field(default_factory=dict)
@@ -141,7 +143,7 @@ class Card:
 
         Of the tokens None stands for the default, see `text.encoding.item_vectors.item_encoder`.
         """
-        if "language_model" not in self.licences:
+        if "language_model" not in self.licenses:
             return None
         return str(self.options["text_preset"]), self.options["text_length"]
 
@@ -156,7 +158,7 @@ class Card:
         Raises:
             ValueError: When the file is no card of this version; it says which keys are wrong.
         """
-        said = read_json(path)
+        said = renamed_keys(read_json(path), FORMER_KEYS)
         keys = said.keys() if isinstance(said, dict) else set()
         names = {one.name for one in fields(cls)}
         optional = {

@@ -17,7 +17,7 @@ from tfrec_fusion.zoo.runs.run import PUBLISHED
 
 
 def read_texts_again() -> list[Path]:
-    """Reads every catalogue anew, for text queries, and says so in the cards.
+    """Reads every catalog anew, for text queries, and says so in the cards.
 
     To be called when the package's language model has changed; gives the files that it wrote. At
     any moment each card names files that are there.

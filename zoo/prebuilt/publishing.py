@@ -1,6 +1,6 @@
 """Trained runs become a prebuilt model: weights in half precision, a card, checksums.
 
-What several models share, vocabularies, catalogue and events, is kept once in a folder of
+What several models share, vocabularies, catalog and events, is kept once in a folder of
 `zoo/prebuilt/weights`.
 """
 
@@ -147,8 +147,8 @@ def _publish(
         training_seconds=round(float(np.mean([_seconds(run) for run in loaded])), 1),
         command=training_command(name, first.info, members, first.model),
         versions=first.info["versions"],
-        licences={
-            "data": first.info["data"]["licence"],
+        licenses={
+            "data": first.info["data"]["license"],
             "weights": "The terms of the data, of which they are made.",
             **({"language_model": language_model} if language_model else {}),
         },
@@ -231,7 +231,7 @@ def _language_model(run: Run) -> str:
     if not reads_text(run.model):
         return ""
     preset = run.info["options"]["text_preset"]
-    return f"{preset}: {load_language_model(preset).licence}"
+    return f"{preset}: {load_language_model(preset).license}"
 
 
 def _parameters(model: Any) -> int:

@@ -29,7 +29,7 @@ def yardsticks(
 ) -> list[ReportRow]:
     """Popularity and a tuned classic, fitted on train and validation, measured on test.
 
-    The classic is EASE, or item-kNN where the catalogue is too large for EASE.
+    The classic is EASE, or item-kNN where the catalog is too large for EASE.
 
     Args:
         data: Vocabularies and parts.
@@ -61,7 +61,7 @@ def notes(info: Mapping[str, Any]) -> list[str]:
     """What a reader must know to trust a run's numbers, from its `run.json`."""
     data, training = info["data"], info["training"]
     lines = [
-        f"Data: {data['name']}, {data['split']}. Every item of the catalogue is ranked"
+        f"Data: {data['name']}, {data['split']}. Every item of the catalog is ranked"
         f"{'' if info['options'].get('allow_seen') else ' but those a user knows'}; the classics "
         "are fitted on train and validation with their defaults.",
         f"Seed {info['options']['seed']}; {training['seconds']} s of training.",

@@ -176,7 +176,7 @@ def grown_tables(
         )
     provenance = {
         key: "; ".join(dict.fromkeys(filter(None, (start.info["data"][key], getattr(tables, key)))))
-        for key in ("licence", "citation")
+        for key in ("license", "citation")
     }
     return RecData(
         pd.concat([old[both], new[both]], ignore_index=True),

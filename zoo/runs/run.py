@@ -76,7 +76,7 @@ class Run:
         folder: Where it is.
         model: The trained model.
         users: Vocabulary of the users.
-        items: Vocabulary of the catalogue.
+        items: Vocabulary of the catalog.
         titles: `(num_items,)` titles in index order, the id of an item without one.
         texts: `(num_items,)` texts in index order, as models read them (`data.item_texts`).
         interests: What users care about, where the model reads text.
@@ -265,7 +265,7 @@ def load_run(folder: str | Path) -> Run:
 def assemble(
     folder: Path, model: Any, info: dict[str, Any], files: Collection[str] | None = None
 ) -> Run:
-    """A model with the vocabularies, catalogue and events of a folder.
+    """A model with the vocabularies, catalog and events of a folder.
 
     Args:
         folder: Holds `users.json`, `items.json`, `catalogue.csv` and `events.npz`; `interests.npz`

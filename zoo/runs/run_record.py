@@ -25,6 +25,7 @@ from tfrec_fusion.files.json_fields import (
 )
 from tfrec_fusion.files.json_file import read_json
 from tfrec_fusion.layers.ensemble import SCALES
+from tfrec_fusion.saved_classes import renamed_keys
 from tfrec_fusion.zoo.registry import get_spec, specs
 from tfrec_fusion.zoo.runs.ensemble import ENSEMBLE
 from tfrec_fusion.zoo.runs.settings import default_options
@@ -80,7 +81,7 @@ _ENSEMBLE = record(
 _PLAIN: dict[str, Any] = {
     "command": "",
     "hyperparameters": {},
-    "data": dict.fromkeys(("name", "checksum", "split", "licence", "citation"), ""),
+    "data": dict.fromkeys(("name", "checksum", "split", "license", "citation"), ""),
     "versions": {},
     "training": {"seconds": 0.0, "validation": {}},
     "test": {},
@@ -105,7 +106,7 @@ def read_record(path: Path) -> dict[str, Any]:
         OSError: When it is missing or may not be read.
         InvalidInput: When it is not sound; the message names the field.
     """
-    said = read_json(path, MOST_BYTES)
+    said = renamed_keys(read_json(path, MOST_BYTES), {"licence": "license"})  # of version 0.1
     _RECORD(said, "")
     if said["model"] == ENSEMBLE:
         _ENSEMBLE(said, "")

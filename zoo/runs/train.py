@@ -131,7 +131,7 @@ def train(
                 "name": tables.name,
                 "checksum": plan["checksum"],
                 "split": data.description,
-                "licence": tables.licence,
+                "license": tables.license,
                 "citation": tables.citation,
             },
             "versions": versions(),

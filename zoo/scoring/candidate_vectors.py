@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from tfrec_fusion.layers.retrieval import CatalogueLogits
+from tfrec_fusion.layers.retrieval import CatalogLogits
 
 
 def candidate_vectors(model: Any) -> np.ndarray:
@@ -26,7 +26,7 @@ def candidate_vectors(model: Any) -> np.ndarray:
     head = model.retrieval_head
     vectors = model.item_vectors() / model.config.temperature
     offset = np.zeros(len(vectors), np.float32)
-    if isinstance(head, CatalogueLogits):
+    if isinstance(head, CatalogLogits):
         if head.use_bias:
             offset += ops.convert_to_numpy(head.bias)
         if head.partial:

@@ -10,7 +10,7 @@ from keras import ops
 
 from tfrec_fusion.layers.embedding import HistoryTable
 from tfrec_fusion.layers.history import most_recent
-from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
+from tfrec_fusion.layers.retrieval import CatalogLogits, InBatchLogits
 from tfrec_fusion.zoo.scoring.candidate_vectors import candidate_vectors
 from tfrec_fusion.zoo.scoring.configured_model import ConfiguredModel
 from tfrec_fusion.zoo.scoring.towers import Towers
@@ -24,7 +24,7 @@ class TowerModel(ConfiguredModel):
     """
 
     towers: Towers
-    retrieval_head: CatalogueLogits | InBatchLogits | None
+    retrieval_head: CatalogLogits | InBatchLogits | None
 
     @property
     def answers_histories(self) -> bool:
@@ -119,8 +119,8 @@ class TowerModel(ConfiguredModel):
         rows = None if history is None else ops.take(catalog, history, axis=0)
         query = towers.weighted(towers.query(inputs, rows, last=True))
         head = self.retrieval_head
-        if not isinstance(head, CatalogueLogits):
-            head = CatalogueLogits(self.config.num_items, self.config.temperature, use_bias=False)
+        if not isinstance(head, CatalogLogits):
+            head = CatalogLogits(self.config.num_items, self.config.temperature, use_bias=False)
         return head(query, catalog)
 
 

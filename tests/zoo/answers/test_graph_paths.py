@@ -103,7 +103,7 @@ def test_an_effect_is_what_a_graph_without_the_entity_takes_away(named):
     assert found.paths["weight"].sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_the_same_is_said_each_time_also_of_an_item_with_many_neighbours():
+def test_the_same_is_said_each_time_also_of_an_item_with_many_neighbors():
     graph = knowledge()
     model = built(graph, sources="id", num_neighbors=2)
     first, second = explained(model, graph), explained(model, graph)
@@ -160,7 +160,7 @@ def test_an_item_placed_by_its_text_reads_no_graph():
     assert effects["tom"] == pytest.approx(0, abs=1e-5) and abs(effects["war"]) > 1e-4
 
 
-def test_an_item_without_neighbours_has_no_paths():
+def test_an_item_without_neighbors_has_no_paths():
     graph = knowledge()
     found = explained(built(graph, **CHOICES["ids"]), graph, "i4")
     assert json.loads(found.as_json())["paths"] == []

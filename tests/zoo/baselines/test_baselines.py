@@ -222,7 +222,7 @@ def test_pearson_is_the_correlation_of_the_rows(seed):
     np.testing.assert_allclose(found, np.maximum(expected, 0), atol=1e-6)
 
 
-def test_neighbours_tie_to_the_smaller_number_in_any_block(monkeypatch):
+def test_neighbors_tie_to_the_smaller_number_in_any_block(monkeypatch):
     rows = sp.csr_matrix(np.ones((5, 3), np.float32))
     expected = [[1, 2], [0, 2], [0, 1], [0, 1], [0, 1]]
     for cells in (2**23, 10):
@@ -232,7 +232,7 @@ def test_neighbours_tie_to_the_smaller_number_in_any_block(monkeypatch):
 
 
 def test_ease_solves_its_equations():
-    # The weights minimise |X - XB|^2 + l2 |B|^2: off the diagonal the gradient is zero.
+    # The weights minimize |X - XB|^2 + l2 |B|^2: off the diagonal the gradient is zero.
     events = random_events()
     model = EASE(l2=2.0).fit(events)
     dense, weights = events.matrix().toarray(), model.similar(np.arange(NUM_ITEMS))
@@ -357,13 +357,13 @@ def test_a_half_life_weighs_what_users_did_not_how_items_go_together():
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "pearson"])
-def test_neighbours_are_the_nearest_of_the_kind_that_is_asked_for(similarity):
+def test_neighbors_are_the_nearest_of_the_kind_that_is_asked_for(similarity):
     events = random_events()
     rows = histories(events).T.tocsr()
     model = ItemKNN(k=4, shrink=2.0, similarity=similarity).fit(events)
     expected = nearest(rows, k=4, shrink=2.0, similarity=similarity).toarray()
     np.testing.assert_array_equal(model.similar(np.arange(NUM_ITEMS)), expected)
-    scores = histories(events) @ expected.T  # an item is voted for by those it is a neighbour of
+    scores = histories(events) @ expected.T  # an item is voted for by those it is a neighbor of
     np.testing.assert_allclose(model.score(np.arange(NUM_USERS)), scores, rtol=1e-5, atol=1e-6)
 
 
@@ -452,7 +452,7 @@ def test_bad_hyperparameters(make, message):
         make()
 
 
-def test_ease_refuses_a_catalogue_beyond_its_memory():
+def test_ease_refuses_a_catalog_beyond_its_memory():
     events = events_of([(1, 1)], 2, 40_000)
     with pytest.raises(ValueError, match=r"17\.9 GiB for 40000 items.*use item_knn"):
         EASE().fit(events)

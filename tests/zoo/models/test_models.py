@@ -325,7 +325,7 @@ def scores_of(model, events):
     return compiled_scores(model.score_model(events))(np.arange(SIZES["num_users"]))
 
 
-def test_scores_cover_the_catalogue(named):
+def test_scores_cover_the_catalog(named):
     received = scores(built(named), np.arange(SIZES["num_users"]))
     assert received.shape == (SIZES["num_users"], SIZES["num_items"])
     assert received.dtype == np.float32
@@ -380,7 +380,7 @@ def test_similarity_is_the_cosine_of_item_vectors(named):
 
 
 @pytest.mark.parametrize("name", ["gmf", "mlp", "neumf"])
-def test_ncf_scores_pairs_and_the_catalogue_alike(name):
+def test_ncf_scores_pairs_and_the_catalog_alike(name):
     model = built(CASES[name])
     for weight in model.trainable_weights:
         weight.assign(np.random.default_rng(1).normal(size=weight.shape))
@@ -468,7 +468,7 @@ def test_build_refuses_what_it_does_not_know():
         zoo.get_spec("ease").recipe_of(None)
 
 
-def test_a_large_catalogue_is_trained_on_the_batchs_candidates():
+def test_a_large_catalog_is_trained_on_the_batchs_candidates():
     choices = [zoo.build("two_tower", num_users=9, num_items=n, dim=2) for n in (50, 30_000)]
     assert [model.config.negatives for model in choices] == ["catalog", "in_batch"]
 
@@ -504,7 +504,7 @@ def test_a_cold_item_is_scored_by_its_text():
     np.testing.assert_allclose(of_text[0], after[cold], atol=1e-5)
 
 
-def test_a_new_item_stands_where_its_neighbours_in_meaning_stand():
+def test_a_new_item_stands_where_its_neighbors_in_meaning_stand():
     keras.utils.set_random_seed(0)
     cold, twin = (4, 9), 7
     texts = TEXTS.copy()
@@ -514,8 +514,8 @@ def test_a_new_item_stands_where_its_neighbours_in_meaning_stand():
     events = dataclasses.replace(DATA.train, **{n: getattr(DATA.train, n)[kept] for n in ROWS})
     model.set_known(events)
     boost = offer_new_items(model, events, share=0.5, k=4)
-    placed, neighbour = model.item_vectors()[[cold[0], twin], : SMALL["dim"]]
-    assert placed @ neighbour > 0.9 * np.linalg.norm(placed) * np.linalg.norm(neighbour)
+    placed, neighbor = model.item_vectors()[[cold[0], twin], : SMALL["dim"]]
+    assert placed @ neighbor > 0.9 * np.linalg.norm(placed) * np.linalg.norm(neighbor)
 
     users, familiar = np.unique(events.user), events.item_counts > 0
     meanings = np.asarray(model.item_text.all_rows())
@@ -584,7 +584,7 @@ def test_items_without_ids_and_texts_are_told_apart_by_the_graph():
     linked = {
         tuple(KNOWLEDGE.tail[KNOWLEDGE.starts[i] : KNOWLEDGE.starts[i + 1]]) for i in range(1, 21)
     }
-    assert len(np.unique(tower.round(4), axis=0)) == 20  # their own entities weigh the neighbours
+    assert len(np.unique(tower.round(4), axis=0)) == 20  # their own entities weigh the neighbors
     assert len(np.unique(same.round(4), axis=0)) == len(linked) > 1
 
 
@@ -623,7 +623,7 @@ def test_hybrids_refuse_what_does_not_fit():
         zoo.build("gpt2_hybrid", **SIZES, item_text=TEXTS, fusion="sum")
     with pytest.raises(ValueError, match="cannot read the item of every pair"):
         zoo.build("gpt2_hybrid", **SIZES, item_text=TEXTS, text_mode="full", negatives="in_batch")
-    with pytest.raises(ValueError, match="negatives the catalogue"):
+    with pytest.raises(ValueError, match="negatives the catalog"):
         offer_new_items(built(CASES["hybrid in-batch"]), DATA.train)
     with pytest.raises(ValueError, match="this model reads the users'"):
         built(CASES["hybrid"]).score_model()

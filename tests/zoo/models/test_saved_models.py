@@ -10,7 +10,7 @@ import pytest
 from checkout import ROOT, child_environment
 from test_models import CASES, DATA, EVENTS, SLOW, built, one_batch
 from test_text_ranker import built as text_ranker
-from test_text_ranker import inputs_of, randomised
+from test_text_ranker import inputs_of, randomized
 
 from tfrec_fusion import zoo
 from tfrec_fusion.layers.text_table import TextTable
@@ -73,7 +73,7 @@ def saved(tmp_path_factory):
     save(ensemble.history_model(), history, folder / "ensemble-history.keras")
     items = {"item_id": np.arange(1, 5, dtype=np.int32)}
     save(ensemble.similarity_model(), items, folder / "ensemble-similar.keras")
-    ranker = randomised(text_ranker("towers"))
+    ranker = randomized(text_ranker("towers"))
     save(ranker, inputs_of(ranker), folder / "text_ranker.keras")
     return folder
 

@@ -72,7 +72,7 @@ def overfitted(model, labels, loss):
     return model(inputs_of(model))[output].numpy()
 
 
-def randomised(model):
+def randomized(model):
     """The model with small random weights where it starts with zeros."""
     for weight in model.trainable_weights:
         weight.assign(weight + RNG.normal(scale=0.1, size=weight.shape))
@@ -178,7 +178,7 @@ def test_a_rating_is_an_output_of_its_own():
 
 
 def test_it_is_saved_and_loaded_as_it_was(variant, tmp_path):
-    model = randomised(built(variant))
+    model = randomized(built(variant))
     model.save(tmp_path / "ranker.keras")
     loaded = keras.saving.load_model(tmp_path / "ranker.keras")
     assert isinstance(loaded, TextRanker) and loaded.config == model.config
@@ -218,7 +218,7 @@ def test_a_frozen_tower_and_its_vectors_beforehand_give_one_score():
 
 
 def test_padding_does_not_count(variant):
-    model = randomised(built(variant))
+    model = randomized(built(variant))
     longer = {
         name: np.pad(value, ((0, 0), (0, 3))) if name.endswith("token_ids") else value
         for name, value in inputs_of(model).items()

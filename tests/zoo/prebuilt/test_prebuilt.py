@@ -324,7 +324,7 @@ def test_weights_that_lose_too_much_replace_nothing(published, runs, monkeypatch
     assert len(load("two_tower.toy").recommend("nobody"))
 
 
-def test_catalogues_are_read_anew_for_another_language_model(published, monkeypatch):
+def test_catalogs_are_read_anew_for_another_language_model(published, monkeypatch):
     monkeypatch.setattr("tfrec_fusion.zoo.prebuilt.query_texts.READER_LENGTH", 3)
     (path,) = read_texts_again()
     assert path.parent == published / "weights" / "toy"

@@ -279,7 +279,7 @@ def test_a_cards_command_of_a_run_of_version_0_1_is_in_the_words_of_this_one():
     info = {
         "model": "profile_semantics_behaviour",
         "data": {"name": "my films"},
-        "hyperparameters": {"tasks": ["profile", "behaviour"]},
+        "hyperparameters": {"tasks": ["profile", "behavior"]},
         "options": {"text_preset": "minilm"},
     }
     config = zoo.get_spec(info["model"]).make_config(
@@ -291,16 +291,16 @@ def test_a_cards_command_of_a_run_of_version_0_1_is_in_the_words_of_this_one():
         "tfrec-zoo train profile_fusion --data 'my films' --tasks profile,behavior "
         "--out runs/mine.toy-0"
     )
-    info |= {"model": "knowledge_hybrid", "hyperparameters": {"num_neighbours": 8}}
+    info |= {"model": "knowledge_hybrid", "hyperparameters": {"num_neighbors": 8}}
     assert " --num-neighbors 8 --out " in training_command("mine.toy", info, {})
 
 
 def test_a_card_knows_the_length_that_its_language_model_reads():
     said = {name: "" for name in Card.__dataclass_fields__}
     options = {"text_preset": "minilm", "text_length": 48}
-    of_texts = Card(**{**said, "options": options, "licences": {"language_model": "Apache"}})
+    of_texts = Card(**{**said, "options": options, "licenses": {"language_model": "Apache"}})
     assert of_texts.language_model == ("minilm", 48)
-    assert Card(**{**said, "options": options, "licences": {}}).language_model is None
+    assert Card(**{**said, "options": options, "licenses": {}}).language_model is None
 
 
 def test_sparse_weights_of_a_classic_are_counted():

@@ -25,7 +25,7 @@ def pointwise(
     batch_size: int = 1024,
     seed: int = 0,
 ) -> tf.data.Dataset:
-    """Observed pairs labelled 1 beside uniformly drawn unobserved ones labelled 0.
+    """Observed pairs labeled 1 beside uniformly drawn unobserved ones labeled 0.
 
     Negatives follow He et al. 2017 (Neural Collaborative Filtering): for each positive,
     `negatives` items the user has no event with. They are drawn without rejection: the r-th
@@ -188,7 +188,7 @@ def unknown_item_sampler(known: Events) -> Callable[[tf.Tensor, tf.Tensor], tf.T
     if len(full):
         raise InvalidInput(
             f"{len(full)} users know all {num_real} items, so they have no negatives "
-            f"(first user index {full[0]}). Use `negatives=0` or a larger catalogue."
+            f"(first user index {full[0]}). Use `negatives=0` or a larger catalog."
         )
     row = np.repeat(np.arange(known.num_users), degree)
     gap = matrix.indices - 1 - (np.arange(matrix.nnz) - matrix.indptr[row])

@@ -36,7 +36,7 @@ def sequences(
     Args:
         events: What users did.
         history_length: Most items a window reads.
-        jitter: Shuffles further than ties: an event may pass neighbours up to this many places
+        jitter: Shuffles further than ties: an event may pass neighbors up to this many places
             away, so that the exact order within a sitting is not learned by heart. 0: off.
         batch_size: Windows of full length a batch; batches of shorter windows hold more.
         seed: Same seed, same batches.
@@ -175,7 +175,7 @@ def _buckets(
 
 
 def _order_in_time(events: Events, jitter: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A graph function `seed -> row order`, shuffling ties and, on request, near neighbours."""
+    """A graph function `seed -> row order`, shuffling ties and, on request, near neighbors."""
     later = np.append(False, (np.diff(events.timestamp) != 0) | (np.diff(events.user) != 0))
     # Ranks rise over the whole table, so users stay apart as long as the noise stays below 1.
     rank = tf.constant(np.cumsum(later).astype(np.float64))

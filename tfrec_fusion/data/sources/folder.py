@@ -24,7 +24,7 @@ def load_folder(
 
     Each table is one file, .csv, .csv.gz or .parquet, with the columns of `RecData`. In CSV
     files everything but `rating` and `timestamp` is text as it is written: the id `007` stays
-    `007`, a title `NA` stays a title. Without `items` the catalogue is the items that occur.
+    `007`, a title `NA` stays a title. Without `items` the catalog is the items that occur.
 
     Args:
         path: The folder; its name becomes the data set's.
@@ -54,7 +54,7 @@ def load_folder(
         )
     if files["items"] is None:
         logger.warning(
-            "%s holds no items: the catalogue is made of the interactions' items. Found: %s.",
+            "%s holds no items: the catalog is made of the interactions' items. Found: %s.",
             folder,
             _present(folder),
         )

@@ -1,4 +1,4 @@
-"""A data set's files, wherever they lie: recognised by name in a folder or a zip, then read."""
+"""A data set's files, wherever they lie: recognized by name in a folder or a zip, then read."""
 
 from __future__ import annotations
 

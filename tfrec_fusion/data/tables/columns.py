@@ -134,13 +134,13 @@ def check_unique(ids: pd.Series, table: str) -> None:
         raise failure(table, str(ids.name), problem, twice, cure)
 
 
-def check_known(ids: pd.Series, known: pd.Series, table: str, catalogue: str) -> None:
-    """Raises `ValueError` when `ids` names something the `catalogue` table does not have."""
+def check_known(ids: pd.Series, known: pd.Series, table: str, catalog: str) -> None:
+    """Raises `ValueError` when `ids` names something the `catalog` table does not have."""
     unknown = ~ids.isin(known).to_numpy(bool)
     if unknown.any():
         first = ids[unknown].iloc[0]
-        problem = f"names ids that `{catalogue}` does not have, such as {first!r}"
-        cure = f"Add them to `{catalogue}`, or drop these rows."
+        problem = f"names ids that `{catalog}` does not have, such as {first!r}"
+        cure = f"Add them to `{catalog}`, or drop these rows."
         if meant := closest(ids[unknown].unique(), known):
             odd = first if first in meant else next(iter(meant))
             cure = "{}: did you mean {}? ".format(*told_apart(odd, meant[odd])) + cure

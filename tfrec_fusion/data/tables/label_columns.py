@@ -38,7 +38,7 @@ def check_labels(column: str, rows: Sequence[Sequence[str]], separator: str | No
     labels = Counter(label for row in rows for label in row)
     if written := [label for label in labels if _WRITTEN_LIST.fullmatch(label)]:
         raise InvalidInput(
-            f"Column {column!r} of the catalogue must hold labels. Received: {written[0]!r:.80}, a "
+            f"Column {column!r} of the catalog must hold labels. Received: {written[0]!r:.80}, a "
             'list that was written as text. Write its labels joined by "|", such as '
             '"Comedy|Drama", or keep lists in a Parquet file.'
         )
@@ -50,20 +50,20 @@ def check_labels(column: str, rows: Sequence[Sequence[str]], separator: str | No
         codes = all(_WHOLE.fullmatch(label) for label in labels)
         if not codes or len(labels) > MOST_CODES:
             raise InvalidInput(
-                f"Column {column!r} of the catalogue must hold labels, such as genres. Received: "
+                f"Column {column!r} of the catalog must hold labels, such as genres. Received: "
                 f"{len(labels)} numbers or dates, such as {measures[0]!r}, and each would become a "
                 "feature without an order. Leave the column out, as numeric features are not "
                 "supported yet, or write a few ranges into a column, e.g. with `pd.qcut(column, "
                 '5, labels=["lowest", "low", "middle", "high", "highest"])`.'
             )
         logger.warning(
-            "Column %r of the catalogue: %d whole numbers are taken as labels without an order.",
+            "Column %r of the catalog: %d whole numbers are taken as labels without an order.",
             *(column, len(labels)),
         )
     labeled = sum(1 for row in rows if row)
     if labeled >= FEWEST_ROWS and len(labels) > LARGEST_NEW_SHARE * labels.total():
         raise InvalidInput(
-            f"Column {column!r} of the catalogue must hold labels that items share, such as genres."
+            f"Column {column!r} of the catalog must hold labels that items share, such as genres."
             f" Received: {len(labels)} labels in {labeled} items, such as {next(iter(labels))!r}. "
             "Leave the column out, or write labels that recur into it."
         )
@@ -82,13 +82,13 @@ def _check_separator(column: str, labels: Counter[str], separator: str) -> None:
     count = Counter(part for parts in split.values() for part in parts)
     if shared := [label for label in lists if any(count[part] > 1 for part in split[label])]:
         raise InvalidInput(
-            f"Column {column!r} of the catalogue seems to hold lists of labels separated by "
+            f"Column {column!r} of the catalog seems to hold lists of labels separated by "
             f"{separator!r}. Received: {shared[0]!r:.80}, parts of which occur elsewhere, too. "
             f"Give --label-separator {separator!r} (`label_separator`), or '|' if these are single "
             "labels."
         )
     logger.warning(
-        "Column %r of the catalogue: %r in %d labels, such as %r, is taken as part of the label. "
+        "Column %r of the catalog: %r in %d labels, such as %r, is taken as part of the label. "
         "If it separates labels, give --label-separator (`label_separator`).",
         *(column, separator, len(lists), lists[0]),
     )

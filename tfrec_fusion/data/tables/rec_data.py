@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RecData:
-    """Interactions, the catalogue, and where present the users and a knowledge graph.
+    """Interactions, the catalog, and where present the users and a knowledge graph.
 
     Making one validates it, so whoever holds a `RecData` holds sound tables: ids are non-empty
     strings, ratings finite float32, timestamps int64 seconds since 1970. The tables given are
@@ -40,7 +40,7 @@ class RecData:
         users: `user_id` and further columns, or None.
         graph: `head_id`, `relation_id`, `tail_id`, or None.
         name: What the data set is called.
-        licence: Under which terms it may be used.
+        license: Under which terms it may be used.
         citation: What to cite.
 
     Raises:
@@ -62,7 +62,7 @@ class RecData:
     users: pd.DataFrame | None = None
     graph: pd.DataFrame | None = None
     name: str = ""
-    licence: str = ""
+    license: str = ""
     citation: str = ""
 
     def __post_init__(self) -> None:
@@ -127,14 +127,14 @@ def from_frames(
     rating_range: tuple[float, float] | None = None,
     positive_from: float | None = None,
     name: str = "",
-    licence: str = "",
+    license: str = "",
     citation: str = "",
 ) -> RecData:
     """Makes a `RecData` from one's own tables, whatever their columns are called.
 
     Args:
         interactions: One row an event.
-        items: The catalogue; by default the distinct items of the interactions, in natural
+        items: The catalog; by default the distinct items of the interactions, in natural
             order, without titles or texts.
         users: What is known of the users.
         graph: Triples `head_id`, `relation_id`, `tail_id`.
@@ -150,7 +150,7 @@ def from_frames(
         positive_from: The lowest rating of a positive event: events below it are dropped, and
             counted in a warning. Every event counts as positive otherwise, whatever its rating.
         name: What the data set is called.
-        licence: Under which terms it may be used.
+        license: Under which terms it may be used.
         citation: What to cite.
 
     Raises:
@@ -181,7 +181,7 @@ def from_frames(
         items = _renamed(items, "items", {"item_id": item_id}, described)
     if users is not None:
         users = _renamed(users, "users", {"user_id": user_id}, {})
-    data = RecData(events, items, users, graph, name, licence, citation)
+    data = RecData(events, items, users, graph, name, license, citation)
     return data.positives(positive_from)
 
 
@@ -225,7 +225,7 @@ def load_csv(
 
     Args:
         interactions_path: File of events, its first line naming the columns.
-        items_path: File of the catalogue, if any.
+        items_path: File of the catalog, if any.
         users_path: File of users, if any.
         graph_path: File of triples, if any.
         sep: What separates columns; by default a tab for .tsv and a comma otherwise.
@@ -256,7 +256,7 @@ def load_csv(
 def checksum(data: RecData) -> str:
     """Sha256 of what the tables hold, in hexadecimal, whatever the order of rows and columns.
 
-    Equal tables have equal checksums in every process and on every machine; the name, licence
+    Equal tables have equal checksums in every process and on every machine; the name, license
     and citation do not count.
     """
     digest = hashlib.sha256()

@@ -67,7 +67,7 @@ def clean_items(frame: pd.DataFrame) -> pd.DataFrame:
         ValueError: When the table is empty, or its ids are missing, null, blank or repeated.
     """
     check_columns(frame, "items", ("item_id",))
-    check_filled(frame, "items", "Give the catalogue, or `from_frames(items=None)`.")
+    check_filled(frame, "items", "Give the catalog, or `from_frames(items=None)`.")
     frame, names = _keyed(frame, "items", "item_id"), set(frame.columns)
     if "title" not in frame:
         logger.warning("items: no column `title`; ids are shown in its place.")

@@ -16,10 +16,10 @@ LOWEST = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class Catalog:
     """Users and items in index order, checked; position 0 is the unseen user or item.
 
-    Build it with `Catalogue.checked`.
+    Build it with `Catalog.checked`.
 
     Attributes:
         user_ids: `(num_users,)` object array of strings; position 0 is the empty string, and the
@@ -58,7 +58,7 @@ class Catalogue:
         known: sp.csr_matrix | None,
         popularity: np.ndarray,
         allow_seen: bool = False,
-    ) -> Catalogue:
+    ) -> Catalog:
         """Checks that the parts fit together; `user_ids` and `known` None leave users out.
 
         Raises:

@@ -17,7 +17,7 @@ from tfrec_fusion.errors import AlreadyExists, InvalidInput
 from tfrec_fusion.files.lock import only_writer
 from tfrec_fusion.files.whole import settle, staging
 from tfrec_fusion.serving.export.bundle import Example, checked_name, versions_of, write_kit
-from tfrec_fusion.serving.export.catalog import Catalogue
+from tfrec_fusion.serving.export.catalog import Catalog
 from tfrec_fusion.serving.export.effects import check_effects
 from tfrec_fusion.serving.export.folder_check import check_version
 from tfrec_fusion.serving.export.page_questions import unused_id
@@ -134,17 +134,17 @@ def export(
             "`user_ids` and a model of their scores go together. Received: "
             f"{'no user_ids' if user_ids is None else 'no models.score'}."
         )
-    catalogue = Catalogue.checked(user_ids, item_ids, titles, known, popularity, allow_seen)
-    sizes = _checked_sizes(page_sizes, catalogue.num_items)
+    catalog = Catalog.checked(user_ids, item_ids, titles, known, popularity, allow_seen)
+    sizes = _checked_sizes(page_sizes, catalog.num_items)
     parent = Path(directory)
     name = checked_name(parent)
     number = _free_version(parent, version)
     with staging(parent / str(number)) as written:
-        archive, signatures = _archive(AnswerGraph(catalogue, models), sizes)
+        archive, signatures = _archive(AnswerGraph(catalog, models), sizes)
         archive.write_out(str(written), options=_OPTIONS, verbose=False)
         check_ops(written)
         check_effects(written, advice="Move them out of the exported model.")
-        questions = questions_of(catalogue, models, sizes)
+        questions = questions_of(catalog, models, sizes)
         difference, answers = verify_answers(written, questions)
         calls = [
             AnsweredCall(question.signature, question.inputs, answer)
@@ -159,7 +159,7 @@ def export(
             number = _free_version(parent, version)  # another export may have taken the first
             settle(written, parent / str(number))
             try:
-                write_kit(parent, _example(catalogue, models))
+                write_kit(parent, _example(catalog, models))
             except BaseException:
                 with contextlib.suppress(OSError):  # a version is there with its kit, or not
                     (parent / str(number)).rename(written)
@@ -168,12 +168,12 @@ def export(
     return ExportReport(parent / str(number), number, signatures, size, difference, seconds)
 
 
-def _example(catalogue: Catalogue, models: ServedModels) -> Example:
+def _example(catalog: Catalog, models: ServedModels) -> Example:
     """A question of nobody: no file beside the model names one of its users."""
     if models.score is not None:
-        return Example("recommend", "user_id", [unused_id(catalogue.user_ids)])
-    item = int(np.argmax(catalogue.popularity[1:])) + 1
-    return Example("recommend_from_history", "item_ids", [[str(catalogue.item_ids[item])]])
+        return Example("recommend", "user_id", [unused_id(catalog.user_ids)])
+    item = int(np.argmax(catalog.popularity[1:])) + 1
+    return Example("recommend_from_history", "item_ids", [[str(catalog.item_ids[item])]])
 
 
 def _free_version(directory: Path, version: int | None) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrec_fusion.serving.export.catalog import LOWEST, UNSEEN, Catalogue
+from tfrec_fusion.serving.export.catalog import LOWEST, UNSEEN, Catalog
 from tfrec_fusion.serving.export.signatures import FILTERED, UNKNOWN
 from tfrec_fusion.serving.export.sources import MODEL, NO_ANSWER, POPULARITY
 from tfrec_fusion.serving.export.verification import ExportMismatch, Question, compare_numbers
@@ -38,7 +38,7 @@ class PageQuestions:
     """Makes questions about pages of items.
 
     Args:
-        catalogue: What is asked about.
+        catalog: What is asked about.
         page_sizes: As of the export.
         some: Indices of items that are excluded, or allowed.
         whole: Whether all of the best items must be answered, as an index need not.
@@ -47,16 +47,16 @@ class PageQuestions:
 
     def __init__(
         self,
-        catalogue: Catalogue,
+        catalog: Catalog,
         page_sizes: Sequence[int],
         some: np.ndarray,
         whole: bool,
         default: str = "recommend",
     ) -> None:
-        self.catalogue, self.page_sizes, self.some, self.whole = catalogue, page_sizes, some, whole
+        self.catalog, self.page_sizes, self.some, self.whole = catalog, page_sizes, some, whole
         self.default = default
-        self.unused = unused_id(catalogue.item_ids)
-        self.index = {item_id: row for row, item_id in enumerate(catalogue.item_ids.tolist())}
+        self.unused = unused_id(catalog.item_ids)
+        self.index = {item_id: row for row, item_id in enumerate(catalog.item_ids.tolist())}
 
     def pages(self, name: str, inputs: dict[str, Any], rows: Rows) -> list[Question]:
         """A ranked signature under its names, and once without the rows that are unknown.
@@ -79,7 +79,7 @@ class PageQuestions:
         name, number, k = f"{name}{FILTERED}", len(rows.masked), self.page_sizes[0]
         nothing = [[UNSEEN]] * number
         none: dict[str, Any] = {"exclude_item_ids": nothing, "allow_item_ids": nothing}
-        ids = self.catalogue.item_ids[self.some].tolist()
+        ids = self.catalog.item_ids[self.some].tolist()
         without, only = rows.masked.copy(), np.full_like(rows.masked, LOWEST)
         without[:, self.some] = LOWEST
         only[:, self.some] = exact[:, self.some]
@@ -93,7 +93,7 @@ class PageQuestions:
 
     def nothing(self, name: str, asked: str) -> list[Question]:
         """Requests without a row."""
-        masked = np.zeros((0, self.catalogue.num_items), np.float32)
+        masked = np.zeros((0, self.catalog.num_items), np.float32)
         rows = Rows(masked, np.zeros(0, object), np.zeros(0, bool))
         inputs: dict[str, Any] = {asked: []}
         lists: dict[str, Any] = {"exclude_item_ids": [], "allow_item_ids": []}
@@ -123,10 +123,10 @@ class PageQuestions:
         ids = [[self.index.get(item_id, -1) for item_id in row] for row in answer["item_id"]]
         served = np.array(ids, np.int64).reshape(-1, k)
         if (served < 0).any():
-            raise ExportMismatch(f"`{name}` answered item ids that are not in the catalogue.")
+            raise ExportMismatch(f"`{name}` answered item ids that are not in the catalog.")
         if any(len(set(row[row > 0])) != (row > 0).sum() for row in served):
             raise ExportMismatch(f"`{name}` answered an item twice.")
-        if self.catalogue.titles[served].tolist() != answer["title"]:
+        if self.catalog.titles[served].tolist() != answer["title"]:
             raise ExportMismatch(f"`{name}` answered titles that do not belong to its item ids.")
         own = np.take_along_axis(masked, served, axis=1)  # the model's score of the served item
         if ((served > 0) != (own > LOWEST)).any():

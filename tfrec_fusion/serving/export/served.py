@@ -31,7 +31,7 @@ class ServedModels:
         search: `{"text": (batch, text_dim)}`, what `encoder` makes of a wish →
             `{"scores": (batch, num_items)}`: `search`.
         item_of_text: `{"text": (batch, text_dim)}` → `{"embedding": (batch, dim)}`, the vector of
-            an item that is in no catalogue: `embed_items`.
+            an item that is in no catalog: `embed_items`.
         score_of_text: `{"user_id": (batch,) int32, "text": (batch, text_dim)}` →
             `{"score": (batch,)}`: `score_text`.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec_fusion.serving.export.catalog import LOWEST, UNSEEN, Catalogue
+from tfrec_fusion.serving.export.catalog import LOWEST, UNSEEN, Catalog
 from tfrec_fusion.serving.export.row_blocks import bounded
 from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.export.sources import MODEL, NEW_USER, NO_ANSWER, POPULARITY, TEXT
@@ -34,23 +34,23 @@ class AnswerGraph:
     that a server puts into the same batch.
 
     Args:
-        catalogue: Ids, titles, known items, popularity.
+        catalog: Ids, titles, known items, popularity.
         models: What can be asked.
     """
 
-    def __init__(self, catalogue: Catalogue, models: ServedModels) -> None:
-        self.num_items = catalogue.num_items
+    def __init__(self, catalog: Catalog, models: ServedModels) -> None:
+        self.num_items = catalog.num_items
         self.models = models
-        self.allow_seen = catalogue.allow_seen
+        self.allow_seen = catalog.allow_seen
         self.user_table: Any = None  # where users are left out
-        if catalogue.num_users > 1:
-            self.user_table = _index_table(catalogue.user_ids)
-        self.item_table = _index_table(catalogue.item_ids)
-        self.item_ids = _fixed(catalogue.item_ids, tf.string, "item_ids")
-        self.titles = _fixed(catalogue.titles, tf.string, "titles")
-        self.ranker = models.ranker(catalogue.popularity)
-        self.known_items = _fixed(catalogue.known.indices, tf.int32, "known_items")
-        self.known_splits = _fixed(catalogue.known.indptr, tf.int64, "known_splits")
+        if catalog.num_users > 1:
+            self.user_table = _index_table(catalog.user_ids)
+        self.item_table = _index_table(catalog.item_ids)
+        self.item_ids = _fixed(catalog.item_ids, tf.string, "item_ids")
+        self.titles = _fixed(catalog.titles, tf.string, "titles")
+        self.ranker = models.ranker(catalog.popularity)
+        self.known_items = _fixed(catalog.known.indices, tf.int32, "known_items")
+        self.known_splits = _fixed(catalog.known.indptr, tf.int64, "known_splits")
 
     def signatures(self, page_sizes: Sequence[int]) -> dict[str, Signature]:
         """Returns functions and their inputs by the name of their signature.

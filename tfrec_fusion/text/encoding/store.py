@@ -1,4 +1,4 @@
-"""A catalogue's texts are encoded once: vectors are kept, and only what is new is encoded."""
+"""A catalog's texts are encoded once: vectors are kept, and only what is new is encoded."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class TextStore:
 
         Returns:
             `(num_texts, dim)` float32 in the order of `texts`, read-only; memory-mapped where a
-            large catalogue lies on disk in this order.
+            large catalog lies on disk in this order.
 
         Raises:
             ValueError: When `texts` is empty or holds what is not text, or the encoder gives
@@ -182,7 +182,7 @@ def _checked(texts: Iterable[str]) -> list[str]:
             f"`texts` must be a list of strings. Received: a {type(texts).__name__}."
         ) from error
     if not listed:
-        raise InvalidInput("`texts` is an empty catalogue: there is nothing to encode.")
+        raise InvalidInput("`texts` is an empty catalog: there is nothing to encode.")
     for position, text in enumerate(listed):
         if not isinstance(text, str):
             raise InvalidInput(

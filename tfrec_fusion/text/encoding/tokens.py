@@ -169,7 +169,7 @@ def _is_byte_pair(tokenizer: keras.layers.Layer) -> bool:
 def byte_pair_twin(tokenizer: keras.layers.Layer) -> tokenizers.Tokenizer | None:
     """A `tokenizers.Tokenizer` equal to a GPT-2-like tokenizer of KerasHub.
 
-    In the graph a word that was never seen takes hundreds of small steps, which a catalogue of
+    In the graph a word that was never seen takes hundreds of small steps, which a catalog of
     reviews is full of. KerasHub's own way outside of graphs splits words as Llama does.
 
     Args:

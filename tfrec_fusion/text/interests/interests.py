@@ -86,29 +86,29 @@ def mine_interests(
     if not 0 <= item_text_weight < np.inf:
         raise InvalidInput(f"`item_text_weight` must be at least 0. Received: {item_text_weight}.")
     text = _checked_texts("text", text)
-    catalogue = [] if item_text is None else _checked_texts("item_text", item_text)
+    catalog = [] if item_text is None else _checked_texts("item_text", item_text)
     user = _checked_indices("user", user, len(text), num_users)
     weight = _checked_weight(weight, len(text))
     rating = None if rating is None else checked_rating(rating, len(text))
     if item is not None:
-        num_items = None if item_text is None else len(catalogue)
+        num_items = None if item_text is None else len(catalog)
         item = _checked_indices("item", item, len(text), num_items)
     elif item_text is not None:
         raise InvalidInput("`item_text` needs `item`: which of them each row is about.")
 
-    tokens = tokenize([*text, *catalogue])
+    tokens = tokenize([*text, *catalog])
     mentions = find_mentions(tokens, ngrams=ngrams, min_count=min_count, stop_words=stop_words)
     if not mentions.phrases:
         raise NoPhrases(
             f"No phrase occurs in {min_count} or more texts: they are empty, or hold only stop "
             "words and numbers. Lower `min_count` or give other `stop_words`."
         )
-    shape = (num_users, len(text) + len(catalogue))
+    shape = (num_users, len(text) + len(catalog))
     reads = _matrix(user, np.arange(len(text)), weight, shape)
     about = None
     if item is not None:
-        about = np.append(item, np.arange(len(catalogue)))
-        liked = np.flatnonzero(_liked(rating, len(text))) if catalogue else np.empty(0, np.int64)
+        about = np.append(item, np.arange(len(catalog)))
+        liked = np.flatnonzero(_liked(rating, len(text))) if catalog else np.empty(0, np.int64)
         count = item_text_weight * weight[liked]
         reads = reads + _matrix(user[liked], len(text) + item[liked], count, shape)
     chosen = heaviest(reads, mentions, specificity(tokens, mentions, about), max_phrases)
@@ -116,7 +116,7 @@ def mine_interests(
     if rating is not None and any(text) and len(chosen.phrase):
         own = tokens.where(tokens.document < len(text))
         learned = learn(own, rating, user, min_count=min_count)
-        author = np.append(np.where(weight > 0, user, 0), np.zeros(len(catalogue), np.int64))
+        author = np.append(np.where(weight > 0, user, 0), np.zeros(len(catalog), np.int64))
         sentiment = _spoken_of(learned, tokens, mentions, author, chosen)
     used, phrase = np.unique(chosen.phrase, return_inverse=True)
     return Interests(

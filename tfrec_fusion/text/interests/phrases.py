@@ -14,7 +14,7 @@ import numpy as np
 from tfrec_fusion.text.encoding.scripts import written_together
 from tfrec_fusion.text.interests.words import Tokens, carries_meaning, distinct, singular
 
-# Normalised pointwise mutual information: 0 for words that meet by chance, 1 for inseparable ones.
+# Normalized pointwise mutual information: 0 for words that meet by chance, 1 for inseparable ones.
 BINDING = 0.3
 NONE = -1
 
@@ -50,7 +50,7 @@ def find_mentions(
 
     A phrase neither begins nor ends with a stop word or a number, and crosses no mark. Several
     words are one when at least two texts have them and they bind: cut off the first word, or the
-    last, and it has with the rest a normalised pointwise mutual information of 0.3 or more.
+    last, and it has with the rest a normalized pointwise mutual information of 0.3 or more.
 
     Source: Bouma, Normalized (pointwise) mutual information in collocation extraction (GSCL 2009).
 

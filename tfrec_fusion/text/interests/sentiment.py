@@ -27,7 +27,7 @@ class Sentiment:
 
     Attributes:
         words: The words it knows, in alphabetical order.
-        pairs: The pairs of neighbours it knows, ascending: `left * len(words) + right`.
+        pairs: The pairs of neighbors it knows, ascending: `left * len(words) + right`.
         weigh: TF-IDF of its terms: words, then pairs.
         coefficients: `(num_words + num_pairs,)` float32, what each term adds.
     """
@@ -80,7 +80,7 @@ def fit_sentiment(
 ) -> Sentiment:
     """Learns which words come with high ratings, and which with low ones.
 
-    A ridge regression on TF-IDF of words and of pairs of neighbours (so "not good" is told from
+    A ridge regression on TF-IDF of words and of pairs of neighbors (so "not good" is told from
     "good"), without intercept: unknown words are neutral. It predicts the rating less the user's
     mean, that mean drawn towards the overall one where there are few ratings, in units of its
     standard deviation. Give it training texts only: it reads their ratings.
@@ -133,7 +133,7 @@ def learn(
     index = np.full(len(tokens.words), -1, np.int64)
     index[used] = np.arange(len(used))
     word = index[tokens.word]
-    starts, pair = _neighbours(tokens, word, tokens.document, len(used))
+    starts, pair = _neighbors(tokens, word, tokens.document, len(used))
     pairs = _in_texts(pair, tokens.document[starts], min_count)
     counts = _count(tokens, word, pairs, len(used), tokens.document, len(rating))
     weigh = TfidfTransformer(sublinear_tf=True)
@@ -188,7 +188,7 @@ def _in_texts(term: np.ndarray, document: np.ndarray, min_count: int) -> np.ndar
     return terms[np.bincount(once % size, minlength=size) >= min_count] if size else terms
 
 
-def _neighbours(
+def _neighbors(
     tokens: Tokens, word: np.ndarray, row: np.ndarray, num_words: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where two known words follow each other with no mark between, and the pairs they make."""
@@ -215,7 +215,7 @@ def _count(
         row: `(num_tokens,)` row of each token.
         num_rows: How many rows there are.
     """
-    starts, pair = _neighbours(tokens, word, row, num_words)
+    starts, pair = _neighbors(tokens, word, row, num_words)
     place = np.searchsorted(pairs, pair)
     known = np.append(pairs, -1)[place] == pair
     single = word >= 0

@@ -98,8 +98,8 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
     return config
 
 
-def licence_of(folder: Path) -> str:
-    """The licence a model's README.md names in its head, or that none is named."""
+def license_of(folder: Path) -> str:
+    """The license a model's README.md names in its head, or that none is named."""
     readme = folder / "README.md"
     if readme.is_file():
         with open_regular(readme) as file:

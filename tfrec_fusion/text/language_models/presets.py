@@ -21,7 +21,7 @@ from tfrec_fusion.errors import InvalidInput
 from tfrec_fusion.files.cache import cache_folder
 from tfrec_fusion.text.language_models.folders import (
     check_folder,
-    licence_of,
+    license_of,
     one_line,
     pooling_of,
     read_config,
@@ -56,7 +56,7 @@ class LanguageModel:
         causal: Whether a token sees only those before it (GPT-2), so that the last one has seen
             the whole text; otherwise all see all (BERT).
         max_length: The most tokens it has positions for; `sys.maxsize` where there is no limit.
-        licence: The terms of the weights, as far as they are stated.
+        license: The terms of the weights, as far as they are stated.
         pooling: How a text's vector is made of its tokens', where the model's folder says it:
             `mean`, `first` or `last`.
     """
@@ -67,7 +67,7 @@ class LanguageModel:
     tokenizer: keras_hub.models.Tokenizer
     causal: bool
     max_length: int
-    licence: str
+    license: str
     pooling: str | None = None
 
 
@@ -114,7 +114,7 @@ def load_language_model(
 
 
 def _from_folder(
-    name: str, folder: Path, dtype: str, licence: str | None = None, pooling: str | None = None
+    name: str, folder: Path, dtype: str, license: str | None = None, pooling: str | None = None
 ) -> LanguageModel:
     import keras_hub
 
@@ -132,7 +132,7 @@ def _from_folder(
             f"{one_line(error).rstrip('.')}. The folder must have the weights and tokenizer files "
             "of one of the language models that KerasHub knows, such as BERT or GPT-2."
         ) from error
-    return _language_model(name, backbone, tokenizer, licence or licence_of(folder), pooling)
+    return _language_model(name, backbone, tokenizer, license or license_of(folder), pooling)
 
 
 def _tokenizer_options(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _language_model(
     name: str,
     backbone: keras_hub.models.Backbone,
     tokenizer: keras_hub.models.Tokenizer,
-    licence: str,
+    license: str,
     pooling: str | None = None,
 ) -> LanguageModel:
     inputs = {tensor.name for tensor in backbone.inputs}
@@ -189,7 +189,7 @@ def _language_model(
         tokenizer,
         _is_causal(backbone),
         getattr(backbone, "max_sequence_length", None) or sys.maxsize,
-        licence,
+        license,
         pooling,
     )
 

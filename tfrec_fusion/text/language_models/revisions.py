@@ -18,7 +18,7 @@ from tfrec_fusion.text.language_models.hubs import (
 from tfrec_fusion.text.language_models.registry import PresetUnavailable, find_preset
 
 WITH_VERSION = 5  # parts of a handle of Kaggle
-NOT_READ = ("*.md",)  # though it is fetched: it says what the licence is
+NOT_READ = ("*.md",)  # though it is fetched: it says what the license is
 
 
 def pinned(preset: str) -> str:

@@ -21,7 +21,7 @@ class TextAugmentation:
             front of the length, such as several texts a row.
         word_dropout: Rate at which a token becomes `unknown_id` (Iyyer et al. 2015).
         unknown_id: The token of what is not said: [MASK], [UNK] or the end of a text.
-        span_swap: Rate of texts in which two neighbouring spans change places; the order of words
+        span_swap: Rate of texts in which two neighboring spans change places; the order of words
             changes, the words stay (random swap of EDA: Wei and Zou 2019, by spans).
         kept: Tokens at either end that stay, such as [CLS] and [SEP].
 

@@ -64,7 +64,7 @@ class NCF(ConfiguredModel):
         """
         user_id = keras.Input((), dtype="int32", name="user_id")
         scores = self.branches.logits(user_id)  # (batch, num_items)
-        return keras.Model({"user_id": user_id}, {"scores": scores}, name="catalogue_scores")
+        return keras.Model({"user_id": user_id}, {"scores": scores}, name="catalog_scores")
 
     def history_model(self) -> None:
         """None: NCF knows users by their ids alone."""

@@ -13,7 +13,7 @@ from tfrec_fusion.layers.fused_tower import FusedTower
 from tfrec_fusion.layers.history import HistoryEncoder
 from tfrec_fusion.layers.knowledge_table import KnowledgeTable
 from tfrec_fusion.layers.precision import dtype_policy_scope
-from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
+from tfrec_fusion.layers.retrieval import CatalogLogits, InBatchLogits
 from tfrec_fusion.layers.score_weights import ScoreWeights
 from tfrec_fusion.layers.text_table import EncodedTable, TextTable
 from tfrec_fusion.saved_classes import formerly
@@ -96,7 +96,7 @@ class TextHybrid(TowerModel):
         elif config.negatives == "in_batch":
             head = InBatchLogits(config.temperature, name="logits")
         else:
-            head = CatalogueLogits(
+            head = CatalogLogits(
                 config.num_items, config.temperature, use_bias=False, partial=True, name="logits"
             )
 
@@ -145,7 +145,7 @@ class TextHybrid(TowerModel):
         if self.user_tower is not None:
             users = np.bincount(events.user, minlength=self.config.num_users) > 0
             self.user_tower.set_known(users)
-        if isinstance(self.retrieval_head, CatalogueLogits):
+        if isinstance(self.retrieval_head, CatalogLogits):
             self.retrieval_head.set_candidates(with_events)
 
     def set_constants(

@@ -22,12 +22,12 @@ from keras import ops
 from scipy.special import softmax
 
 from tfrec_fusion.errors import InvalidInput
-from tfrec_fusion.layers.retrieval import CatalogueLogits
+from tfrec_fusion.layers.retrieval import CatalogLogits
 
 _WIDEST = 100.0  # logits; beyond, new items come before or behind all others anyway
 # Chosen on split draws that no reported table shows.
 _SHARPNESS = 20.0
-_CENTRING = 0.5
+_CENTERING = 0.5
 _SPREAD = 0.5  # of the familiar items' scores: a text tells less of an item than its events do
 _CHUNK = 1024  # new items a product of texts
 _MOST_USERS = 512  # whose scores say how wide they spread
@@ -46,7 +46,7 @@ def boost_for_share(
         new: `(num_items,)` bool, the items without an event.
         seen: `(num_users, num_items)` bool, not recommended again.
         share: Of the first `k` places, on average over users; by default the new items' share of
-            the catalogue.
+            the catalog.
         k: Length of the lists; shorter for a user with fewer familiar items that are not seen, of
             whose list new items would fill a part wherever they stand.
 
@@ -95,7 +95,7 @@ def offer_new_items(model: Any, known: Any, share: float | None = None, k: int =
         model: A two-tower hybrid with the softmax over the catalog.
         known: The users' interactions (`data.events.Events`): not recommended again.
         share: How much of the first `k` places new items fill, on average over users; between 0
-            and 1, by default their share of the catalogue.
+            and 1, by default their share of the catalog.
         k: Length of the lists.
 
     Returns:
@@ -103,12 +103,12 @@ def offer_new_items(model: Any, known: Any, share: float | None = None, k: int =
 
     Raises:
         ValueError: When `share` is out of range, or the model is not a two-tower one with
-            the softmax over the catalogue.
+            the softmax over the catalog.
     """
     head = model.retrieval_head
-    if not isinstance(head, CatalogueLogits) or (share is not None and not 0 < share < 1):
+    if not isinstance(head, CatalogLogits) or (share is not None and not 0 < share < 1):
         raise InvalidInput(
-            "`share` must be between 0 and 1, and the model's negatives the catalogue. "
+            "`share` must be between 0 and 1, and the model's negatives the catalog. "
             f"Received: share={share}, head={model.config.head}, "
             f"negatives={model.config.negatives}."
         )
@@ -156,7 +156,7 @@ def _place(
     content = scores()[:, new]
     tower.set_stand_ins(rows, stand_ins)
     borrowed = scores()[:, new] - content
-    offset = -_CENTRING * borrowed.mean(0)
+    offset = -_CENTERING * borrowed.mean(0)
     rho = 1.0
     if (wide := _spread(content)) > 0 and (own := _spread(borrowed + offset)) > 0:
         rho = wide / own

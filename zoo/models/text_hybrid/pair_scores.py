@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfrec_fusion.layers.retrieval import CatalogueLogits
+from tfrec_fusion.layers.retrieval import CatalogLogits
 from tfrec_fusion.zoo.models.text_hybrid.towers import HybridTowers
 
 
@@ -43,7 +43,7 @@ def scores_without(
     """Scores of an item with entities of the graph masked, at the item and at the past items.
 
     An item that reads one of them among its neighbors is left with the others, and with nothing
-    where it was the only one (`layers.graph.NeighbourAttention`).
+    where it was the only one (`layers.graph.NeighborAttention`).
 
     Args:
         model: A two-tower hybrid that reads histories and a graph.
@@ -86,7 +86,7 @@ def _query_inputs(config: Any, histories: np.ndarray, user: int) -> dict[str, An
 
 def _of_new_item(head: Any, item: int) -> tuple[float, float]:
     """The factor and the constant of the head for an item's score; see `new_items`."""
-    lifts = isinstance(head, CatalogueLogits) and head.partial
+    lifts = isinstance(head, CatalogLogits) and head.partial
     if not lifts or float(head.takes_part[item]):
         return 1.0, 0.0
     return float(head.stretch), float(head.boost[item])

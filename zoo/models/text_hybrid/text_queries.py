@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfrec_fusion.layers.retrieval import CatalogueLogits
+from tfrec_fusion.layers.retrieval import CatalogLogits
 from tfrec_fusion.zoo.models.text_hybrid.towers import HybridTowers
 
 
@@ -61,7 +61,7 @@ def _rows_of_text(towers: HybridTowers, text: Any) -> Any:
 
 def _lift_of_new_items(head: Any) -> tuple[float, float]:
     """The factor of the head for items without an event, and its constant on average."""
-    if not isinstance(head, CatalogueLogits) or not head.partial:
+    if not isinstance(head, CatalogLogits) or not head.partial:
         return 1.0, 0.0
     new = ops.convert_to_numpy(head.takes_part) == 0
     new[0] = False

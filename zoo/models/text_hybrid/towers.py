@@ -156,7 +156,7 @@ def _item_layers(config: TextHybridConfig, text_tower: Any) -> dict[str, Any]:
             config.num_relations,
             config.num_edges,
             config.graph_dim,
-            num_neighbours=config.num_neighbors,
+            num_neighbors=config.num_neighbors,
             score=config.triple_score,
             triple_weight=config.triple_weight,
             dropout=config.graph_dropout,

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfrec_fusion.layers.embedding import ItemTower
 from tfrec_fusion.layers.history import HistoryEncoder
-from tfrec_fusion.layers.retrieval import CatalogueLogits, InBatchLogits
+from tfrec_fusion.layers.retrieval import CatalogLogits, InBatchLogits
 from tfrec_fusion.zoo.models.two_tower.config import TwoTowerConfig
 from tfrec_fusion.zoo.scoring.tower_model import TowerModel
 from tfrec_fusion.zoo.scoring.towers import Towers
@@ -131,9 +131,9 @@ def _towers(config: TwoTowerConfig) -> Towers:
     return Towers(items, encoder, user, drop)
 
 
-def _head(config: TwoTowerConfig) -> CatalogueLogits | InBatchLogits:
+def _head(config: TwoTowerConfig) -> CatalogLogits | InBatchLogits:
     if config.negatives != "in_batch":
-        return CatalogueLogits(config.num_items, config.temperature, name="logits")
+        return CatalogLogits(config.num_items, config.temperature, name="logits")
     return InBatchLogits(
         config.temperature,
         config.correct_sampling,

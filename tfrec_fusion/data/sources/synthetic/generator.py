@@ -33,9 +33,9 @@ def generate(
     """Generates tables with a planted signal; the same arguments give the same tables.
 
     Every item has a topic (its `genres`) and a popularity of a power law. Every user has two
-    favourite topics: a share `focus` of the events falls on them, drifting from the first to
+    favorite topics: a share `focus` of the events falls on them, drifting from the first to
     the second with time; the others go by popularity alone. Ratings are 1 to 5, higher on the
-    favourites. Titles and texts are made of the topic's own words among common ones, so content
+    favorites. Titles and texts are made of the topic's own words among common ones, so content
     finds items of the same topic. No user meets an item twice; every user has at least 5
     events when there are enough; some events tie in time.
 
@@ -45,8 +45,8 @@ def generate(
         num_interactions: Events, at most `num_users * num_items`.
         seed: Of everything that is drawn.
         num_topics: Topics; by default half the root of `num_items`, between 2 and 50.
-        focus: Share of events on the favourite topics, 0 to 1; 0 plants popularity alone.
-        with_users: Adds a table of users with `age` and `segment`, their first favourite.
+        focus: Share of events on the favorite topics, 0 to 1; 0 plants popularity alone.
+        with_users: Adds a table of users with `age` and `segment`, their first favorite.
         with_graph: Adds triples item-genre-topic and item-maker-maker, makers being faithful to
             one topic, and the items' `entity_id`.
 
@@ -64,14 +64,14 @@ def generate(
     topics = min(topics, num_items)
     item_topic = rng.permutation(np.arange(num_items) % topics)  # (num_items,) no topic is empty
     popularity = 1.0 / (rng.permutation(num_items) + 1 + num_items / 50)
-    favourites = rng.integers(0, topics, (num_users, 2))
+    favorites = rng.integers(0, topics, (num_users, 2))
     counts = _event_counts(rng, num_users, num_items, num_interactions)
     user = np.repeat(np.arange(num_users), counts)  # (num_interactions,) in each user's order
     position = (np.arange(len(user)) - np.repeat(np.cumsum(counts) - counts, counts) + 0.5) / (
         np.repeat(counts, counts)
     )
-    item = _distinct_items(rng, user, position, favourites, item_topic, popularity, focus)
-    liked = (item_topic[item, None] == favourites[user]).any(1)
+    item = _distinct_items(rng, user, position, favorites, item_topic, popularity, focus)
+    liked = (item_topic[item, None] == favorites[user]).any(1)
     quality = rng.normal(0, 0.5, num_items)
     rating = 2.4 + 1.7 * liked + quality[item] + rng.normal(0, 0.6, len(user))
     user_ids, item_ids = _ids("u", num_users), _ids("i", num_items)
@@ -88,7 +88,7 @@ def generate(
     users = graph = None
     if with_users:
         age = rng.integers(18, 70, num_users)
-        users = pd.DataFrame({"user_id": user_ids, "age": age, "segment": names[favourites[:, 0]]})
+        users = pd.DataFrame({"user_id": user_ids, "age": age, "segment": names[favorites[:, 0]]})
     if with_graph:
         items["entity_id"] = "item." + items["item_id"]
         graph = _graph(rng, items, item_topic)
@@ -136,7 +136,7 @@ def _distinct_items(
     rng: np.random.Generator,
     user: np.ndarray,
     position: np.ndarray,
-    favourites: np.ndarray,
+    favorites: np.ndarray,
     item_topic: np.ndarray,
     popularity: np.ndarray,
     focus: float,
@@ -150,7 +150,7 @@ def _distinct_items(
     open_rows = np.arange(len(user))
     for _ in range(ROUNDS):
         second = rng.random(len(open_rows)) < position[open_rows]
-        topic = favourites[user[open_rows], second.astype(int)]
+        topic = favorites[user[open_rows], second.astype(int)]
         focused = rng.random(len(open_rows)) < focus
         low = np.where(focused, cumulative[starts[topic]], 0.0)
         high = np.where(focused, cumulative[starts[topic + 1]], cumulative[-1])

@@ -23,7 +23,7 @@ PRESET = TextPreset(
     summary="a GPT-2 of four layers, taught by minilm which English texts are alike; offline",
     folder=_folder,
     license=(
-        "the terms of what it learned from: WordNet 3.1 (Princeton University's licence), the film "
+        "the terms of what it learned from: WordNet 3.1 (Princeton University's license), the film "
         "texts of ml-latest-small (GroupLens: no commercial use without permission) and "
         "all-MiniLM-L6-v2 (Apache-2.0)"
     ),
