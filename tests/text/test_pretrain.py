@@ -479,7 +479,7 @@ def test_texts_that_the_command_refuses(tmp_path):
     (tmp_path / "latin").write_bytes("Zoë's café\n".encode("latin-1"))
     message = refusal("--texts", tmp_path / "latin", *out)
     assert "must be a UTF-8 file" in message and "whose byte 2 is 0xeb" in message
-    assert "which is none" in refusal("--texts", tmp_path / "nothing", *out)
+    assert "which is not one" in refusal("--texts", tmp_path / "nothing", *out)
     assert "one of them" in refusal(*out)
     assert "belong to --data" in refusal("--texts", tmp_path / "latin", "--column", "x", *out)
     (tmp_path / "few").write_text("one\ntwo\n")

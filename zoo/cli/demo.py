@@ -16,7 +16,7 @@ from tfrec_fusion.zoo.cli.shared_options import reads_tables, shared
 @shared("positive_from")
 @shared("out", required=False, default="runs/demo", show_default=True, help="Folder to write.")
 @shared(
-    "user_id", default="196", show_default=True, help="The user who asks the best model at the end."
+    "user_id", default="196", show_default=True, help="The user whose recommendations are shown."
 )
 @shared("as_json")
 def demo(
@@ -28,7 +28,7 @@ def demo(
     user_id: str,
     as_json: bool,
 ) -> None:
-    """Train baselines and neural models, compare them, export the best one, and ask it."""
+    """Train baselines and neural models, compare them, export the best one, and recommend."""
     from tfrec_fusion.data.sources.reading import read_tables
     from tfrec_fusion.evaluation.report import print_table
     from tfrec_fusion.zoo.answers.printable import printable

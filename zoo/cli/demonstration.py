@@ -22,7 +22,7 @@ DEMO_MODELS = ("popularity", "item_knn", "ease", "neumf", "two_tower")
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What the demonstration showed.
+    """Results of the demonstration.
 
     Attributes:
         rows: The models' numbers on the test part.
@@ -47,7 +47,7 @@ def run_demo(
     Args:
         tables: Validated tables.
         folder: Where runs, report and SavedModel go.
-        user_id: Who asks at the end.
+        user_id: The user whose recommendations are shown.
         say: Called with one line about each step.
 
     Returns:

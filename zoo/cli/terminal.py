@@ -32,8 +32,8 @@ def terminal() -> Iterator[None]:
 
     Characters that stdout or stderr cannot encode are written as `\u00e9`, which is the same
     character in JSON. A closed pipe, such as `| head -1`, ends the program quietly. Ctrl-C ends it
-    with one line, even where a library turns it into an error of its own. Any exception that nobody
-    expected is shown with its traceback, and with what a report of it needs.
+    with one line, even where a library turns it into an error of its own. Any unexpected
+    exception is shown with its traceback, and with what a report of it needs.
     """
     codecs.register_error("escaped", _escaped)
     codecs.register(_plain_ascii)
@@ -105,7 +105,7 @@ def typed_command() -> str:
 
 
 def report_advice(error: BaseException) -> str:
-    """Returns what to do about an error that nobody expected.
+    """Returns what to do about an unexpected error.
 
     Args:
         error: It came from the package itself, or from a file of `--plugin`.

@@ -95,11 +95,11 @@ def lines_of(file: Path, option: str = "--texts") -> list[str]:
         option: The option that names it, for the messages.
 
     Raises:
-        FileNotFoundError: When there is none.
+        NotFound: When it is not a file.
         ValueError: When it is not UTF-8.
     """
     if not file.is_file():
-        raise NotFound(f"{option} must be a file. Received: {file}, which is none.")
+        raise NotFound(f"{option} must be a file. Received: {file}, which is not one.")
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
