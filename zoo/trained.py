@@ -47,8 +47,9 @@ def train(
         name: A model of `zoo.list_models()`.
         out: The run folder to write; `runs/NAME` by default. Interrupted training resumes there
             when it is called again alike.
-        **keywords: Options of the model and of its training, such as `dim=32` or `epochs=5`;
-            `tfrec-zoo train NAME --help` lists them.
+        **keywords: Options of the model and of its training, such as `dim=32`, `epochs=5` or
+            `production=True`; `tfrec-zoo train NAME --help` lists them. `callbacks` are Keras
+            callbacks, see `runs.train`.
 
     Returns:
         The trained model; `report()` compares it with baselines.

@@ -1,4 +1,4 @@
-"""What happens around an epoch: validation, early stopping, the files, the progress line."""
+"""Callbacks around an epoch: validation, early stopping, the files, the progress line."""
 
 from __future__ import annotations
 

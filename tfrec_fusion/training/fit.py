@@ -35,7 +35,7 @@ __all__ = ["FitResult", "TrainingDiverged", "fit"]
 
 @dataclasses.dataclass(frozen=True)
 class FitResult:
-    """How a training went.
+    """The outcome of a training.
 
     Attributes:
         history: One list per metric (`loss`, `val_ndcg@10`, …), one value per epoch; NaN where an

@@ -84,7 +84,7 @@ class Card:
         metrics: `[mean, low, high]` on the test part by name: over `seeds` trainings, or over users
             where nothing is drawn.
         seeds: Trainings that the metrics are over; the weights are the first one's.
-        beside: The same of popularity and of the tuned classics, by their names.
+        beside: The same of baselines, by their names.
         parameters: Numbers in the model.
         size: Bytes of its weights file.
         training_seconds: Of one training, on average.

@@ -2,7 +2,7 @@
 
 The file is safetensors (https://github.com/huggingface/safetensors): a header of names, shapes and
 types, then plain bytes, nothing that is executed. Floats are kept with 16 bits, whole numbers with
-as few as hold them. What only training needs, the optimizer's slots, is left out.
+as few as hold them. What only training needs, the optimizer's slots, is omitted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def save_half(path: Path, name: str, model: Any) -> None:
     Args:
         path: The file to write.
         name: The model's name in the zoo.
-        model: A Keras model or a fitted classic.
+        model: A Keras model or a fitted baseline.
 
     Raises:
         ValueError: When a weight has no finite value of 16 bits.
@@ -60,7 +60,7 @@ def load_half(path: Path) -> Any:
     """Reads a model that `save_half` wrote; its numbers have their usual precision again.
 
     Returns:
-        A Keras model or a fitted classic; the model has not been compiled.
+        A Keras model or a fitted baseline; the model has not been compiled.
 
     Raises:
         ValueError: When the file is broken, or does not fit this version of the model.

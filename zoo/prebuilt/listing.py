@@ -19,7 +19,7 @@ def list_models(pretrained: Literal[True]) -> pd.DataFrame: ...
 
 
 def list_models(pretrained: bool = False) -> Any:
-    """Names that `build` takes, classics first.
+    """Names that `build` takes, baselines first.
 
     Args:
         pretrained: Instead, a table of the trained models that `load` takes, with their numbers.

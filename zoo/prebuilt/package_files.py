@@ -102,7 +102,7 @@ def remove_unnamed(folder: Path, root: Path) -> None:
 
 
 def _equal(one: Path, other: Path) -> bool:
-    """Whether two files say the same; a table may quote its cells or not, an archive be packed."""
+    """Returns whether two files have the same content, however cells are quoted or it is packed."""
     if checksum_of(one) == checksum_of(other):
         return True
     try:

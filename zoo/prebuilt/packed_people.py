@@ -1,4 +1,4 @@
-"""What a published model packs of single people, and that somebody agreed to it."""
+"""The personal data that a published model packs, and the consent to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfrec_fusion.zoo.runs.run import Run
 
 
 def packed_people(run: Run) -> str:
-    """A sentence on what of people goes into the package with a run."""
+    """Describes the personal data that goes into the package with a run."""
     known = run.recommender.known
     num_users = len(np.unique(known.user[known.user > 0]))
     words = ", and the words of their texts" if run.interests is not None else ""
@@ -22,7 +22,7 @@ def packed_people(run: Run) -> str:
 
 
 def check_agreed(run: Run, agreed: bool, ask: Callable[[str], bool]) -> None:
-    """Refuses to pack people's events that nobody agreed to.
+    """Refuses to pack people's events without consent.
 
     Args:
         run: What is to be published.

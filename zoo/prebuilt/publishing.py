@@ -65,9 +65,9 @@ def publish(
         name: `architecture.tag`.
         runs: Run folders that differ in their seeds; the first one's weights are kept. An
             ensemble's members must be prebuilt models of the same folder already.
-        beside: Runs of classics over the same data, whose numbers are put beside.
+        beside: Runs of baselines over the same data, whose numbers the card has, too.
         text: What the model is, a sentence.
-        limits: What is to be known beside what holds for every model of the data.
+        limits: Limits of this model, next to those of every model of the data.
         folder: Folder of `zoo/prebuilt/weights` that holds what it shares with others of the same
             data; by default the tag.
         include_events: Whether the users' ids and events are packed; without them no model answers.
@@ -80,8 +80,8 @@ def publish(
 
     Raises:
         ValueError: When runs do not fit together, or not with models published in the folder,
-            nobody agreed to pack events, or the weights lose more than a thousandth of NDCG@10 in
-            half precision.
+            there is no consent to pack events, or the weights lose more than a thousandth of
+            NDCG@10 in half precision.
     """
     if not re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", name):
         raise InvalidInput(
@@ -92,10 +92,10 @@ def publish(
     first = loaded[0]
     for run in loaded[1:]:
         _check_alike(first, run, ("model", "hyperparameters", "data", "start"))
-    classics = {run.info["model"]: run for run in map(load_run, beside)}
-    for run in classics.values():
+    baselines = {run.info["model"]: run for run in map(load_run, beside)}
+    for run in baselines.values():
         _check_alike(first, run, ("data",))
-    for run in (*loaded, *classics.values()):
+    for run in (*loaded, *baselines.values()):
         if "ndcg@10" not in run.info["test"]:
             raise InvalidInput(
                 f"{run.folder} has no NDCG@10, without which a card says nothing. "
@@ -103,7 +103,7 @@ def publish(
             )
     check_agreed(first, include_events, ask)
     with only_writer(WEIGHTS, WAIT_SECONDS, say):
-        card = _publish(name, loaded, classics, text, limits, folder or name.split(".", 1)[1], say)
+        card = _publish(name, loaded, baselines, text, limits, folder or name.split(".", 1)[1], say)
         card.save(CARDS / f"{name}.json")
         remove_unnamed(WEIGHTS / card.folder, WEIGHTS)
     say(f"{name}: {card.size / 1e6:.2f} MB, NDCG@10 {card.metrics['ndcg@10'][0]:.4f}")
@@ -113,7 +113,7 @@ def publish(
 def _publish(
     name: str,
     loaded: Sequence[Run],
-    classics: Mapping[str, Run],
+    baselines: Mapping[str, Run],
     text: str,
     limits: Sequence[str],
     folder: str,
@@ -141,7 +141,7 @@ def _publish(
         weights={model: _name(path) for model, path in weights.items()},
         metrics=_numbers(summary(name, loaded, METRICS)),
         seeds=len(loaded),
-        beside={one: _numbers(summary(one, [run], METRICS)) for one, run in classics.items()},
+        beside={one: _numbers(summary(one, [run], METRICS)) for one, run in baselines.items()},
         parameters=_parameters(first.model),
         size=size,
         training_seconds=round(float(np.mean([_seconds(run) for run in loaded])), 1),

@@ -18,7 +18,7 @@ from tfrec_fusion.zoo.runs.run import Run
 
 
 def query_reader() -> dict[str, Any]:
-    """What a card says of the encoder of queries: see `Card.reader`, without `texts`."""
+    """Describes the encoder of queries for a card: see `Card.reader`, without `texts`."""
     # TF Text and KerasHub take seconds to import: other commands need not wait for them.
     from tfrec_fusion.text.encoding.encoder import TextEncoder
     from tfrec_fusion.text.language_models.revisions import preset_files
@@ -29,7 +29,7 @@ def query_reader() -> dict[str, Any]:
 
 
 def catalog_vectors(run: Run, folder: Path, reader: Mapping[str, Any], root: Path) -> Path:
-    """Where a catalog's vectors are; its texts are read where no card has their vectors.
+    """Returns the file of a catalog's vectors; makes it where no card names one.
 
     Args:
         run: The run, whose catalog is that of the folder.

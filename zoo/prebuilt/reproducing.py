@@ -24,7 +24,7 @@ METRIC = "ndcg@10"
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What a training from a card came to.
+    """The result of a training from a card.
 
     Attributes:
         card: The card.
@@ -36,7 +36,7 @@ class Reproduction:
 
     @property
     def agrees(self) -> bool:
-        """Whether NDCG@10 lies within the card's interval, widened to hold single trainings.
+        """True where NDCG@10 lies within the card's interval, widened to hold single trainings.
 
         The interval of a card over seeds is that of their mean; one training is expected within
         that of single values, which is the square root of the number of seeds as wide.

@@ -1,4 +1,4 @@
-"""Numbers beside the classics: the rows, notes and report every run is shown with."""
+"""Numbers next to those of baselines: the rows, notes and report of a run."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def yardsticks(
     auc: bool = False,
     own: tuple[Any, Measured] | None = None,
 ) -> list[ReportRow]:
-    """Popularity and a tuned classic, fitted on train and validation, measured on test.
+    """Measures popularity and EASE, fitted on train and validation, on the test part.
 
-    The classic is EASE, or item-kNN where the catalog is too large for EASE.
+    Item-kNN takes the place of EASE where the catalog is too large for EASE.
 
     Args:
         data: Vocabularies and parts.
         allow_seen: Whether items that a user has already are ranked too.
         auc: Whether AUC over the catalog is measured.
         own: A model fitted on train and validation and its numbers, which are not measured again
-            where it is one of the classics with its defaults.
+            where it is one of these two with its defaults.
     """
     known, rows = data.train_and_validation, []
     tuned = EASE if EASE.config().fits_memory(known.num_items) else ITEM_KNN
@@ -52,13 +52,13 @@ def yardsticks(
 
 
 def shown_metrics(rows: Sequence[ReportRow], model: str) -> list[str]:
-    """What a table about a model shows: the lists' metrics, and the tasks' where it has some."""
+    """Returns the metrics that a table about a model shows: the lists', and its tasks'."""
     present = {name for row in rows for name in row.metrics}
     return [name for name in (*SHOWN_METRICS, *further_metrics(model)) if name in present]
 
 
 def notes(info: Mapping[str, Any]) -> list[str]:
-    """What a reader must know to trust a run's numbers, from its `run.json`."""
+    """Returns the conditions of a run's numbers as sentences, from its `run.json`."""
     data, training = info["data"], info["training"]
     lines = [
         f"Data: {data['name']}, {data['split']}. Every item of the catalog is ranked"
@@ -102,7 +102,7 @@ def write_report(
 
 
 def plotted_curves(history: Mapping[str, Sequence[float | None]]) -> dict[str, list[float]]:
-    """What of a training's history is worth a picture, as `learning_curves` draws it.
+    """Selects the curves of a training's history that `learning_curves` draws.
 
     Args:
         history: Values by epoch, None where an epoch was not validated: `training.history` of a

@@ -1,4 +1,4 @@
-"""What differs between two descriptions of a training, in words."""
+"""Differences between two descriptions of a training, in words."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Ensemble:
         """`{"user_id": (batch,)}` → `{"scores": (batch, num_items)}`.
 
         Args:
-            known: What users did (`data.events.Events`), which members read.
+            known: The interactions (`data.events.Events`), which members read.
             frozen: As of the members.
         """
         graph = self._combined(
@@ -87,7 +87,7 @@ class Ensemble:
         graphs = {}
         for number, (key, member) in enumerate(self.counted.items()):
             if (graph := graph_of(member)) is not None:
-                # Classics give their graphs one name, and within a model names are unique.
+                # Baselines give their graphs one name, and within a model names are unique.
                 graphs[key] = keras.Model(graph.input, graph.output, name=f"member_{number}")
         if not graphs:
             return None

@@ -135,7 +135,7 @@ def _combined(
 
 
 def _allows_seen(runs: Mapping[str, Run], wanted: bool) -> bool:
-    """Whether the members rank items already seen; ValueError when they disagree."""
+    """Returns whether the members rank items already seen; refuses those that disagree."""
     allowed = {name: bool(run.info["options"].get("allow_seen")) for name, run in runs.items()}
     if len(set(allowed.values())) > 1 or (wanted and not any(allowed.values())):
         without = [name for name, one in allowed.items() if not one]
@@ -294,7 +294,7 @@ def _more(counts: np.ndarray, one: int) -> np.ndarray:
 
 
 def _rows_of(runs: Mapping[str, Run]) -> list[ReportRow]:
-    """The members' test rows, and the classics they were shown beside."""
+    """Returns the members' test rows, after those of the baselines of the first."""
     first = next(iter(runs.values()))
     rows = [ReportRow(**row) for row in first.info["rows"] if "(classic)" in row["model"]]
     own = [

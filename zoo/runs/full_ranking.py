@@ -46,7 +46,7 @@ def ranking_of(
     >>> result.metrics, len(result.notes)
     ({'ndcg@10': 1.0, 'mrr@10': 1.0}, 2)
     """
-    # A classic scores by sparse arithmetic, faster than its own graph does.
+    # A baseline scores by sparse arithmetic, faster than its own graph does.
     score = getattr(model, "score", None) or compiled_scores(model.score_model(known))
     seen, positives = known.matrix(), heldout.matrix()
     candidates = np.arange(known.num_items) > 0
@@ -97,7 +97,7 @@ def _within(num_items: int, result: RankingResult) -> RankingResult:
 
 
 def count_seen(known: Events, heldout: Events) -> int:
-    """How many held-out events are of an item that their user has already."""
+    """Counts the held-out events of an item that their user has already."""
     pairs, held = (
         one.user.astype(np.int64) * known.num_items + one.item for one in (known, heldout)
     )
@@ -105,7 +105,7 @@ def count_seen(known: Events, heldout: Events) -> int:
 
 
 def seen_note(known: Events, heldout: Events, *, allow_seen: bool, part: str = "test") -> str:
-    """How many held-out events are of items already seen, as a sentence; empty where none is."""
+    """Counts held-out events of items already seen, in a sentence; empty where there are none."""
     seen, every = count_seen(known, heldout), len(heldout)
     if not seen:
         return ""
@@ -121,7 +121,7 @@ def seen_note(known: Events, heldout: Events, *, allow_seen: bool, part: str = "
 
 
 def why_undefined(monitor: str, known: Events, heldout: Events, *, allow_seen: bool = False) -> str:
-    """Why a ranking metric says nothing on held-out events; empty where it says something.
+    """Returns why a ranking metric is undefined on held-out events; empty where it is defined.
 
     Args:
         monitor: `auc`, or a metric of the lists, such as `ndcg@10`.

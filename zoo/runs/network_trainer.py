@@ -237,7 +237,7 @@ class NetworkTrainer:
     def _is_defined(
         self, settings: Settings, monitor: str, model: Any, known: Events, heldout: Events
     ) -> bool:
-        """Whether validation can choose epochs; notes why not. Otherwise all are trained."""
+        """Returns whether validation can choose epochs, and notes why not; else all are trained."""
         reason = why_not_validated(settings, monitor, model, known, heldout)
         if reason:
             note = f"{model.name}: {reason.rstrip('.')}, so all epochs are trained."

@@ -1,4 +1,4 @@
-"""What a multi-task model's further tasks are worth on events it has not seen."""
+"""Metrics of a multi-task model's further tasks on held-out events."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def undefined_tasks(
     heldout: Events,
     num_words: np.ndarray | None = None,
 ) -> dict[str, str]:
-    """Why a metric of a model's tasks is undefined, by its name; empty where it is not.
+    """Returns why a metric of a model's tasks is undefined, by its name; empty where it is not.
 
     Args:
         model: A `multi_task`.

@@ -1,4 +1,4 @@
-"""What a run folder is for, and who may write to it."""
+"""The training that a run folder is for, and the one process that may write to it."""
 
 from __future__ import annotations
 

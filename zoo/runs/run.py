@@ -1,12 +1,12 @@
-"""A run folder: one trained model with all it needs to answer, and how it came about.
+"""A run folder: one trained model with all it needs to answer, and its provenance.
 
-RUN/model.keras or model.npz     the model (Keras's format, or a classic's plain arrays)
+RUN/model.keras or model.npz     the model (Keras's format, or a baseline's plain arrays)
     members/NAME/model.…         instead: the members of an ensemble
     users.json items.json        vocabularies
     catalogue.csv                item_id, title and text
     item_columns.csv             the catalog's further columns, where it has some
-    events.npz                   what users did, and which part each event was in
-    interests.npz                what users care about (models that read text)
+    events.npz                   the interactions, and which part each one was in
+    interests.npz                words of the users' interests (models that read text)
     graph.json                   names of entities and relations (models that read a graph)
     run.json                     command, versions, data, hyperparameters, metrics, checksums
     metrics.csv report.html      the numbers and their picture
@@ -70,7 +70,7 @@ RUN_REMEDY = "Take it from `zoo.load_run(folder).run`, or from `zoo.load(name).r
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds.
+    """The content of a run folder.
 
     Attributes:
         folder: Where it is.
@@ -118,12 +118,12 @@ class Run:
 
     @property
     def is_production(self) -> bool:
-        """Whether the model was trained on all events, the test part included."""
+        """True where the model was trained on all events, the test part included."""
         return bool(self.info.get("options", {}).get("production", False))
 
     @property
     def heldout(self) -> Events | None:
-        """The test part; None where there is none, or the model was trained on it, too."""
+        """The test part; None where it is empty, or the model was trained on it, too."""
         test = self.parts["test"]
         return test if len(test) and not self.is_production else None
 
@@ -156,7 +156,7 @@ def save_run(
 
     Args:
         folder: Created when missing.
-        model: A Keras model or a fitted classic.
+        model: A Keras model or a fitted baseline.
         data: What it was trained on.
         info: For `run.json`; must hold `model`, the name in the zoo.
         interests: What users care about, if that was mined.
@@ -196,7 +196,7 @@ def save_info(folder: Path, info: Mapping[str, Any]) -> None:
 
 
 def is_measured(folder: Path) -> bool:
-    """Whether a folder holds a run with its numbers; False where it was killed before it had some.
+    """Returns whether a folder holds a run with its numbers; one that was killed may have none.
 
     A model is saved as soon as it is trained, with an empty list of rows; see `zoo.runs.train`.
     """

@@ -38,7 +38,7 @@ def with_checksums(folder: Path, info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def belongs(folder: Path, name: str, files: Collection[str] | None) -> bool:
-    """Whether a file is one of a run's; where these are not known, whether it is there."""
+    """Returns whether a file is one of a run's; where these are not known, whether it exists."""
     return (folder / name).exists() if files is None else name in files
 
 

@@ -15,7 +15,7 @@ from tfrec_fusion.zoo.training_options import OF_SOME_MODELS
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides a training, besides its data.
+    """Everything that decides a training, apart from its data.
 
     Attributes:
         spec: The model's description.

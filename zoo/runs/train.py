@@ -136,7 +136,6 @@ def train(
             },
             "versions": versions(),
             **({"start": start.info["model"]} if start is not None else {}),
-            **({"language_models": read} if (read := language_model_files(settings)) else {}),
         }
         return _trained(trainer, folder, about, say)
 
@@ -175,6 +174,7 @@ def _trained(
         "training": {**training, "seconds": _since(started)},
         **({"carried": [asdict(row) for row in trainer.carried]} if "start" in about else {}),
         **({"item_labels": trainer.features.labels} if trainer.features is not None else {}),
+        **({"language_models": read} if (read := language_model_files(settings)) else {}),
         "test": {},
         "test_intervals": {},
         "rows": [],

@@ -1,4 +1,4 @@
-"""What validation measures of a network in training, and whether it can choose epochs."""
+"""Measurements of a network in training on the validation part, which choose its epochs."""
 
 from __future__ import annotations
 

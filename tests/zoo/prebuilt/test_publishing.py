@@ -279,7 +279,7 @@ def test_a_cards_command_of_a_run_of_version_0_1_is_in_the_words_of_this_one():
     info = {
         "model": "profile_semantics_behaviour",
         "data": {"name": "my films"},
-        "hyperparameters": {"tasks": ["profile", "behavior"]},
+        "hyperparameters": {"tasks": ["profile", "behaviour"]},
         "options": {"text_preset": "minilm"},
     }
     config = zoo.get_spec(info["model"]).make_config(
@@ -291,7 +291,7 @@ def test_a_cards_command_of_a_run_of_version_0_1_is_in_the_words_of_this_one():
         "tfrec-zoo train profile_fusion --data 'my films' --tasks profile,behavior "
         "--out runs/mine.toy-0"
     )
-    info |= {"model": "knowledge_hybrid", "hyperparameters": {"num_neighbors": 8}}
+    info |= {"model": "knowledge_hybrid", "hyperparameters": {"num_neighbours": 8}}
     assert " --num-neighbors 8 --out " in training_command("mine.toy", info, {})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -18,6 +19,7 @@ from tfrec_fusion.text.interests.profiles import Interests
 from tfrec_fusion.zoo.answers import compiled_scores as scoring
 from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.runs.run import BrokenRun, load_run, save_ensemble, save_run
+from tfrec_fusion.zoo.runs.run_record import read_record
 
 COLUMNS = ("user", "item", "rating", "timestamp")
 EVENTS = pd.DataFrame(
@@ -186,3 +188,24 @@ def test_a_catalog_written_without_quotes_is_refused_when_a_return_shifts_it(odd
     table.to_csv(without_checksums(broken) / "catalogue.csv", index=False)
     with pytest.raises(BrokenRun, match=r"Received in row 2: 'b' instead of '2'"):
         load_run(broken)
+
+
+def test_a_record_of_version_0_1_is_read_in_the_names_of_this_version(tmp_path):
+    path = tmp_path / "run.json"
+    weights = {"behaviour": 1.0, "language": 2.0}
+    said = {"hyperparameters": {"num_neighbours": 8}, "training": {"score_weights": weights}}
+    path.write_text(json.dumps({**said, "model": "knowledge_hybrid", "data": {"licence": "CC0"}}))
+    read = read_record(path)
+    assert read["hyperparameters"] == {"num_neighbors": 8}
+    assert read["training"]["score_weights"] == {"behavior": 1.0, "language": 2.0}
+    assert read["data"]["license"] == "CC0"
+    assert read["options"]["production"] is False  # of later versions
+    former = "profile_semantics_behaviour"
+    path.write_text(json.dumps({"model": former}))
+    assert read_record(path)["model"] == "profile_fusion"
+    members = {former: {"model": former, "run": "a"}, "ease": {"model": "ease"}}
+    more = {"members": members, "weights": {former: 0.5, "ease": 0.5}, "scale": "ranks"}
+    path.write_text(json.dumps({"model": "ensemble", **more}))
+    read = read_record(path)["members"]
+    assert read[former] == {"model": "profile_fusion", "run": "a"}
+    assert read["ease"] == {"model": "ease", "run": ""}

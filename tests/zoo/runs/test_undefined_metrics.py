@@ -43,6 +43,7 @@ def tables_of(histories, num_items):
 
 ONE_USER = tables_of([[0, 1, 2, 3, 4]], 5)
 EVERYTHING = tables_of([[0, 1, 2], [1, 2, 0], [2, 0, 1]], 3)
+LONGER = tables_of([np.roll(np.arange(5), -user) for user in range(5)], 5)
 REPEATS = tables_of([[0, 1] * 5, [1, 2] * 5, [2, 3] * 5], 12)
 FEW_ITEMS = tables_of([np.roll(np.arange(8), user)[:6] for user in range(12)], 8)
 SMALL = {
@@ -69,6 +70,7 @@ CASES = {
     # The one item left is what is held out.
     "one user": (ONE_USER, TEN_ALONE, 1.0, ["5 items, so a list of 10", "One user is measured"]),
     "everything": (EVERYTHING, TEN_ALONE, 1.0, ["3 items, so a list of 10"]),
+    "everything, in long histories": (LONGER, TEN_ALONE, 1.0, ["5 items, so a list of 10"]),
     "repeats": (REPEATS, FULL, 0.0, ["6 of 6 test events are of items that their users have"]),
 }
 
@@ -92,7 +94,7 @@ def test_a_classic_is_kept_whatever_is_undefined(name, case, tmp_path):
         ("two_tower", "one user"),
         ("two_tower", "repeats"),
         ("neumf", "everything"),
-        pytest.param("two_tower", "everything", marks=pytest.mark.slow),
+        pytest.param("two_tower", "everything, in long histories", marks=pytest.mark.slow),
         pytest.param("neumf", "one user", marks=pytest.mark.slow),
         pytest.param("neumf", "repeats", marks=pytest.mark.slow),
     ],
