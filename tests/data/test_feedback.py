@@ -9,7 +9,7 @@ from command_line import run
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.data.tables.feedback import feedback_note
 from tfrec_fusion.data.tables.rec_data import checksum, from_frames, load_csv
-from tfrec_fusion.zoo.prebuilt.publishing import _command
+from tfrec_fusion.zoo.prebuilt.training_command import training_command
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
 from tfrec_fusion.zoo.runs.train import train
 
@@ -90,7 +90,7 @@ def test_a_training_takes_positive_events_alone_and_says_so(liked):
     assert said[1].startswith("every event counts as positive, whatever its rating, from 3 to 5")
     assert run_.info["options"]["positive_from"] == 3
     assert run_.info["data"]["checksum"] == checksum(TABLES)  # of the data as they are read
-    assert "--positive-from 3" in _command("ease.mine", run_, {})
+    assert "--positive-from 3" in training_command("ease.mine", run_.info, {})
 
 
 def test_fine_tuning_repeats_the_choice(liked, tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from tfrec_fusion.zoo.baselines.registry import BASELINES
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.tables.rec_data import RecData
@@ -16,6 +15,7 @@ from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
 from tfrec_fusion.zoo.runs.train import train
 from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
+BASELINES = [name for name, spec in zoo.specs().items() if spec.is_baseline]
 OF_ANOTHER_TYPE = [
     ("neumf", {"num_users": "9"}, "`num_users` must be a whole number. Received: '9'"),
     ("neumf", {"num_users": 9.0}, "`num_users` must be a whole number. Received: 9.0"),

@@ -1,19 +1,31 @@
 """A model from a file outside of the package is taken by every command."""
 
+import importlib
 import json
 import re
+import sys
 
 import pandas as pd
 import pytest
-import sasrec
 from checkout import ROOT
 from command_line import answer, run
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.sources.synthetic import generate
+from tfrec_fusion.testing import check_model
+from tfrec_fusion.zoo import registry
 
 PLUGIN = ("--plugin", ROOT / "tests" / "support" / "sasrec.py")
 SMALL = ("--embedding-dim", 8, "--num-blocks", 1, "--history-length", 8, "--epochs", 2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sasrec():
+    """The module, registered as long as these tests run."""
+    module = importlib.import_module("sasrec")
+    yield module
+    registry._models._added.pop("sasrec", None)
+    sys.modules.pop("sasrec", None)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +94,14 @@ def test_without_the_file_the_name_and_the_remedy_are_said(runs, tmp_path):
     assert "'sasrek'" in done.stderr and "--plugin" in done.stderr
 
 
-def test_the_page_shows_the_file_that_is_tested():
+def test_it_keeps_the_contract(sasrec, tmp_path):
+    small = {"embedding_dim": 8, "num_blocks": 1, "history_length": 8, "dropout": 0.0}
+    run = check_model(sasrec.SPEC, tmp_path, **small)
+    assert run.model.candidate_vectors().shape == (len(run.items), 9)
+    assert "sasrec" in zoo.list_models() and not sasrec.__name__.startswith("tfrec_fusion")
+
+
+def test_the_page_shows_the_file_that_is_tested(sasrec):
     page = (ROOT / "docs" / "extending.md").read_text("utf-8")
     shown = re.search(r"<!-- sasrec -->\n```python\n(.*?)```", page, re.DOTALL)[1]
     assert shown == (ROOT / "tests" / "support" / "sasrec.py").read_text("utf-8")
