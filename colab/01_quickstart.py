@@ -95,7 +95,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.manifold import TSNE
 
-counts = model.recommender.known.item_counts[1:]
+counts = model.answers.known.item_counts[1:]
 films = model.items.assign(
     genre=model.items["text"].str.extract(rf"\b({'|'.join(GENRES)})\b", expand=False),
     row=np.arange(1, len(model.items) + 1),

@@ -12,6 +12,7 @@ from tfrec_fusion.errors import WrongType
 from tfrec_fusion.zoo.exports.export_run import export_run
 from tfrec_fusion.zoo.runs.explainer import explainer_of
 from tfrec_fusion.zoo.runs.fine_tuning import fine_tune
+from tfrec_fusion.zoo.runs.settings import Settings
 from tfrec_fusion.zoo.runs.train import train
 from tfrec_fusion.zoo.runs.train_options import TrainOptions
 
@@ -42,7 +43,7 @@ OF_ANOTHER_TYPE = [
 
 @pytest.mark.parametrize(("name", "arguments", "message"), OF_ANOTHER_TYPE)
 def test_hyperparameters_of_another_type_are_refused(name, arguments, message):
-    sizes = {"num_users": 9, "num_items": 9} if name in zoo.NETWORKS else {}
+    sizes = {"num_users": 9, "num_items": 9} if name not in BASELINES else {}
     with pytest.raises(WrongType) as refused:
         zoo.build(name, **sizes | arguments)
     assert message in str(refused.value)
@@ -64,13 +65,17 @@ def test_hyperparameters_may_be_numbers_of_any_kind():
         ({"label_smoothing": "x"}, "`label_smoothing` must be a number"),
         ({"learning_rate": "1e-3"}, "`learning_rate` must be a number"),
         ({"refit": "no"}, "`refit` must be True or False"),
-        ({"item_features": "genres"}, "For one, write ('genres',)"),
     ],
 )
 def test_options_of_another_type_are_refused(options, message):
     with pytest.raises(WrongType) as refused:
         TrainOptions(**options)
     assert message in str(refused.value)
+
+
+def test_options_of_some_models_are_refused_by_type_too():
+    with pytest.raises(WrongType, match=r"For one, write \('genres',\)"):
+        Settings.from_keywords(zoo.get_spec("two_tower"), {"item_features": "genres"})
 
 
 def test_functions_say_what_they_take(tmp_path):
@@ -81,8 +86,8 @@ def test_functions_say_what_they_take(tmp_path):
         (lambda: train("ease", frame, tmp_path), "`tables` must be of RecData. `from_frames` and"),
         (lambda: train("ease", tables, 5), "Received: 5, of the type int"),
         (
-            lambda: train("ease", tables, tmp_path, options={"seed": 1}),
-            "`options` must be of Train",
+            lambda: train("ease", tables, tmp_path, seed="1"),
+            "`seed` must be a whole number. Received: '1'",
         ),
         (lambda: fine_tune(films, tables, tmp_path), "`start` must be of Run. Take it from"),
         (lambda: fine_tune("ease", tables, tmp_path), "or from `zoo.load(name).run`. Received: 'e"),

@@ -203,7 +203,7 @@ def test_every_answer_is_narrowed_alike(ease):
         with pytest.raises(InvalidInput, match="`allow` is empty"):
             call(allow=[])
         with pytest.raises(InvalidInput, match=r"columns of the catalog: genres, color, price\."):
-            call(where={"color": "red"})
+            call(where={"colour": "red"})
         with pytest.raises(
             InvalidInput, match=r"No item has 'Red' in `color`\. Did you mean 'red'"
         ):

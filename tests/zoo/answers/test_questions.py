@@ -463,7 +463,7 @@ REFUSED_NAMES = [
     ),
     (zoo.build, ["ease"], "Received: ['ease']"),
     (zoo.build, "NeuMF", "Did you mean 'neumf'?"),
-    (zoo.get_spec, "nothing", "`name` must be one of ease, user_knn, item_knn, popularity"),
+    (zoo.get_spec, "nothing", "`name` must be one of ease, item_knn, popularity, tfidf"),
 ]
 
 

@@ -93,7 +93,7 @@ def test_a_run_of_a_model_that_is_not_registered_says_how_it_comes(shop, folder,
     out = tmp_path / "run"
     run("--plugin", shop, "train", "newest", "--data", folder, "--out", out)
     command = json.loads((out / "run.json").read_text())["command"]
-    assert command.startswith("tfrec-zoo ")
+    assert command.startswith("tfrec-zoo")
     registry._models._added.clear()
     for arguments in (("evaluate", out), ("recommend", out, "--user-id", "u01")):
         refused = run(*arguments, code=2).stderr

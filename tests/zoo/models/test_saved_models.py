@@ -108,7 +108,7 @@ def test_every_class_that_the_sources_register_is_known_and_no_other():
     for one in stand_ins.values():
         __import__(one.module)
     registered = {
-        name: (one.__module__, one.__name__)
+        name: (one.__module__, one.__qualname__)
         for name, one in keras.saving.get_custom_objects().items()
         if name.split(">")[0] in ("tfrec_fusion", "zoo") and isinstance(one, type)
     }
