@@ -115,7 +115,10 @@ def test_every_class_that_the_sources_register_is_known_and_no_other():
     found = {name: (one.module, one.name) for name, one in stand_ins.items()}
     former = {name: one for name, one in found.items() if name.split(">")[1] != one[1]}
     assert {name: one for name, one in found.items() if name not in former} == registered
-    names = ("GPT2Hybrid", "KnowledgeHybrid", "ProfileSemanticsBehaviour")
+    names = (
+        *("GPT2Hybrid", "KnowledgeHybrid", "ProfileSemanticsBehaviour"),
+        *("CatalogueLogits", "NeighbourAttention"),
+    )
     assert set(former) == {f"tfrec_fusion>{name}" for name in names}
     assert set(former.values()) < set(registered.values())
     sources = [path for top in ("tfrec_fusion", "zoo") for path in (ROOT / top).rglob("*.py")]
