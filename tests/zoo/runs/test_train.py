@@ -169,11 +169,10 @@ def test_a_baseline_calls_none_and_what_is_no_callback_is_refused(tmp_path):
 
 def of_version_0_1(plan):
     """The plan as version 0.1 wrote it: with the options of all models, and none of later ones."""
-    later = {"production": True}
     options = {**default_options(), **plan["options"]}
-    plan["options"] = {key: one for key, one in options.items() if key not in later}
+    del options["production"]
     former = zoo.get_spec(plan["model"]).former_names
-    return {**plan, "model": former[0] if former else plan["model"]}
+    return {**plan, "options": options, "model": former[0] if former else plan["model"]}
 
 
 @pytest.mark.parametrize("name", ["popularity", "profile_fusion"])
