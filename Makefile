@@ -19,10 +19,10 @@ demo: $(READY)
 	@$(BIN)/tfrec-zoo demo
 
 test: $(READY)
-	@$(BIN)/python -m pytest -q -n 2 --cov --cov-fail-under=90
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-fail-under=90
 
 test-all: $(READY)
-	@$(BIN)/python -m pytest -q -n 2 --cov --cov-fail-under=90 -m ""
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov --cov-fail-under=90 -m ""
 
 docs: $(READY)
 	@$(BIN)/python docs/build_site.py build/docs
