@@ -344,7 +344,9 @@ def test_logits_of_an_item_tower_are_float32_and_train_it_in_half_precision():
     hidden = keras.Input((None, 2), name="hidden")
     model = keras.Model(hidden, tower(hidden, reverse=True))
     assert (model.output.dtype, model.output.shape) == ("float32", (None, None, 4))
-    tower.set_features(np.ones((4, 1)))
+    tower.set_features(
+        np.array([[0.0], [1.0], [2.0], [3.0]])
+    )  # equal ones teach the kernel nothing
     before = model.get_weights()
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.train_on_batch(np.ones((3, 5, 2)), np.full((3, 5), 2))
