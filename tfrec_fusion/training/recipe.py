@@ -64,12 +64,14 @@ class Recipe:
         return keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
 
 
-def make_loss(loss: str | Callable[..., Any], label_smoothing: float = 0.0) -> keras.losses.Loss:
+def make_loss(
+    loss: str | Callable[..., Any], label_smoothing: float | None = None
+) -> keras.losses.Loss:
     """Makes the loss of an output.
 
     Args:
-        loss: As of `Recipe`, or a function without arguments where `label_smoothing` is 0.
-        label_smoothing: Share of the target that is spread over all classes.
+        loss: As of `Recipe`, or a function without arguments where there is no smoothing.
+        label_smoothing: Share of the target that is spread over all classes; None for a task.
 
     Raises:
         InvalidInput: When the name is unknown.
@@ -79,9 +81,11 @@ def make_loss(loss: str | Callable[..., Any], label_smoothing: float = 0.0) -> k
     from tfrec_fusion.losses import SmoothedSoftmax
 
     if callable(loss):
-        return loss(label_smoothing) if label_smoothing else loss()
+        return loss() if label_smoothing is None else loss(label_smoothing)
     if loss == "binary":
-        return keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=label_smoothing)
+        return keras.losses.BinaryCrossentropy(
+            from_logits=True, label_smoothing=label_smoothing or 0.0
+        )
     if loss == "softmax" and label_smoothing:
         return SmoothedSoftmax(label_smoothing)
     if loss == "softmax":
