@@ -10,9 +10,9 @@ Each check raises an `AssertionError` that says what is wrong. They are written 
 
 from __future__ import annotations
 
+import inspect
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,15 @@ from tfrec_fusion.zoo.spec import ModelSpec
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
 
 
-def check_layer(layer: keras.layers.Layer, inputs: Any, *, training_inputs: Any = None) -> None:
-    """Checks a Keras layer: config, saved file, gradients and half precision.
+def check_layer(layer: keras.layers.Layer, inputs: Any) -> None:
+    """Checks a Keras layer: its config, its saved file, its gradients and half precision.
+
+    Its weights are changed: they are drawn anew, so that zeros at the start hide nothing.
 
     Args:
-        layer: An instance, built or not; it is called on `inputs`.
-        inputs: An array, a list of arrays, or arrays by the names of `call`'s arguments.
-        training_inputs: Instead of `inputs` where training needs others.
+        layer: An instance, built or not.
+        inputs: An array, or a tuple of the arguments of `call`, which may hold lists of arrays
+            and None.
 
     Raises:
         AssertionError: With what is wrong.
@@ -48,21 +50,23 @@ def check_layer(layer: keras.layers.Layer, inputs: Any, *, training_inputs: Any 
 
     >>> check_layer(keras.layers.Dense(3), np.ones((2, 4), "float32"))
     """
-    name = type(layer).__name__
-    expected = _called(layer, inputs)
+    name, arguments = type(layer).__name__, inputs if isinstance(inputs, tuple) else (inputs,)
+    layer(*arguments)
+    _randomize(layer)
+    expected = layer(*arguments)
     for one in _flat(expected):
         assert np.isfinite(one).all(), f"{name} gives values that are not finite."
-    config = layer.get_config()
     json.dumps(keras.saving.serialize_keras_object(layer))
-    copy = type(layer).from_config(config)
-    _called(copy, inputs)
+    copy = type(layer).from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config(), f"{name}'s config changes on its way."
+    copy(*arguments)
     assert len(copy.weights) == len(layer.weights), f"{name}'s config loses weights."
     copy.set_weights(layer.get_weights())
-    _assert_close(_called(copy, inputs), expected, f"{name} made from its config differs")
-    _check_saved(layer, inputs, expected)
-    _check_gradients(layer, inputs if training_inputs is None else training_inputs)
-    half = type(layer).from_config({**config, "dtype": "mixed_bfloat16"})
-    for one in _flat(_called(half, inputs)):
+    _assert_close(copy(*arguments), expected, f"{name} made from its config differs")
+    _check_saved(layer, arguments, expected)
+    _check_gradients(layer, arguments)
+    half = type(layer).from_config({**layer.get_config(), "dtype": "mixed_bfloat16"})
+    for one in _flat(half(*arguments)):
         assert np.isfinite(one).all(), f"{name} is not finite under mixed_bfloat16."
 
 
@@ -191,24 +195,27 @@ def _check_growth(run: Run, tables: RecData, folder: Path) -> None:
     assert list(grown.users.ids[: len(run.users)]) == list(run.users.ids)
 
 
-def _called(layer: Any, inputs: Any) -> Any:
-    return layer(**inputs) if isinstance(inputs, Mapping) else layer(inputs)
+def _randomize(layer: keras.layers.Layer) -> None:
+    rng = np.random.default_rng(0)
+    for weight in layer.weights:
+        if weight.dtype.startswith("float"):
+            weight.assign(0.5 * rng.normal(size=weight.shape))
 
 
-def _symbolic(inputs: Any) -> Any:
-    def one(array: Any, name: str | None = None) -> Any:
-        array = np.asarray(array)
-        return keras.Input(array.shape[1:], dtype=array.dtype.name, name=name)
-
-    if isinstance(inputs, Mapping):
-        return {name: one(array, name) for name, array in inputs.items()}
-    return [one(array) for array in inputs] if isinstance(inputs, Sequence) else one(inputs)
-
-
-def _check_saved(layer: keras.layers.Layer, inputs: Any, expected: Any) -> None:
+def _check_saved(layer: keras.layers.Layer, arguments: tuple[Any, ...], expected: Any) -> None:
+    """Saves a functional model of the layer alone, and loads it."""
     name = type(layer).__name__
-    given = _symbolic(inputs)
-    model = keras.Model(given, _called(layer, given))
+    symbols = keras.tree.map_structure(
+        lambda one: (
+            None
+            if one is None
+            else keras.Input(batch_shape=np.shape(one), dtype=np.asarray(one).dtype.name)
+        ),
+        list(arguments),
+    )
+    values = [one for one in keras.tree.flatten(list(arguments)) if one is not None]
+    inputs = [one for one in keras.tree.flatten(symbols) if one is not None]
+    model = keras.Model(inputs, layer(*symbols))
     for symbol, real in zip(_flat_tensors(model.output), _flat(expected), strict=True):
         fits = all(size in (None, own) for size, own in zip(symbol.shape, real.shape, strict=True))
         assert fits, f"{name} announces the shape {symbol.shape} and gives {real.shape}."
@@ -217,23 +224,23 @@ def _check_saved(layer: keras.layers.Layer, inputs: Any, expected: Any) -> None:
         with whole_path(path, ".keras") as part:
             model.save(part)
         loaded = keras.models.load_model(path, safe_mode=True)
-    found = loaded(inputs)
-    _assert_close(found, expected, f"{name} read from a .keras file differs")
+    _assert_close(loaded(values), expected, f"{name} read from a .keras file differs")
 
 
-def _check_gradients(layer: keras.layers.Layer, inputs: Any) -> None:
+def _check_gradients(layer: keras.layers.Layer, arguments: tuple[Any, ...]) -> None:
     import tensorflow as tf
 
+    takes = inspect.signature(layer.call).parameters
+    how = {"training": True} if "training" in takes else {}  # where losses of its own are added
     with tf.GradientTape() as tape:
-        outputs = _called(layer, inputs)
-        total = sum(tf.reduce_sum(tf.cast(one, tf.float32)) for one in _flat_tensors(outputs))
+        outputs = _flat_tensors(layer(*arguments, **how))
+        total = sum(tf.reduce_sum(tf.cast(one, tf.float32) ** 2) for one in outputs)
+        total += sum(layer.losses)
     variables = [one.value for one in layer.trainable_weights]
-    for weight, gradient in zip(
-        layer.trainable_weights, tape.gradient(total, variables), strict=True
-    ):
-        if gradient is not None:
-            values = ops.convert_to_numpy(tf.convert_to_tensor(gradient))
-            assert np.isfinite(values).all(), f"The gradient of {weight.path} is not finite."
+    for weight, gradient in zip(variables, tape.gradient(total, variables), strict=True):
+        assert gradient is not None, f"No gradient reaches {weight.name}."
+        values = ops.convert_to_numpy(tf.convert_to_tensor(gradient))
+        assert np.isfinite(values).all(), f"The gradient of {weight.name} is not finite."
 
 
 def _flat_tensors(outputs: Any) -> list[Any]:

@@ -144,7 +144,7 @@ class CatalogAnswers:
         if graph is None:
             raise InvalidInput(
                 "This model knows people by their ids alone. Ask one that reads histories, such "
-                "as two_tower, gpt2_hybrid or ease."
+                "as two_tower, text_hybrid or ease."
             )
         scores = np.asarray(graph({"history": items[None, :]})["scores"])[0]
         best = self._best(scores, () if self._allows(allow_seen) else items, k, allowed)
@@ -190,7 +190,7 @@ class CatalogAnswers:
             ValueError: When no interests were mined for this model, or the item is unknown.
         """
         if self.interests is None or self.texts is None:
-            raise InvalidInput("No interests were mined for this model; gpt2_hybrid has them.")
+            raise InvalidInput("No interests were mined for this model; text_hybrid has them.")
         user = self.users.index([checked_id(user_id, "user_id")])[0]
         text = str(self.texts[self._known_item(item_id)])
         most = checked_k(max_phrases, name="max_phrases")

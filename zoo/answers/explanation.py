@@ -133,7 +133,7 @@ class Explainer:
     Args:
         recommender: A trained model and what it answers about. Without the names of its graph
             the paths are left out.
-        encoder: The language model that `gpt2_hybrid` was trained with; without it words are left
+        encoder: The language model that the model was trained with; without it words are left
             out. Of a tuned one only the tokens are taken, the weights are the model's own.
 
     Raises:
@@ -149,7 +149,7 @@ class Explainer:
         if graph is None:
             raise InvalidInput(
                 "This model knows people by their ids alone: no past item carries its scores. "
-                "Ask one that reads histories, such as two_tower, gpt2_hybrid or ease."
+                "Ask one that reads histories, such as two_tower, text_hybrid or ease."
             )
         self._scores = tf.function(
             lambda inputs: graph(inputs, training=False)["scores"], reduce_retracing=True

@@ -129,7 +129,7 @@ def check_history(model: Any) -> None:
         raise InvalidInput(
             f"{type(model).__name__} answers users by their ids alone, so that its export "
             "cannot leave them out. Take a model that reads histories, such as ease, item_knn, "
-            "two_tower or gpt2_hybrid, or export this one with its users."
+            "two_tower or text_hybrid, or export this one with its users."
         )
 
 
