@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from checkout import ROOT
+from package_folder import use
 from safetensors.numpy import load_file
 from serving_models import call_here
 from test_without_users import DATA, KNOWN, named_people
@@ -123,10 +124,7 @@ def test_an_export_holds_what_the_guide_says(without_users, runs, tmp_path, monk
 
 
 def test_a_package_holds_what_the_guide_says(runs, tmp_path, monkeypatch):
-    for name in ("card", "publishing"):
-        monkeypatch.setattr(f"tfrec_fusion.zoo.prebuilt.{name}.CARDS", tmp_path / "cards")
-    for name in ("load", "publishing"):
-        monkeypatch.setattr(f"tfrec_fusion.zoo.prebuilt.{name}.WEIGHTS", tmp_path / "weights")
+    use(tmp_path, monkeypatch)
     tfrec_fusion.zoo.prebuilt.publishing.publish(
         "ease.people", [runs / "ease-0"], [], text="a toy", include_events=True
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from flipped import flipped
-from test_prebuilt import use
+from package_folder import use
 from tiny_bert import save_tiny_bert
 
 from tfrec_fusion.data.tables.rec_data import RecData

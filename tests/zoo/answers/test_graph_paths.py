@@ -11,7 +11,8 @@ import pytest
 from command_line import answer, run
 from flipped import flipped
 from older_run import without_checksums
-from test_prebuilt import publish, use
+from package_folder import use
+from test_prebuilt import publish
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.graph import knowledge_of

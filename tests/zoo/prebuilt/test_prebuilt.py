@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import answer, run
+from package_folder import use
 
 import tfrec_fusion.zoo.prebuilt.publishing
 from tfrec_fusion import zoo
@@ -40,14 +41,6 @@ def runs(tmp_path_factory):
         members = [folder / "ease-0", folder / f"two_tower-{seed}"]
         run("ensemble", *members, "--out", folder / f"ensemble-{seed}")
     return folder
-
-
-def use(folder, patch):
-    """Prebuilt models are those of a folder, instead of the package's."""
-    for name in ("card", "card_updates", "publishing"):
-        patch.setattr(f"tfrec_fusion.zoo.prebuilt.{name}.CARDS", folder / "cards")
-    for name in ("load", "card_updates", "publishing"):
-        patch.setattr(f"tfrec_fusion.zoo.prebuilt.{name}.WEIGHTS", folder / "weights")
 
 
 @pytest.fixture(scope="module")

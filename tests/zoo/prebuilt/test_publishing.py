@@ -11,6 +11,7 @@ import command_line
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from package_folder import use_without_texts
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data, merge
@@ -52,14 +53,7 @@ def runs(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def package(tmp_path, monkeypatch):
     """Publishes into a folder of its own, and reads no texts."""
-    for name in ("card", "card_updates", "publishing"):
-        monkeypatch.setattr(f"tfrec_fusion.zoo.prebuilt.{name}.CARDS", tmp_path / "cards")
-    for name in ("load", "card_updates", "publishing"):
-        monkeypatch.setattr(f"tfrec_fusion.zoo.prebuilt.{name}.WEIGHTS", tmp_path / "weights")
-    monkeypatch.setattr(
-        "tfrec_fusion.zoo.prebuilt.query_texts._save_vectors",
-        lambda run, path: path.write_bytes(b"texts"),
-    )
+    use_without_texts(tmp_path, monkeypatch)
     return tmp_path
 
 

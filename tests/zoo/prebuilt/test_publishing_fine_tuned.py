@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 from command_line import run
+from package_folder import use
 from test_fine_tuning import BASE, MINE, NEW_ITEMS, QUICK, WHOLE, genres, read_genres
-from test_prebuilt import use
 
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.zoo.prebuilt import publishing

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 from killer import Killer
-from test_prebuilt import use
+from package_folder import use
 
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.files.checksums import first_fault

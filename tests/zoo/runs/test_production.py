@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 from command_line import answer, run
+from package_folder import use_without_texts
 from reference_protocol import assert_ranked
 from test_fit import Recording
 from test_leaks import eagerly
@@ -286,14 +287,7 @@ def test_fine_tuning_holds_out_nothing_that_it_learned_from(runs, tmp_path):
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Publishes into a folder of its own, and reads no texts."""
-    for name in ("card", "card_updates", "publishing"):
-        monkeypatch.setattr(f"tfrec_fusion.zoo.prebuilt.{name}.CARDS", tmp_path / "cards")
-    for name in ("load", "card_updates", "publishing"):
-        monkeypatch.setattr(f"tfrec_fusion.zoo.prebuilt.{name}.WEIGHTS", tmp_path / "weights")
-    monkeypatch.setattr(
-        "tfrec_fusion.zoo.prebuilt.query_texts._save_vectors",
-        lambda made, path: path.write_bytes(b"texts"),
-    )
+    use_without_texts(tmp_path, monkeypatch)
     return tmp_path
 
 
