@@ -1,6 +1,7 @@
 """The documentation is whole: its links lead somewhere, its commands and examples are real."""
 
 import ast
+import dataclasses
 import html.parser
 import os
 import re
@@ -34,6 +35,7 @@ from tfrec_fusion.training.callbacks import DivergenceWatch
 from tfrec_fusion.training.distribution import distribution_strategy
 from tfrec_fusion.zoo.cli.group import cli
 from tfrec_fusion.zoo.exports.item_index import item_index
+from tfrec_fusion.zoo.recommender import Recommender
 from tfrec_fusion.zoo.registry import build, specs
 
 MODEL_PAGES = [page for page in PAGES if page.parent.name == "docs" and page.stem != "README"]
@@ -72,6 +74,50 @@ def test_examples_compile_and_import_what_is_there(page):
     for code in blocks(page.read_text("utf-8"), "python"):
         compile(code, str(page), "exec")
         assert not missing_imports(code)
+
+
+OPENS = {f"zoo.{name}" for name in ("load", "load_run", "train", "fine_tune")}
+
+
+def unknown_attributes(code):
+    """What is asked of a recommender, in some Python, that it does not have."""
+    tree = ast.parse(code)
+    made = {
+        node.targets[0].id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) in OPENS
+    }
+    asked = [
+        (ast.unparse(node.value), node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        if (isinstance(node.value, ast.Name) and node.value.id in made)
+        or (isinstance(node.value, ast.Call) and ast.unparse(node.value.func) in OPENS)
+    ]
+    known = {*dir(Recommender), *(one.name for one in dataclasses.fields(Recommender))}
+    return sorted((name, attribute) for name, attribute in asked if attribute not in known)
+
+
+@every_page
+def test_examples_ask_a_recommender_what_it_answers(page):
+    for code in blocks(page.read_text("utf-8"), "python"):
+        assert not unknown_attributes(code)
+
+
+def test_notebooks_ask_a_recommender_what_it_answers():
+    scripts = sorted((ROOT / "colab").glob("*.py"))
+    assert len(scripts) == 6
+    for script in scripts:
+        assert not unknown_attributes(script.read_text("utf-8")), script.name
+
+
+def test_an_attribute_that_is_gone_is_noticed():
+    code = 'run = zoo.load_run("a")\nrun.recommender.recommend(1)\nzoo.load("b").reasons()\nrun.run'
+    assert unknown_attributes(code) == [
+        ("run", "recommender"),
+        ("zoo.load('b')", "reasons"),
+    ]
 
 
 def test_every_model_has_one_page():
