@@ -72,7 +72,7 @@ search.search(text, k=8)
 import tempfile
 from pathlib import Path
 
-from tfrec_fusion.zoo.runs.train import train
+from tfrec_fusion import zoo
 
 same = {
     "epochs": EPOCHS,
@@ -93,7 +93,7 @@ out, runs = Path(tempfile.mkdtemp()), {}
 for name in MODELS:
     print(f"{name}:")
     keywords = {**same, **variants[name]}
-    runs[name] = train("text_hybrid", tables, out / name, say=print, **keywords)
+    runs[name] = zoo.train(tables, "text_hybrid", out / name, say=print, **keywords)
 
 # %% [markdown]
 # The same from the command line, for the last one:
@@ -143,19 +143,18 @@ import pandas as pd
 
 from tfrec_fusion.text.encoding.item_vectors import text_vectors
 
-recommender = run.recommender
-users = np.arange(1, len(run.users))
+known, users = run.answers.known, np.arange(1, len(run.users) + 1)
 vector = text_vectors([NEW_TEXT], PRESET, TEXT_LENGTH)
 asked = {"user_id": users, "text": np.repeat(vector, len(users), axis=0)}
-score = run.model.text_score_model(recommender.known).predict(asked, verbose=0)["score"]
+score = run.model.text_score_model(known).predict(asked, verbose=0)["score"]
 places = pd.DataFrame(
     {
-        "user_id": run.users.ids[users],
-        "place": 1 + (recommender.score(users)[:, 1:] > score[:, None]).sum(axis=1),
-        "took last": [", ".join(run.titles[one]) for one in recommender.known.histories(3)[users]],
+        "user_id": run.users,
+        "place": 1 + (run.answers.score(users)[:, 1:] > score[:, None]).sum(axis=1),
+        "took last": [", ".join(run.run.titles[one]) for one in known.histories(3)[users]],
     }
 )
-print(f"{NEW_TEXT} Its place among {len(run.items) - 1}, median: {places['place'].median():.0f}")
+print(f"{NEW_TEXT} Its place among {len(run.items)}, median: {places['place'].median():.0f}")
 places.nsmallest(8, "place")
 
 # %% [markdown]
@@ -164,10 +163,8 @@ places.nsmallest(8, "place")
 # language model reads the text again with the word left out.
 
 # %%
-from tfrec_fusion.zoo.runs.explainer import explainer_of
-
-best = recommender.recommend(USER, 5)
-why = explainer_of(run).explain(USER, best["item_id"].iloc[0])
+best = run.recommend(USER, 5)
+why = run.explain(USER, best["item_id"].iloc[0], words=True)
 print(why.as_text())
 display(SVG(why.as_svg()))
 best

@@ -65,7 +65,7 @@ tables.interactions.head()
 import tempfile
 from pathlib import Path
 
-from tfrec_fusion.zoo.runs.train import train
+from tfrec_fusion import zoo
 
 same = {
     "epochs": EPOCHS,
@@ -75,9 +75,9 @@ same = {
     **SIZES,
 }
 out = Path(tempfile.mkdtemp())
-several = train(
-    "multi_task",
+several = zoo.train(
     tables,
+    "multi_task",
     out / "tasks",
     say=print,
     balance=BALANCE,
@@ -108,13 +108,14 @@ display(SVG(learning_curves({"multi_task": curves})))
 import numpy as np
 import pandas as pd
 
-known, later = several.known_at_test, several.parts["test"]
-user = several.users.index([USER])[0]
+run = several.run
+known, later = run.known_at_test, run.parts["test"]
+user = run.users.index([USER])[0]
 mine = later.user == user
 pairs = {"user_id": later.user[mine], "item_id": later.item[mine]}
 expected = several.model.pair_model(known, ["rating"]).predict(pairs, verbose=0)["rating"]
 pd.DataFrame(
-    {"title": several.titles[pairs["item_id"]], "given": later.rating[mine], "expected": expected}
+    {"title": run.titles[pairs["item_id"]], "given": later.rating[mine], "expected": expected}
 ).head(10)
 
 # %% [markdown]
@@ -126,8 +127,8 @@ pd.DataFrame(
 # %%
 import matplotlib.pyplot as plt
 
-best = several.recommender.recommend(USER, 12)
-items = several.items.index(best["item_id"])
+best = several.recommend(USER, 12)
+items = run.items.index(best["item_id"])
 gates = several.model.gate_model(known)({"user_id": np.full(len(items), user), "item_id": items})
 
 figure, panels = plt.subplots(
@@ -154,7 +155,7 @@ plt.show()
 # `head_id`, `relation_id`, `tail_id`.
 
 # %%
-graph = train("text_hybrid", tables, out / "graph", say=print, use_graph=True, **same)
+graph = zoo.train(tables, "text_hybrid", out / "graph", say=print, use_graph=True, **same)
 tables.graph.groupby("relation_id").size().sort_values(ascending=False).head(8)
 
 # %% [markdown]
@@ -176,10 +177,7 @@ display(SVG(metric_bars(rows, ["ndcg@10", "recall@20", "coverage@10"])))
 # own graph the ids that you gave are shown.
 
 # %%
-from tfrec_fusion.zoo.runs.explainer import explainer_of
-
-first = graph.recommender.recommend(USER, 1)["item_id"].iloc[0]
-why = explainer_of(graph).explain(USER, first)
+why = graph.explain(USER, words=True)
 print(why.as_text())
 display(SVG(why.as_svg()))
 

@@ -44,10 +44,9 @@ THREADS = [1, 2, 4, 8]  # that ask at the same time
 
 # %%
 from tfrec_fusion import zoo
-from tfrec_fusion.zoo.exports.export_run import export_run
 
 model = zoo.load(MODEL)
-report = export_run(model.run, FOLDER, with_texts=False)
+report = model.export(FOLDER, with_texts=False)
 print(f"{report.path}, largest difference from the Keras model {report.max_abs_difference:.1e}")
 
 # %% [markdown]
@@ -150,7 +149,7 @@ table
 # `promote` gives it the label `stable`.
 
 # %%
-export_run(model.run, FOLDER, with_texts=False)
+model.export(FOLDER, with_texts=False)
 # !{sys.executable} -m tfrec_fusion.zoo promote {FOLDER}
 deadline = time.monotonic() + 60
 while fast.status()[0].version == 1 and time.monotonic() < deadline:
