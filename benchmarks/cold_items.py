@@ -26,9 +26,9 @@ import click
 import numpy as np
 import options
 from quality import RESULTS, trained
-from review_tables import benchmark_tables
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.evaluation.top_items import Score
@@ -79,7 +79,7 @@ def recalls_of(score: Score, known: Events, heldout: Events, items: np.ndarray) 
 @options.runs("runs/cold")
 def main(data: str, data_dir: Path | None, seeds: int, epochs: int | None, runs: Path) -> None:
     """Trains, prints the table and writes the CSV."""
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     values: dict[str, list[dict[str, float]]] = {"random": []}
     for name in MODELS:
         values[name] = []

@@ -20,8 +20,8 @@ import click
 import numpy as np
 import options
 from quality import METRICS, RESULTS, is_drawn, trained
-from review_tables import benchmark_tables
 
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from tfrec_fusion.zoo.runs.ensembling import train_ensemble
 from tfrec_fusion.zoo.runs.run import load_run
@@ -47,7 +47,7 @@ def main(
     members: tuple[str, ...],
 ) -> None:
     """Trains, prints the table and writes the CSV."""
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     made: dict[str, list] = {name: [] for name in members}
     ensembles = []
     for seed in range(seeds):

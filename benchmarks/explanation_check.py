@@ -26,8 +26,8 @@ import click
 import numpy as np
 import options
 from quality import RESULTS, trained
-from review_tables import benchmark_tables
 
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.text.encoding.encoder import TextEncoder
 from tfrec_fusion.text.encoding.item_vectors import item_encoder
@@ -102,7 +102,7 @@ def _without(words: list[str], removed: np.ndarray) -> str:
 @options.runs("runs/hybrid")
 def main(data: str, model: str, data_dir: Path | None, seeds: int, count: int, runs: Path) -> None:
     """Explains, removes, prints the table and writes the CSV."""
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     found: dict[str, dict[str, list[float]]] = {
         name: {metric: [] for metric in METRICS} for name in REMOVED
     }

@@ -23,9 +23,9 @@ import numpy as np
 import options
 from cold_items import K, recalls_of
 from quality import RESULTS, trained
-from review_tables import benchmark_tables
 
 from tfrec_fusion.data.events import Events
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.evaluation.ranking import evaluate_ranking
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
@@ -116,7 +116,7 @@ def main(
     runs: Path,
 ) -> None:
     """Trains, goes on, prints the table and writes the CSV."""
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     values: dict[str, dict[str, list[float]]] = {}
     for seed in range(seeds):
         folder = runs / tables.name / f"{model}-{seed}"

@@ -18,9 +18,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import options
 from quality import RESULTS
-from review_tables import benchmark_tables
 
 from tfrec_fusion.data.indexed import index_data
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.zoo.baselines.ease import EASE
 from tfrec_fusion.zoo.runs.full_ranking import ranking_of
@@ -35,7 +35,7 @@ METRICS = ("ndcg@10", "recall@20")
 @options.DATA_DIR
 def main(data: str, data_dir: Path | None) -> None:
     """Fits, prints the table and writes the CSV."""
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     parts = index_data(tables)
     rows: list[ReportRow] = []
 

@@ -19,8 +19,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import click
 import options
 from quality import METRICS, RESULTS, trained
-from review_tables import benchmark_tables
 
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from tfrec_fusion.zoo.runs.seeds import summary
 
@@ -54,7 +54,7 @@ def main(
     variants: tuple[str, ...],
 ) -> None:
     """Trains, prints the table and writes the CSV."""
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     rows = []
     for name in (*CLASSICS, *variants):
         made = []

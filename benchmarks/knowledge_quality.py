@@ -26,8 +26,8 @@ import numpy as np
 import options
 from cold_items import K, recalls_of
 from quality import METRICS, RESULTS, trained
-from review_tables import benchmark_tables
 
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.runs.run import Run
@@ -68,7 +68,7 @@ def main(
     variants: tuple[str, ...],
 ) -> None:
     """Trains, prints the table and writes the CSV."""
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     if tables.graph is None:
         raise click.UsageError(f"{data} has no graph. movielens-100k has one.")
     rows = []

@@ -20,8 +20,8 @@ import dataclasses
 import click
 import options
 from quality import METRICS, RESULTS, trained
-from review_tables import benchmark_tables
 
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from tfrec_fusion.zoo.runs.run import Run
 from tfrec_fusion.zoo.runs.seeds import summary
@@ -48,7 +48,7 @@ def trained_share(run: Run) -> float:
 @options.runs("runs/hybrid")
 def main(data: str, data_dir: Path | None, seeds: int, runs: Path) -> None:
     """Trains, prints the table and writes the CSV."""
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     rows = []
     for name, choices in VARIANTS.items():
         made = []

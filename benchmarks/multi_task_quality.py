@@ -25,9 +25,9 @@ import click
 import numpy as np
 import options
 from quality import RESULTS, trained, with_auc
-from review_tables import benchmark_tables
 
 from tfrec_fusion.data.indexed import index_data
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.evaluation.rating import evaluate_rating
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
@@ -77,7 +77,7 @@ def main(
     data: str, data_dir: Path | None, seeds: int, epochs: int, runs: Path, variants: tuple[str, ...]
 ) -> None:
     """Trains, prints the table and writes the CSV."""
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     rows = []
     for name in CLASSICS:
         folder = runs / tables.name / name

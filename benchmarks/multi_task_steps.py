@@ -30,11 +30,11 @@ import options
 import scipy.stats
 import tensorflow as tf
 from quality import RESULTS
-from review_tables import MUSICAL_INSTRUMENTS, benchmark_tables
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.batches.pairs import prefetched
 from tfrec_fusion.data.indexed import IndexedData, index_data
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.layers.multitask import BALANCES
 from tfrec_fusion.training.balancing import BalancedModel
@@ -118,7 +118,7 @@ def median_row(name: str, values: dict[str, np.ndarray]) -> ReportRow:
 
 
 @click.command()
-@options.data(MUSICAL_INSTRUMENTS)
+@options.data("musical-instruments")
 @options.DATA_DIR
 @click.option("--turns", default=30, show_default=True)
 @click.option("--steps", default=40, show_default=True, help="Batches a turn.")
@@ -137,7 +137,7 @@ def main(
     """Measures, prints the table and writes the CSV."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     indexed = index_data(tables)
     made = [turn_of(indexed, *WAYS[name], steps, CLOCKS[clock]) for name in ways]
     timed = np.empty((turns, len(ways)))

@@ -21,8 +21,8 @@ from typing import Any
 import click
 import options
 from quality import RESULTS, is_drawn, trained, with_auc
-from review_tables import benchmark_tables
 
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from tfrec_fusion.zoo.models.profile_fusion.config import TASKS
 from tfrec_fusion.zoo.runs.seeds import summary
@@ -50,7 +50,7 @@ def main(
     data: str, data_dir: Path | None, seeds: int, runs: Path, variants: tuple[str, ...]
 ) -> None:
     """Trains, prints the table and writes the CSV."""
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     rows = []
     for name in variants:
         model, choices = VARIANTS[name]

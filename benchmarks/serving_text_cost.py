@@ -24,10 +24,10 @@ import numpy as np
 import options
 import tensorflow as tf
 from quality import RESULTS
-from review_tables import benchmark_tables
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import IndexedData, index_data
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.evaluation.report import ReportRow, print_table, write_csv
 from tfrec_fusion.text.encoding.item_vectors import text_vectors
 from tfrec_fusion.zoo.answers.catalog_answers import CatalogAnswers
@@ -79,7 +79,7 @@ def main(data: str, data_dir: Path | None, turns: int, threads: int) -> None:
     """Measures, prints the table and writes the CSV."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     indexed = index_data(tables)
     ids = indexed.users.ids[1:].astype(str)
     with tempfile.TemporaryDirectory() as folder:

@@ -24,8 +24,8 @@ import click
 import options
 import tensorflow as tf
 from quality import RESULTS, trained
-from review_tables import MUSICAL_INSTRUMENTS, benchmark_tables
 
+from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.evaluation.report import print_table, write_csv
 from tfrec_fusion.zoo.runs.seeds import summary
 
@@ -45,7 +45,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # model, keywords of its tr
 
 
 @click.command()
-@options.data(MUSICAL_INSTRUMENTS)
+@options.data("musical-instruments")
 @options.DATA_DIR
 @options.SEEDS
 @click.option("--epochs", type=int, help="At most; the recipe's by default.")
@@ -63,7 +63,7 @@ def main(
 ) -> None:
     """Trains, prints the table and writes the CSV."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tables = benchmark_tables(data, data_dir)
+    tables = read_tables(data, data_dir)
     rows = []
     for name in variants:
         model, choices = VARIANTS[name]

@@ -52,6 +52,7 @@ FOLDERS |= {
     "zoo/protocols": set(),
     "zoo/ranges": {"zoo/spec"},
     "zoo/training_options": {"data/tables", "zoo/ranges", "zoo/spec"},
+    "zoo/reading": {"data/sources", "data/tables"},
     "zoo/scoring": {"layers"},
     "zoo/registry": {"zoo/spec"},
     "zoo/retrieval_model": {"layers", "zoo/registry", "zoo/scoring"},

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tfrec_fusion.zoo.prebuilt.card import Card
     from tfrec_fusion.zoo.prebuilt.listing import list_models
     from tfrec_fusion.zoo.prebuilt.load import load
+    from tfrec_fusion.zoo.reading import read
     from tfrec_fusion.zoo.recommender import Recommender
     from tfrec_fusion.zoo.registry import build, get_spec, register, specs
     from tfrec_fusion.zoo.retrieval_model import RetrievalModel
@@ -39,6 +40,7 @@ __all__ = [
     "load",
     "load_run",
     "option",
+    "read",
     "register",
     "specs",
     "train",
@@ -51,6 +53,7 @@ _MODULES = {
     "Card": "prebuilt.card",
     "list_models": "prebuilt.listing",
     "load": "prebuilt.load",
+    "read": "reading",
     "Recommender": "recommender",
     "RetrievalModel": "retrieval_model",
 }

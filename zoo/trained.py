@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tfrec_fusion.argument_types import check_instance
-from tfrec_fusion.data.sources.reading import read_tables
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.errors import AlreadyExists, WrongType
 from tfrec_fusion.zoo.answers.questions import folder_path
 from tfrec_fusion.zoo.prebuilt.load import open_recommender
+from tfrec_fusion.zoo.reading import read
 from tfrec_fusion.zoo.recommender import Recommender
 from tfrec_fusion.zoo.registry import get_spec
 from tfrec_fusion.zoo.runs import fine_tuning, run
@@ -34,7 +36,7 @@ def load_run(folder: str | Path) -> Recommender:
 
 
 def train(
-    data: RecData | str | Path,
+    data: RecData | pd.DataFrame | str | Path,
     name: str,
     out: str | Path | None = None,
     **keywords: Any,
@@ -42,8 +44,8 @@ def train(
     """Trains, measures and saves a model, and opens it.
 
     Args:
-        data: Validated tables; or a public data set by name, or a folder of tables, as
-            `data.sources.reading.read_tables` takes them.
+        data: Tables as `read` returns them; or a public data set by name, a folder of tables, or
+            a data frame of interactions with the columns `user_id` and `item_id`.
         name: A model of `zoo.list_models()`.
         out: The run folder to write; `runs/NAME` by default. Interrupted training resumes there
             when it is called again alike.
@@ -75,7 +77,7 @@ def train(
 
 def fine_tune(
     start: Recommender | str | Path,
-    data: RecData | str | Path,
+    data: RecData | pd.DataFrame | str | Path,
     out: str | Path,
     **options: Any,
 ) -> Recommender:
@@ -101,8 +103,5 @@ def fine_tune(
     return Recommender(fine_tuning.fine_tune(start.run, _tables(data), folder_path(out), **options))
 
 
-def _tables(data: RecData | str | Path) -> RecData:
-    if isinstance(data, str | Path):
-        return read_tables(str(data))
-    check_instance(data, RecData, "data", "`from_frames` and `read_tables` make one.")
-    return data
+def _tables(data: RecData | pd.DataFrame | str | Path) -> RecData:
+    return data if isinstance(data, RecData) else read(data)

@@ -83,7 +83,7 @@ def test_functions_say_what_they_take(tmp_path):
     frame = pd.DataFrame({"user_id": [1, 2], "item_id": ["a", "b"]})
     tables = RecData(frame, pd.DataFrame({"item_id": ["a", "b"]}))
     for call, message in (
-        (lambda: train("ease", frame, tmp_path), "`tables` must be of RecData. `from_frames` and"),
+        (lambda: train("ease", frame, tmp_path), "`tables` must be of RecData. `zoo.read` makes"),
         (lambda: train("ease", tables, 5), "Received: 5, of the type int"),
         (
             lambda: train("ease", tables, tmp_path, seed="1"),

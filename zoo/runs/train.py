@@ -97,7 +97,7 @@ def train(
         SystemRefusal: When a file cannot be written, or another process writes to the folder. What
             was trained is kept, and the same call completes it.
     """
-    check_instance(tables, RecData, "tables", "`from_frames` and `read_tables` make one.")
+    check_instance(tables, RecData, "tables", "`zoo.read` makes one.")
     settings = Settings.from_keywords(get_spec(name), keywords)
     if not settings.spec.is_baseline:
         check_callbacks(callbacks)

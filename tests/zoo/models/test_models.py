@@ -451,7 +451,7 @@ def test_training_learns_the_planted_signal():
 
 def test_build_refuses_what_it_does_not_know():
     with pytest.raises(
-        ValueError, match=r"one of ease, user_knn.*Received: 'neuralmf'\. .*'neumf'"
+        ValueError, match=r"one of ease, item_knn.*Received: 'neuralmf'\. .*'neumf'"
     ):
         zoo.build("neuralmf")
     with pytest.raises(ValueError, match="neumf needs `num_users` and `num_items`"):
