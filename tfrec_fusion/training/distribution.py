@@ -111,17 +111,19 @@ def _tpu() -> tf.distribute.cluster_resolver.TPUClusterResolver:
 
 @contextmanager
 def built_for(model: keras.Model, batch: Any) -> Iterator[None]:
-    """Inside, a compiled model is trained without a look at the data beforehand.
+    """Inside, a compiled model has all its variables before the first batch.
 
-    Under a strategy Keras begins a pass over the data to see what a batch is like. What is drawn
-    anew in every pass would then be drawn otherwise than on one device.
+    Left to itself, Keras makes those of the optimizer and of the losses while TensorFlow traces
+    the first step, which is then traced a second time. Under a strategy it begins a pass over the
+    data to see what a batch is like; what is drawn anew in every pass would then be drawn
+    otherwise than on one device.
 
     Args:
         model: Compiled, under its strategy's scope where it has one.
         batch: The `element_spec` of what it will be trained on, all replicas' rows in a batch.
     """
-    if model._distribute_strategy is None:
-        yield
+    if any(one.shape.rank is None for one in tf.nest.flatten(batch)):
+        yield  # nothing is known of a batch before it is there
         return
     with model.distribute_strategy.scope():
         model._symbolic_build(data_batch=batch)
