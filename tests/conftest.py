@@ -10,12 +10,23 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(variable, "1")
 
 import pytest
+from clean_process import clean_processes  # noqa: F401 (a fixture)
 from hypothesis import Phase, settings
 
 # Whoever only asks whether a test fails need not wait for the smallest example.
 PHASES = (Phase.explicit, Phase.generate) if "HYPOTHESIS_NO_SHRINKING" in os.environ else Phase
 settings.register_profile("reproducible", deadline=None, derandomize=True, phases=tuple(PHASES))
 settings.load_profile("reproducible")
+
+
+@pytest.fixture(scope="session")
+def killer():
+    """A process that has imported the command line, and forks for programs that are killed."""
+    from killer import Killer
+
+    imports = ("tfrec_fusion.zoo.cli.demonstration", "tfrec_fusion.zoo.prebuilt.publishing")
+    with Killer(imports) as killer:
+        yield killer
 
 
 @pytest.fixture(scope="session")

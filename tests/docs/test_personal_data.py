@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from checkout import ROOT
+from named_people import DATA, KNOWN, named_people
 from package_folder import use
 from safetensors.numpy import load_file
 from serving_models import call_here
-from test_without_users import DATA, KNOWN, named_people
 
 import tfrec_fusion.zoo.prebuilt.publishing
 from tfrec_fusion.serving.client import Client

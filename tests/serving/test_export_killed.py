@@ -13,7 +13,7 @@ from tfrec_fusion.serving.export.folder_check import check_version, verify_folde
 
 EXPORT = """
 import sys
-from test_export import SCORES, SMALL
+from served_parts import SCORES, SMALL
 from serving_models import table_model
 from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.served import ServedModels

@@ -6,7 +6,7 @@ import json
 import socket
 
 import pytest
-from test_local_limits import received
+from raw_requests import received
 
 from tfrec_fusion.serving.local.hosts import HEADERS, Hosts
 from tfrec_fusion.serving.local.server import LocalServer

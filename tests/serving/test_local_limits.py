@@ -11,6 +11,7 @@ import time
 
 import grpc
 import pytest
+from raw_requests import received
 from tensorflow_serving.apis import predict_pb2
 from waiting import wait_for, wait_for_requests
 
@@ -127,14 +128,6 @@ def connect(server, data=b""):
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
     connection.sendall(data)
     return connection
-
-
-def received(connection):
-    with connection:
-        parts = []
-        while part := connection.recv(65536):
-            parts.append(part)
-    return b"".join(parts)
 
 
 def test_the_slowest_of_too_many_connections_makes_room(served_folder):

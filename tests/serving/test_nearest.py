@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 import pytest
-import scipy.sparse as sp
 import tensorflow as tf
+from nearest_parts import KNOWN, PARTS, POPULARITY, QUERIES, SCORES, VECTORS, best, query_models
+from served_parts import ask
 from serving_models import call_here
-from test_export import ask
 
 from tfrec_fusion.serving.export import verification
 from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.export.folder_check import verify_folder
 from tfrec_fusion.serving.export.served import ServedModels
 from tfrec_fusion.serving.index.inverted_file import InvertedFile
-
-NUM_USERS, NUM_ITEMS, DIM = 9, 60, 4
-RNG = np.random.default_rng(0)
-VECTORS = RNG.normal(size=(NUM_ITEMS, DIM + 1)).astype(np.float32)
-QUERIES = RNG.normal(size=(NUM_USERS, DIM)).astype(np.float32)
-SCORES = QUERIES @ VECTORS[:, :-1].T + VECTORS[:, -1]
-KNOWN = sp.csr_matrix(RNG.random((NUM_USERS, NUM_ITEMS)) < 0.1, dtype=np.float32)
-POPULARITY = RNG.permutation(NUM_ITEMS).astype(np.float32)
-PARTS = {
-    "user_ids": ["", *(f"u{number}" for number in range(1, NUM_USERS))],
-    "item_ids": ["", *(f"i{number}" for number in range(1, NUM_ITEMS))],
-    "titles": ["", *(f"Title {number}" for number in range(1, NUM_ITEMS))],
-    "known": KNOWN,
-    "popularity": POPULARITY,
-    "page_sizes": (5,),
-}
-
-
-def query_models():
-    user_id = keras.Input((), dtype="int32", name="user_id")
-    table = keras.layers.Embedding(NUM_USERS, DIM)
-    of_users = keras.Model({"user_id": user_id}, {"query": table(user_id)})
-    table.set_weights([QUERIES])
-    history = keras.Input((None,), dtype="int32", name="history")
-    items = keras.layers.Embedding(NUM_ITEMS, DIM)
-    of_histories = keras.Model({"history": history}, {"query": items(history)[:, -1]})
-    items.set_weights([VECTORS[:, :-1]])
-    return of_users, of_histories
 
 
 def exported(folder, **choices):
@@ -67,12 +38,6 @@ def everywhere(folder):
 @pytest.fixture(scope="module")
 def somewhere(tmp_path_factory):
     return exported(tmp_path_factory.mktemp("some") / "items", num_probes=2, precision="int8")
-
-
-def best(scores, hidden, k=5):
-    scores = np.array(scores)
-    scores[[0, *hidden]] = -np.inf
-    return [PARTS["item_ids"][item] for item in np.argsort(-scores, kind="stable")[:k]]
 
 
 def test_all_lists_answer_as_all_scores_would(everywhere):

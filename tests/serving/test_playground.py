@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 
 import httpx2
 import pytest
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
+from browser import CHROMIUM, needs_browser, paragraph, shown, texts
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +28,6 @@ def page(local_server, tmp_path_factory):
         return re.sub(r"(?s)<(script|style)>.*?</\1>", "", done.stdout)
 
     return loaded
-
-
-def texts(html, css_class):
-    return re.findall(rf'class="{css_class}">([^<]*)<', html)
-
-
-def paragraph(html, name):
-    """The text of a paragraph, empty when it is hidden."""
-    tag, text = re.search(rf'<p (id="{name}"[^>]*)>([^<]*)</p>', html).groups()
-    return "" if "hidden" in tag else text
-
-
-def shown(html, section):
-    tag = re.search(rf'<section id="{section}"[^>]*>', html).group()
-    return "hidden" not in tag
 
 
 @needs_browser

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from checkout import child_environment
 from command_line import answer, run
-from test_nearest import KNOWN, POPULARITY, SCORES, best
+from nearest_parts import KNOWN, POPULARITY, SCORES, best
 
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.serving.export.folder_check import verify_folder
@@ -21,7 +21,7 @@ from tfrec_fusion.serving.local.servable import Servable
 # Every leaf is looked through, so that ScaNN finds what the exact search finds.
 EXPORT = """
 import sys
-from test_nearest import PARTS, VECTORS, query_models
+from nearest_parts import PARTS, VECTORS, query_models
 from tfrec_fusion.serving.export.export import export
 from tfrec_fusion.serving.index.recommenders_index import RecommendersIndex
 from tfrec_fusion.serving.export.served import ServedModels

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import tensorflow as tf
+from served_parts import PARTS, SCORES, last_item_model
 from serving_models import table_model
-from test_export import PARTS, SCORES, last_item_model
 from test_models import CASES, DATA, EVENTS, TEXTS, built
 
 from tfrec_fusion import zoo

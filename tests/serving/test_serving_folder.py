@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 from flipped import aside, flipped
 from google.protobuf import text_format
+from served_parts import PARTS, SCORES
 from serving_models import table_model
 from tensorflow_serving.config import model_server_config_pb2
-from test_export import PARTS, SCORES
 
 from tfrec_fusion.serving.export import folder_check
 from tfrec_fusion.serving.export.bundle import (

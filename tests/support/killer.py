@@ -8,29 +8,21 @@
 
 A change is what Python's audit events tell: a file opened for writing, renamed or removed, a folder
 made or removed. What other languages write is met by `limit`, a number of bytes beyond which no
-file can grow: the write fails, or with `torn` the process dies in the middle of it. One process
-imports the package and forks for each program, so that a run costs no import.
+file can grow: the write fails, or with `torn` the process dies in the middle of it.
 """
 
-import contextlib
-import io
-import json
 import mmap
 import os
 import resource
 import signal
 import struct
-import subprocess
 import sys
-import threading
-import traceback
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from checkout import ROOT, child_environment
+from forks import Ended, Forks
 
-# `arguments` are those of the command line.
-COMMAND = "from tfrec_fusion.zoo.cli.command_line import main\nmain()"
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # Of each event the paths among its arguments, and the descriptor of the folder of each.
 EVENTS = {
@@ -44,47 +36,22 @@ EVENTS = {
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a program ended.
+class Stopped(Ended):
+    """How a program ended whose changes were counted.
 
     Attributes:
-        code: Its exit code; negative, the signal that killed it.
         changes: Changes of the folder that it began.
-        output: What it printed.
-        errors: What it printed on standard error.
     """
 
-    code: int
     changes: int
-    output: str
-    errors: str
 
     @property
     def killed(self):
         return self.code in (-signal.SIGKILL, -signal.SIGXFSZ)
 
 
-class Killer:
-    """The process that forks; `imports` are what it imports before."""
-
-    def __init__(self, imports=("tfrec_fusion.zoo.cli.demonstration",), root=ROOT):
-        command = [sys.executable, str(Path(__file__).resolve()), *imports]
-        paths = [str(root), child_environment()["PYTHONPATH"]]
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=root,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
+class Killer(Forks):
+    """A process that forks for programs which are watched; see `Forks`."""
 
     def run(
         self, program, arguments=(), *, folder, at=None, errno=None, limit=None, torn=False, env=()
@@ -92,7 +59,7 @@ class Killer:
         """Runs Python source in a fork.
 
         Args:
-            program: The source; `COMMAND` runs the command line.
+            program: The source; `forks.COMMAND` runs the command line.
             arguments: For `sys.argv`.
             folder: Whose changes are counted.
             at: The change, counted from 1, before which the program is killed.
@@ -102,17 +69,14 @@ class Killer:
             torn: With `limit`: the program is killed by a write beyond it.
             env: Variables of the environment, by name.
         """
-        request = {
-            "program": program,
-            "arguments": [str(one) for one in arguments],
-            "folder": str(Path(folder).resolve()),
-            **{"at": at, "errno": errno, "limit": limit, "torn": torn, "env": dict(env)},
-        }
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, "the process that forks has died"
-        return Ended(**json.loads(line))
+        with tempfile.NamedTemporaryFile() as counter:
+            counter.write(bytes(8))
+            counter.flush()
+            watched = (str(Path(folder).resolve()), counter.name, at, errno, limit, torn)
+            begin = f"import killer\nkiller.begin(*{watched!r})\n"
+            ended = super().run(begin + program, arguments, env=env)
+            (changes,) = struct.unpack("q", Path(counter.name).read_bytes())
+        return Stopped(**vars(ended), changes=changes)
 
 
 def changed(event, arguments, folder):
@@ -139,6 +103,18 @@ def _is_in(path, descriptor, folder):
     return f"{os.path.abspath(given)}/".startswith(f"{folder}/")
 
 
+def begin(folder, counter, at, number, limit, torn):
+    """Watches the program that follows in this process, see `Killer.run`."""
+    with open(counter, "r+b") as file:
+        shared = mmap.mmap(file.fileno(), 8)
+    if limit is not None:
+        if torn:
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    watch(folder, shared, at, number)
+
+
 def watch(folder, counter, at, number):
     """Counts the changes of a folder, and ends or refuses them."""
 
@@ -156,72 +132,3 @@ def watch(folder, counter, at, number):
             raise OSError(number, os.strerror(number), arguments[0])
 
     sys.addaudithook(hook)
-
-
-def in_fork(request, counter, output, errors):
-    """Runs a program; gives the process's exit code."""
-    for number, descriptor in ((1, output), (2, errors)):
-        os.dup2(descriptor, number)
-    sys.stdout, sys.stderr = (
-        io.TextIOWrapper(os.fdopen(number, "wb", closefd=False), "utf-8", line_buffering=True)
-        for number in (1, 2)
-    )
-    os.environ.update(request["env"])
-    sys.argv = ["zoo", *request["arguments"]]
-    if request["limit"] is not None:
-        if request["torn"]:
-            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (request["limit"], request["limit"]))
-    watch(request["folder"], counter, request["at"], request["errno"])
-    code = 0
-    try:
-        exec(compile(request["program"], "<program>", "exec"), {"__name__": "__main__"})
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            stream.flush()
-    return code
-
-
-def fork(request):
-    """Runs a request in a fork; gives how it ended."""
-    counter = mmap.mmap(-1, 8)
-    pipes = [os.pipe(), os.pipe()]
-    child = os.fork()
-    if child == 0:
-        os._exit(in_fork(request, counter, *(writing for _, writing in pipes)))
-    texts = ["", ""]
-
-    def read(place):
-        with os.fdopen(pipes[place][0], "rb") as stream:
-            texts[place] = stream.read().decode("utf-8", "replace")
-
-    readers = [threading.Thread(target=read, args=(place,)) for place in (0, 1)]
-    for (_, writing), reader in zip(pipes, readers, strict=True):
-        os.close(writing)
-        reader.start()
-    _, status = os.waitpid(child, 0)
-    for reader in readers:
-        reader.join()
-    (count,) = struct.unpack("q", counter[:8])
-    code = os.waitstatus_to_exitcode(status)
-    return {"code": code, "changes": count, "output": texts[0], "errors": texts[1]}
-
-
-def serve(imports):
-    """Answers requests, a JSON line each, until there are none."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for name in imports:
-        __import__(name)
-    for line in sys.stdin:
-        print(json.dumps(fork(json.loads(line))), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1:])

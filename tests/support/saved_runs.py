@@ -6,7 +6,7 @@ import json
 
 import pytest
 from older_run import without_checksums
-from test_run import DATA, INTERESTS
+from run_tables import DATA, INTERESTS
 
 from tfrec_fusion import zoo
 from tfrec_fusion.zoo.runs.run import BrokenRun, load_run, save_ensemble, save_run

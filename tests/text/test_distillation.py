@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 from command_line import answer
-from test_pretrain import QUICK, SMALL, stories
+from stories import QUICK, SMALL, stories
 
 from tfrec_fusion.text.encoding.encoder import TextEncoder
 from tfrec_fusion.text.encoding.store import TextStore

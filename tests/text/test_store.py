@@ -1,6 +1,5 @@
 """Vectors kept on disk: encoded once, whole after any interruption, in the order asked for."""
 
-import hashlib
 import inspect
 import logging
 import signal
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from checkout import ROOT
+from counted_encoder import Encoder, files, vector_of, vectors_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from waiting import wait_for
@@ -18,33 +18,6 @@ from waiting import wait_for
 from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.text.encoding import segments, store
 from tfrec_fusion.text.encoding.store import TextStore
-
-
-def vector_of(text, dim=3):
-    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-    return np.random.default_rng(seed).normal(size=dim).astype(np.float32)
-
-
-def vectors_of(texts, dim=3):
-    return np.stack([vector_of(text, dim) for text in texts])
-
-
-class Encoder:
-    """A text's vector is drawn from its hash; remembers what it was asked."""
-
-    def __init__(self, dim=3, fingerprint="v1", spoil=None):
-        self.dim, self.fingerprint, self.spoil = dim, fingerprint, spoil
-        self.calls = []
-
-    @property
-    def encoded(self):
-        return [text for call in self.calls for text in call]
-
-    def encode(self, texts):
-        self.calls.append(list(texts))
-        vectors = vectors_of(texts, self.dim)
-        return vectors if self.spoil is None else self.spoil(vectors, texts)
-
 
 TEXTS = [f"film {n} " + "x" * (n % 7) for n in range(25)]
 
@@ -63,10 +36,6 @@ def test_many_texts_are_told_in_lines_where_there_is_no_terminal(tmp_path, capsy
     assert capsys.readouterr().err.splitlines() == told
     TextStore(tmp_path, texts_per_segment=10).encode(Encoder(), [*TEXTS, "one more"])
     assert capsys.readouterr().err == ""
-
-
-def files(folder, pattern="*.npy"):
-    return sorted(folder.rglob(pattern))
 
 
 def test_order_is_kept_and_duplicates_are_encoded_once(tmp_path):

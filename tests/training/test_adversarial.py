@@ -4,20 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from id_models import IDS, TARGETS, model_of_ids
 
 from tfrec_fusion.training.adversarial import AdversarialModel
 from tfrec_fusion.training.balancing import BalancedModel
 from tfrec_fusion.training.fit import fit
-
-IDS, TARGETS = np.array([0, 1, 2, 1]), np.array([[1.0], [0.0], [2.0], [0.5]], np.float32)
-
-
-def model_of_ids():
-    keras.utils.set_random_seed(0)
-    item = keras.Input((), dtype="int32", name="item")
-    vector = keras.layers.Embedding(3, 2, name="items")(item)
-    rating = keras.layers.Dense(1, name="rating")(vector)
-    return keras.Model({"item": item}, {"rating": rating})
 
 
 def batches():

@@ -11,33 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from checkout import child_environment
+from linear_models import Recording, linear_batches, linear_model, train, values
 
 from tfrec_fusion.files.whole import whole_file
 from tfrec_fusion.training.checkpoint import Record
 from tfrec_fusion.training.fit import TrainingDiverged, fit
-
-
-def linear_model(units=1):
-    inputs = keras.Input((2,), name="x")
-    outputs = keras.layers.Dense(units, kernel_initializer="zeros", name="y")(inputs)
-    return keras.Model({"x": inputs}, {"y": outputs})
-
-
-def linear_batches(num_rows=10, batch_size=4):
-    x = np.arange(2.0 * num_rows, dtype="float32").reshape(num_rows, 2) / (2 * num_rows)
-    y = x @ np.array([[1.0], [-2.0]], "float32")
-    return tf.data.Dataset.from_tensor_slices(({"x": x}, {"y": y})).batch(batch_size)
-
-
-def train(model=None, dataset=None, **arguments):
-    arguments = {"epochs": 3, "optimizer": "sgd", "loss": "mse", "jit_compile": False} | arguments
-    return fit(model or linear_model(), dataset or linear_batches(), **arguments)
-
-
-def values(*numbers):
-    """A `validate` that returns these numbers one after another."""
-    left = iter(numbers)
-    return lambda: {"ndcg@10": next(left), "recall@10": 0.5}
 
 
 def test_one_epoch_is_plain_gradient_descent():
@@ -72,21 +50,6 @@ def test_early_stopping_puts_the_best_weights_back():
 def test_improvements_below_min_delta_do_not_count():
     result = train(epochs=9, validate=values(0.10, 0.11, 0.12), patience=2, min_delta=0.05)
     assert (result.best_epoch, result.epochs_run) == (1, 3)
-
-
-class Recording(keras.callbacks.Callback):
-    """Keeps the epochs that began, and the logs of those that ended."""
-
-    def __init__(self):
-        super().__init__()
-        self.began, self.logs, self.models = [], [], set()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began.append(epoch)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.logs.append(dict(logs))
-        self.models.add(self.model)
 
 
 def test_callbacks_see_each_epoch_with_its_validation():
@@ -257,7 +220,7 @@ def test_dropout_goes_on_where_it_was_interrupted(tmp_path):
 KILLED_IN_EPOCH_5 = """
     import os, signal, sys
     from pathlib import Path
-    from test_fit import train
+    from linear_models import train
 
     finished = []
 

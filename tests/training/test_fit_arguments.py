@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_adversarial import IDS, TARGETS, model_of_ids
-from test_fit import Recording, linear_batches, linear_model, train, values
+from id_models import IDS, TARGETS, model_of_ids
+from linear_models import Recording, linear_batches, linear_model, train, values
 
 from tfrec_fusion.training.adversarial import AdversarialModel
 from tfrec_fusion.training.balancing import BalancedModel

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from test_questions import asked, rows
+from asked import asked, rows
 
 from tfrec_fusion.answer_warnings import AnswerWarning
 from tfrec_fusion.data.vocabulary import Vocabulary

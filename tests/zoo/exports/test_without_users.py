@@ -16,16 +16,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from browser import CHROMIUM, needs_browser, paragraph, shown, texts
+from named_people import DATA, KNOWN
+from served_parts import ITEMS, PARTS, POPULARITY, SCORES, TITLES, last_item_model
 from serving_models import call_here, table_model
 from tensorflow.core.protobuf import saved_model_pb2
-from test_export import ITEMS, PARTS, POPULARITY, SCORES, TITLES, last_item_model
 from test_models import CASES, SIZES, built
-from test_playground import CHROMIUM, needs_browser, paragraph, shown, texts
 
 from tfrec_fusion import zoo
-from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.sources.synthetic import generate
-from tfrec_fusion.data.tables.rec_data import from_frames
 from tfrec_fusion.serving.client import Client
 from tfrec_fusion.serving.export import verification
 from tfrec_fusion.serving.export.export import export
@@ -38,18 +36,6 @@ from tfrec_fusion.zoo.runs.ensemble import Ensemble
 from tfrec_fusion.zoo.runs.run import load_run, save_run
 
 MARK = np.float32(1234.5678)  # what the users' vectors are made of
-
-
-def named_people():
-    tables = generate(83, 29, 700, seed=3)
-    events = tables.interactions.assign(
-        user_id="person-\u00e9-unmistakable-" + tables.interactions["user_id"]
-    )
-    return from_frames(events, tables.items, name="people")
-
-
-DATA = index_data(named_people())
-KNOWN = DATA.everything
 
 
 def baseline(name, **choices):

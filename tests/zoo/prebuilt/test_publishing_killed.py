@@ -8,7 +8,6 @@ import shutil
 import threading
 
 import pytest
-from killer import Killer
 from package_folder import use
 
 from tfrec_fusion.data.sources.synthetic import generate
@@ -39,12 +38,6 @@ query_texts._save_vectors = lambda run, path: path.write_bytes(vectors.encode())
 said = {"text": "A toy.", "include_events": True, "say": print}
 publishing.publish(name, list(map(Path, runs)), [], **said)
 """
-
-
-@pytest.fixture(scope="module")
-def killer():
-    with Killer(("tfrec_fusion.zoo.prebuilt.publishing",)) as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

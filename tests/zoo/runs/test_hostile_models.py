@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import pytest
 from memory import peak_mib
+from run_tables import DATA
 from saved_runs import (
     SIZES,
     refusal,
 )
-from test_run import DATA
 
 from tfrec_fusion import zoo
 from tfrec_fusion.zoo.runs.run import BrokenRun, load_run, save_run

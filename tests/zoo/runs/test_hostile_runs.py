@@ -8,6 +8,7 @@ import shutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from run_tables import DATA
 from saved_runs import (
     ROW,
     TRAINING,
@@ -15,7 +16,6 @@ from saved_runs import (
     said,
     write,
 )
-from test_run import DATA
 
 from tfrec_fusion.errors import UserError
 from tfrec_fusion.evaluation.report import ReportRow

@@ -16,8 +16,8 @@ import sys
 import numpy as np
 import pytest
 from checkout import ROOT
-from killer import COMMAND, Killer
-from test_store import Encoder, files, vectors_of
+from counted_encoder import Encoder, files, vectors_of
+from forks import COMMAND
 from waiting import wait_for
 
 from tfrec_fusion.data.sources.synthetic import generate
@@ -28,17 +28,11 @@ from tfrec_fusion.zoo.runs.run import BrokenRun, load_run
 
 STORE = """
 import sys
-from test_store import Encoder
+from counted_encoder import Encoder
 from tfrec_fusion.text.encoding.store import TextStore
 texts = [f"text {number}" for number in range(40)]
 TextStore(sys.argv[1], texts_per_segment=4).encode(Encoder(), texts)
 """
-
-
-@pytest.fixture(scope="module")
-def killer():
-    with Killer(imports=("tfrec_fusion.zoo.cli.demonstration", "test_store")) as killer:
-        yield killer
 
 
 @pytest.fixture(scope="module")

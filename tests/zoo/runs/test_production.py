@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import pytest
 from command_line import answer, run
+from linear_models import Recording
 from package_folder import use_without_texts
 from reference_protocol import assert_ranked
-from test_fit import Recording
 from test_leaks import eagerly
 from test_wiring import FOUND, Seen, fits, ndcg, pairs_of, positives, scores_of, trained
 

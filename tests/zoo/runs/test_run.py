@@ -10,43 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from older_run import without_checksums
+from run_tables import DATA, INTERESTS
 
 from tfrec_fusion import zoo
-from tfrec_fusion.data.indexed import index_data, merge
-from tfrec_fusion.data.tables.rec_data import RecData
+from tfrec_fusion.data.indexed import merge
 from tfrec_fusion.files.string_table import read_strings, write_strings
-from tfrec_fusion.text.interests.profiles import Interests
 from tfrec_fusion.zoo.answers import compiled_scores as scoring
 from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.runs.run import BrokenRun, load_run, save_ensemble, save_run
 from tfrec_fusion.zoo.runs.run_record import read_record
 
 COLUMNS = ("user", "item", "rating", "timestamp")
-EVENTS = pd.DataFrame(
-    [
-        (user, item, (user + item) % 5 + 1, 100 - 7 * item + user)
-        for user in range(1, 6)
-        for item in range(1, 13)
-        if (user * item) % 4
-    ],
-    columns=["user_id", "item_id", "rating", "timestamp"],
-)
-ITEMS = pd.DataFrame(
-    {
-        "item_id": range(1, 14),
-        "title": [*(f"Title {item}" for item in range(1, 12)), "NA", "007"],
-        "text": [*(f"text {item}" for item in range(1, 13)), "None"],
-    }
-)
-DATA = index_data(RecData(EVENTS, ITEMS))
-INTERESTS = Interests(
-    ("robots",),
-    np.array([0, 0, 1, 1, 1, 1]),
-    np.zeros(1, np.int32),
-    np.ones(1, np.float32),
-    np.full(1, np.nan, np.float32),
-    np.ones(1, np.int32),
-)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_fit import Recording
+from linear_models import Recording
 from test_leaks import eagerly
 from test_wiring import Seen, ndcg, pairs_of
 

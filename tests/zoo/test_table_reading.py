@@ -29,7 +29,11 @@ def test_a_folder_is_read_with_the_options_of_its_files(kind, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((["C-7"],), WrongType, r"must be a pandas DataFrame .* Received: \['C-7'\], of the type l"),
+        (
+            (["C-7"],),
+            WrongType,
+            r"must be a pandas DataFrame .* Received: \['C-7'\], of",
+        ),
         ((None,), WrongType, "Received: None, of the type NoneType"),
         (("movielens-100k", PRODUCTS), InvalidInput, "`items` must come with a data frame of"),
         (("movielens",), InvalidInput, "Did you mean 'movielens-100k'"),
