@@ -11,7 +11,7 @@ from types import ModuleType
 
 from tfrec_fusion.startup import prepare
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _SUBMODULES = ("data", "evaluation", "layers", "losses", "serving", "text", "training", "zoo")
 

@@ -49,15 +49,37 @@ def test_wishes_find_what_is_said_of_them():
     assert {"Boot, Das (Boat, The)", "Crimson Tide"} <= set(found)
 
 
-def test_the_example_trains_on_a_table_of_that_layout(tmp_path, monkeypatch):
-    names = {"user_id": "userId", "item_id": "movieId"}
-    frame = generate(30, 20, 300, seed=1).interactions.rename(columns=names)
-    frame[["userId", "movieId", "rating", "timestamp"]].to_csv(tmp_path / "ratings.csv")
+def test_the_example_trains_asks_and_exports_and_its_parts_work_alone(tmp_path, monkeypatch):
+    tables = generate(30, 20, 300, seed=1)
+    known = {"u01": "196", "u02": "22"}
+    users = tables.interactions["user_id"].replace(known)
+    ratings = tables.interactions.assign(user_id=users)
+    ratings = ratings.rename(columns={"user_id": "userId", "item_id": "movieId"})
+    ratings = ratings.replace({"movieId": {"i04": "50"}})
+    movies = tables.items[["item_id", "title"]].rename(columns={"item_id": "movieId"})
+    movies["movieId"] = movies["movieId"].replace({"i04": "50"})
+    movies.loc[:2, "title"] = ["Toy Story (1995)", "Matrix, The (1999)", "Alien (1979)"]
+    movies["genres"] = ["Comedy", "Drama|War"] * 10
+    ratings[["userId", "movieId", "rating", "timestamp"]].to_csv(tmp_path / "ratings.csv")
+    movies.to_csv(tmp_path / "movies.csv")
     monkeypatch.chdir(tmp_path)
-    code = block_with("ratings.csv")
+    train, made = zoo.train, []
+    small = {"epochs": 1, "refit": False, "dim": 8, "text_preset": "tiny_gpt2", "text_length": 8}
+
+    def quickly(*arguments, **keywords):
+        made.append(train(*arguments, **keywords, **small, progress=False))
+        return made[0]
+
+    monkeypatch.setattr(zoo, "train", quickly, raising=False)
     scope = {}
-    exec(compile(code, "README.md", "exec"), scope)
-    assert scope["model"].built and len(scope["data"].train) > 100
+    exec(compile(block_with("ratings.csv"), "README.md", "exec"), scope)
+    dramas = scope["model"].recommend(["196", "22"], exclude=["50"], where={"genres": "Drama"})
+    assert set(dramas["genres"]) == {"Drama|War"} and set(dramas["user_id"]) == {"196", "22"}
+    assert "50" not in set(dramas["item_id"])
+    assert (tmp_path / "runs" / "mine" / "report.html").exists()
+    assert (tmp_path / "savedmodels" / "mine" / "1" / "saved_model.pb").exists()
+    exec(compile(block_with("pointwise("), "README.md", "exec"), scope)
+    assert scope["ncf"].built and len(scope["indexed"].train) > 100
 
 
 def test_every_model_is_named():
