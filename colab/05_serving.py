@@ -149,11 +149,13 @@ table
 # `promote` gives it the label `stable`.
 
 # %%
-model.export(FOLDER, with_texts=False)
+newer = model.export(FOLDER, with_texts=False)
 # !{sys.executable} -m tfrec_fusion.zoo promote {FOLDER}
-deadline = time.monotonic() + 60
-while fast.status()[0].version == 1 and time.monotonic() < deadline:
+deadline, latest = time.monotonic() + 60, fast.status()[0]
+while (latest.version, latest.state) != (newer.version, "AVAILABLE"):
+    assert time.monotonic() < deadline, latest
     time.sleep(1)
+    latest = fast.status()[0]
 fast.status()
 
 # %%

@@ -189,8 +189,10 @@ def _check_growth(run: Run, tables: RecData, folder: Path) -> None:
     new = rows.head(8).assign(user_id="somebody new", timestamp=last + 1 + np.arange(8))
     new = new.drop_duplicates("item_id")
     more = RecData(new, tables.items, name="more")
-    epochs: dict[str, Any] = {} if get_spec(run.info["model"]).is_baseline else {"epochs": 1}
-    grown = fine_tune(run, more, folder, progress=False, **epochs)
+    how: dict[str, Any] = {}
+    if not get_spec(run.info["model"]).is_baseline:
+        how = {"epochs": 1, "refit": run.info["options"]["refit"]}
+    grown = fine_tune(run, more, folder, progress=False, **how)
     assert len(grown.users) == len(run.users) + 1, "Fine-tuning must add the new user."
     assert list(grown.users.ids[: len(run.users)]) == list(run.users.ids)
 

@@ -8,10 +8,14 @@ import nbformat
 import pandas as pd
 import pytest
 from checkout import ROOT, child_environment
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient import NotebookClient
+from warm_python import WarmPython
 
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.evaluation.report import read_csv
+from tfrec_fusion.serving.export.reload import FORBIDDEN
 from tfrec_fusion.text.language_models.causal import GPT2Size, Schedule
 from tfrec_fusion.text.pretraining.pretrain import pretrain, split_texts
 
@@ -19,6 +23,10 @@ COLAB = ROOT / "colab"
 SCRIPTS = sorted(COLAB.glob("*.py"))
 NAMES = [script.stem for script in SCRIPTS]
 INLINE = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}  # not the tests' own
+IMPORTED = (
+    *("ipykernel.kernelapp", "tensorflow", "keras_hub", "tfrec_fusion.zoo.cli.demonstration"),
+    *("tfrec_fusion.serving.local.server", "tfrec_fusion.serving.client", "sklearn.manifold"),
+)
 
 
 def notebook(name):
@@ -68,16 +76,50 @@ def assigned(source):
     return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
 
 
-def executed(name, tmp_path, **parameters):
-    """The texts, tables and pictures that a notebook shows with other parameters."""
-    book = notebook(name)
-    place = book.cells.index(tagged(book, "parameters")[0]) + 1
-    lines = "\n".join(f"{key} = {value!r}" for key, value in parameters.items())
-    assert assigned(lines) <= assigned(book.cells[place - 1].source)
-    book.cells.insert(place, nbformat.v4.new_code_cell(lines))
-    client = NotebookClient(book, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
-    client.execute(env=child_environment(**INLINE))
-    return book
+START = """
+import pandas
+from ipykernel.kernelapp import launch_new_instance
+pandas.options.display.max_columns = 20  # as where it is imported by a kernel
+launch_new_instance()
+"""
+
+
+class WarmKernels(KernelSpecManager):
+    """Kernels that need not import what every notebook does."""
+
+    python = None
+
+    def get_kernel_spec(self, kernel_name):
+        command = [str(self.python.path), "-c", START, "-f", "{connection_file}"]
+        return KernelSpec(argv=command, display_name=kernel_name, language="python")
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("python")
+    with WarmPython(folder, IMPORTED, absent=FORBIDDEN, **INLINE) as python:
+        found = WarmKernels()
+        found.python = python
+        yield found
+
+
+@pytest.fixture
+def executed(kernels, tmp_path):
+    """Runs a notebook with other parameters; its cells then have what they show."""
+
+    def run(name, **parameters):
+        book = notebook(name)
+        place = book.cells.index(tagged(book, "parameters")[0]) + 1
+        lines = "\n".join(f"{key} = {value!r}" for key, value in parameters.items())
+        assert assigned(lines) <= assigned(book.cells[place - 1].source)
+        book.cells.insert(place, nbformat.v4.new_code_cell(lines))
+        manager = AsyncKernelManager(kernel_spec_manager=kernels)
+        where = {"metadata": {"path": str(tmp_path)}}
+        client = NotebookClient(book, km=manager, timeout=600, resources=where)
+        client.execute(env=child_environment(**INLINE), cleanup_kc=True)
+        return book
+
+    return run
 
 
 def shown(book, kind="text/plain"):
@@ -95,8 +137,8 @@ def pictures(book):
     return len(shown(book, "image/svg+xml")) + len(shown(book, "image/png"))
 
 
-def test_quickstart(tmp_path):
-    book = executed("01_quickstart", tmp_path, MAPPED=150)
+def test_quickstart(executed):
+    book = executed("01_quickstart", MAPPED=150)
     text = "\n".join(shown(book))
     assert "gpt2_hybrid.ml_latest_small" in text and "NDCG@10" in text
     assert len(shown(book, "text/html")) >= 4  # the models, two lists, a wish
@@ -140,9 +182,9 @@ def one_with(texts, *words):
     return found
 
 
-def test_your_own_data(folder, tmp_path):
+def test_your_own_data(folder, executed, tmp_path):
     sizes = {"EPOCHS": 2, "DIM": 8, "HISTORY": 10}
-    book = executed("02_your_own_data", tmp_path, DATA=str(folder), USER="u07", **sizes)
+    book = executed("02_your_own_data", DATA=str(folder), USER="u07", **sizes)
     texts = shown(book)
     assert "RecData(my films: 600 interactions, 40 users, 30 items)" in texts
     error = one_with(texts, "ValueError:")
@@ -168,10 +210,9 @@ def test_your_own_data(folder, tmp_path):
 SMALL = {"dim": 8, "text_components": 8, "history_length": 10}
 
 
-def test_text_hybrid(folder, preset, tmp_path):
+def test_text_hybrid(folder, preset, executed):
     book = executed(
         "03_text_hybrid",
-        tmp_path,
         **{"DATA": str(folder), "PRESET": preset, "EPOCHS": 1, "SIZES": SMALL},
         **{"MODELS": ["ids and texts", "LoRA"], "ITEM": "i05", "USER": "u07"},
         NEW_TEXT="Lululu badaba",
@@ -197,13 +238,13 @@ def test_text_hybrid(folder, preset, tmp_path):
     assert "past items" in why and "words" in why
 
 
-def test_multi_task_and_graph(folder, preset, tmp_path):
+def test_multi_task_and_graph(folder, preset, executed):
     reader = {"vocabulary_size": 270, "language_dim": 8, "language_layers": 1, "review_length": 8}
+    tasks = {**reader, "num_experts": 2, "expert_units": (8,)}
     book = executed(
         "04_multi_task_and_graph",
-        tmp_path,
         **{"DATA": str(folder), "PRESET": preset, "EPOCHS": 1, "USER": "u07"},
-        **{"SIZES": SMALL, "TASKS": reader},
+        **{"SIZES": SMALL, "TASKS": tasks},
     )
     texts = shown(book)
     said = "\n".join(texts)
@@ -225,8 +266,8 @@ def test_multi_task_and_graph(folder, preset, tmp_path):
     assert "graph paths" in why and "past items" in why
 
 
-def test_serving(tmp_path):
-    book = executed("05_serving", tmp_path, REQUESTS=40, THREADS=[1, 4])
+def test_serving(executed):
+    book = executed("05_serving", REQUESTS=40, THREADS=[1, 4])
     text = "\n".join(shown(book))
     assert "savedmodels/films/1, largest difference" in text
     assert "docker-compose.yaml" in text and "1/saved_model.pb" in text
@@ -237,9 +278,9 @@ def test_serving(tmp_path):
     assert re.search(r"VersionState\(version=2.*AVAILABLE", text)
 
 
-def test_many_devices(tmp_path):
+def test_many_devices(executed):
     sizes = {"NUM_USERS": 300, "NUM_ITEMS": 200, "NUM_EVENTS": 6000, "BATCH_SIZE": 1024}
-    book = executed("06_many_devices", tmp_path, **sizes, EPOCHS=2)
+    book = executed("06_many_devices", **sizes, EPOCHS=2)
     text = "\n".join(shown(book))
     one, two = (
         float(re.search(rf"{name}, {count} replicas: loss (\d\.\d+)", text)[1])

@@ -257,8 +257,8 @@ def test_warm_up_records_are_asked_before_a_version_answers(tmp_path, served_fol
             Servable("m", 1, folder)
 
 
-def test_no_request_fails_while_versions_are_swapped_and_one_is_broken(tmp_path):
-    serving_models.export_films(tmp_path / "films", 1)
+def test_no_request_fails_while_versions_are_swapped_and_one_is_broken(served_folder, tmp_path):
+    shutil.copytree(served_folder / "films", tmp_path / "films")
     failures, answers, stop = [], [], threading.Event()
     with LocalServer(tmp_path, port=0, grpc_port=0, poll_seconds=0.05) as server:
 
@@ -291,12 +291,13 @@ def test_no_request_fails_while_versions_are_swapped_and_one_is_broken(tmp_path)
     assert sorted(set(answers)) == [4.0, 6.0, 8.0]  # version 1, 2 and 4, never the broken 3
 
 
-def test_a_versions_memory_is_given_back(tmp_path):
+def test_a_versions_memory_is_given_back(served_folder, tmp_path):
     """A version that was let go leaves no variable behind."""
     import gc
     import weakref
 
-    serving_models.export_films(tmp_path, 1)
+    exported = served_folder / "films" / "1"
+    shutil.copytree(exported, tmp_path / "1")
     models = Models(tmp_path)
     models.refresh()
     with models.by_name[tmp_path.name].lease() as servable:
@@ -304,7 +305,7 @@ def test_a_versions_memory_is_given_back(tmp_path):
         kept = weakref.ref(servable._model)
     assert answer["item_id"].tolist() == [[b"c", b"d", b"a"]]
     del servable
-    serving_models.export_films(tmp_path, 2)
+    shutil.copytree(exported, tmp_path / "2")
     models.refresh()
     gc.collect()
     assert kept() is None

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import tensorflow as tf
+from built_models import CASES, DATA, EVENTS, TEXTS, built
 from served_parts import PARTS, SCORES, last_item_model
 from serving_models import table_model
-from test_models import CASES, DATA, EVENTS, TEXTS, built
 
 from tfrec_fusion import zoo
 from tfrec_fusion.layers.constant_matrix import SparseMatrix

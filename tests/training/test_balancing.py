@@ -8,39 +8,12 @@ import sys
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from checkout import child_environment
+from two_tasks import X, Y, batches, losses, two_tasks
 
 from tfrec_fusion.layers.multitask import BALANCES, dynamic_weights
 from tfrec_fusion.training.balancing import BalancedModel
 from tfrec_fusion.training.fit import fit
-
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(50, 3)).astype(np.float32)
-Y = {
-    "rating": (X @ RNG.normal(size=(3, 1))).astype(np.float32),
-    "click": (X[:, :1] > 0).astype(np.float32),
-}
-
-
-def two_tasks(seed=0):
-    keras.utils.set_random_seed(seed)
-    x = keras.Input((3,), name="x")
-    penalty = keras.regularizers.L2(1e-3)
-    hidden = keras.layers.Dense(8, "tanh", name="shared", kernel_regularizer=penalty)(x)
-    outputs = {name: keras.layers.Dense(1, name=name)(hidden) for name in Y}
-    return keras.Model({"x": x}, outputs)
-
-
-def losses():
-    return {
-        "rating": keras.losses.MeanSquaredError(),
-        "click": keras.losses.BinaryCrossentropy(from_logits=True),
-    }
-
-
-def batches(size=10):
-    return tf.data.Dataset.from_tensor_slices(({"x": X}, Y)).batch(size)
 
 
 def trained(balance, epochs=4, run_dir=None, **choices):

@@ -148,7 +148,7 @@ TASKS = """
 
     import keras
     import keras_hub
-    from test_models import built, one_batch, with_evidence, with_tasks
+    from built_models import built, one_batch, with_evidence, with_tasks
     from tfrec_fusion.training.distribution import distribution_strategy
     from tfrec_fusion.training.fit import fit
     from tfrec_fusion.zoo.runs.task_losses import losses_of

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from checkout import ROOT
 from command_line import answer, run
+from quick_training import without_graphs  # noqa: F401 (fixture)
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.testing import check_model
+from tfrec_fusion.training.fit import fit
 from tfrec_fusion.zoo import registry
 
 PLUGIN = ("--plugin", ROOT / "tests" / "support" / "sasrec.py")
@@ -94,7 +96,8 @@ def test_without_the_file_the_name_and_the_remedy_are_said(runs, tmp_path):
     assert "'sasrek'" in done.stderr and "--plugin" in done.stderr
 
 
-def test_it_keeps_the_contract(sasrec, tmp_path):
+def test_it_keeps_the_contract(sasrec, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfrec_fusion.zoo.runs.network_trainer.fit", fit)  # as for its author
     small = {"embedding_dim": 8, "num_blocks": 1, "history_length": 8, "dropout": 0.0}
     run = check_model(sasrec.SPEC, tmp_path, **small)
     assert run.model.candidate_vectors().shape == (len(run.items), 9)

@@ -429,7 +429,7 @@ REFUSED = [
     (lambda: zoo.train(SHOP, "eases", "x"), InvalidInput, "Did you mean 'ease'?"),
     (lambda: zoo.train(SHOP, "ease", "x", l3=5), InvalidInput, "ease takes the keywords l2"),
     (lambda: zoo.train("ease", SHOP, "x"), WrongType, "The data come first, then the name"),
-    (lambda: zoo.train(ITEMS, "ease", "x"), WrongType, "`data` must be of RecData. `from_frames`"),
+    (lambda: zoo.train(ITEMS, "ease", "x"), WrongType, "`data` must be a pandas DataFrame"),
     (lambda: zoo.train(SHOP, "ease", 5), WrongType, "Received: 5, of the type int"),
     (lambda: zoo.fine_tune(5, SHOP, "x"), WrongType, "`start` must be of Recommender. `zoo.load`"),
     (lambda: zoo.fine_tune("ease.ml_latest", SHOP, "x"), UserError, "'ease.ml_latest_small'"),

@@ -12,7 +12,7 @@ from command_line import answer, run
 from flipped import flipped
 from older_run import without_checksums
 from package_folder import use
-from test_prebuilt import publish
+from published_run import publish
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.graph import knowledge_of
@@ -67,11 +67,21 @@ def built(graph, seed=5, **choices):
     return zoo.build("knowledge_hybrid", knowledge=graph, graph_dim=4, **SIZES, **choices)
 
 
-def explained(model, graph, item_id="i3"):
+def explainer(model, graph):
     titles = np.array(["", *ITEMS["title"]], object)
     rows = (DATA.users, DATA.items, titles, DATA.everything)
-    one = CatalogAnswers(model, *rows, graph=graph.names)
-    return Explainer(one).explain("u3", item_id)
+    return Explainer(CatalogAnswers(model, *rows, graph=graph.names))
+
+
+def explained(model, graph):
+    return explainer(model, graph).explain("u3", "i3")
+
+
+@pytest.fixture(scope="module")
+def of_ids():
+    """Explains by a model of ids and the whole graph."""
+    graph = knowledge()
+    return explainer(built(graph, **CHOICES["ids"]), graph)
 
 
 def lesser(model, graph, entity, choices):
@@ -112,9 +122,8 @@ def test_the_same_is_said_each_time_also_of_an_item_with_many_neighbors():
     assert len(first.paths) == 2 and first.paths["weight"].sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_paths_in_words_and_as_data():
-    graph = knowledge()
-    found = explained(built(graph, **CHOICES["ids"]), graph)
+def test_paths_in_words_and_as_data(of_ids):
+    found = of_ids.explain("u3", "i3")
     paths = found.paths.set_index("entity_id")
     first, *others = paths["past_items"]["war"]
     last = "<--film: genre-- Film D"
@@ -137,9 +146,8 @@ def test_paths_in_words_and_as_data():
     assert "graph paths" in labels and f"war (film: genre), {first['title']}" in labels
 
 
-def test_the_item_is_no_past_item_of_its_own():
-    graph = knowledge()
-    found = explained(built(graph, **CHOICES["ids"]), graph, "i0")
+def test_the_item_is_no_past_item_of_its_own(of_ids):
+    found = of_ids.explain("u3", "i0")
     (war,) = found.paths.to_dict("records")
     assert [one["item_id"] for one in war["past_items"]] == ["i1"]
 
@@ -161,9 +169,8 @@ def test_an_item_placed_by_its_text_reads_no_graph():
     assert effects["tom"] == pytest.approx(0, abs=1e-5) and abs(effects["war"]) > 1e-4
 
 
-def test_an_item_without_neighbors_has_no_paths():
-    graph = knowledge()
-    found = explained(built(graph, **CHOICES["ids"]), graph, "i4")
+def test_an_item_without_neighbors_has_no_paths(of_ids):
+    found = of_ids.explain("u3", "i4")
     assert json.loads(found.as_json())["paths"] == []
     assert "paths of the graph: none" in found.as_text() and "graph" not in found.as_svg()
 

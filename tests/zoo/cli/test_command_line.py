@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from command_line import answer, run
 from older_run import without_checksums
+from quick_training import without_graphs  # noqa: F401 (fixture)
 from reference_run import assert_measured
 from serving_models import call_here
 
@@ -15,6 +16,7 @@ from tfrec_fusion import zoo
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.data.vocabulary import Vocabulary
 from tfrec_fusion.serving.export import verification
+from tfrec_fusion.training.fit import fit
 from tfrec_fusion.zoo.runs.run import BrokenRun, load_run
 
 SMALL = {
@@ -145,7 +147,10 @@ def test_training_again_after_a_kill_goes_on(killed_gmf, tables):
     assert_measured(said["test"], out, tables.interactions)
 
 
-def test_a_mirrored_strategy_trains_through_the_same_command(killed_gmf, folder, tables, tmp_path):
+def test_a_mirrored_strategy_trains_through_the_same_command(
+    killed_gmf, folder, tables, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tfrec_fusion.zoo.runs.network_trainer.fit", fit)  # replicas need graphs
     arguments = ["--data", folder, "--strategy", "mirrored", *SMALL["gmf"]]
     trained = answer("train", "gmf", "--out", tmp_path / "mirrored", *arguments)
     alone = json.loads((killed_gmf[0] / "run.json").read_text())

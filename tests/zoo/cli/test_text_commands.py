@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import answer, run
+from quick_training import one_encoder, without_graphs, without_pictures  # noqa: F401 (fixtures)
 from reference_run import assert_measured
 
 from tfrec_fusion.data.indexed import index_data

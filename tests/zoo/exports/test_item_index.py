@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from built_models import DATA, shared
 from reference_protocol import assert_ranked
-from test_models import CASES, DATA, built
 
 from tfrec_fusion.serving.export.catalog import LOWEST
 from tfrec_fusion.zoo.exports.item_index import (
@@ -21,21 +21,29 @@ KNOWN = DATA.train
 
 @pytest.fixture(scope="module")
 def model():
-    return built(CASES["attention"])
+    return shared("attention").model
 
 
-def test_the_index_looks_through_as_many_lists_as_its_recall_asks_for(model):
+@pytest.fixture(scope="module")
+def exhaustive(model):
+    """An index that finds everything."""
+    return item_index(model, KNOWN, recall_floor=1.0, capacity=2)
+
+
+def test_the_index_looks_through_as_many_lists_as_its_recall_asks_for(model, exhaustive):
     probes = {}
     for floor in (0.3, 0.9, 1.0):
-        found = item_index(model, KNOWN, recall_floor=floor, capacity=2)
+        found = exhaustive
+        if floor < 1:
+            found = item_index(model, KNOWN, recall_floor=floor, capacity=2)
         assert found.recall >= floor
         probes[floor] = found.index.num_probes
     assert probes[0.3] < probes[1.0] <= found.index.num_lists
     assert probes[0.3] <= probes[0.9] <= probes[1.0]
 
 
-def test_recall_is_that_of_new_items(model):
-    found = item_index(model, KNOWN, recall_floor=1.0, capacity=2)
+def test_recall_is_that_of_new_items(model, exhaustive):
+    found = exhaustive
     users = np.unique(KNOWN.user)
     query = with_one(np.asarray(found.of_users({"user_id": users})["query"]))
     exact = np.asarray(model.score_model(KNOWN)({"user_id": users})["scores"])
@@ -54,7 +62,7 @@ def assert_ndcg(received, scores, users):
     assert_ranked({"ndcg@10": received}, everybody, known, heldout, ks=(10,))
 
 
-def test_what_short_numbers_cost_is_said(model):
+def test_what_short_numbers_cost_is_said(model, exhaustive, monkeypatch):
     found = item_index(model, KNOWN, "int8", recall_floor=0.5, capacity=2)
     ndcg, exact = ndcg_beside_exact(model, found, KNOWN, DATA.test)
     users = np.unique(DATA.test.user)
@@ -62,15 +70,14 @@ def test_what_short_numbers_cost_is_said(model):
     assert_ndcg(ndcg, found_scores(found.index, query), users)
     scores = np.asarray(model.score_model(KNOWN)({"user_id": users})["scores"])
     assert_ndcg(exact, scores, users)
-    every = item_index(model, KNOWN, recall_floor=1.0, capacity=2)
-    every.index.num_probes = every.index.num_lists
-    same, exact = ndcg_beside_exact(model, every, KNOWN, DATA.test)
+    monkeypatch.setattr(exhaustive.index, "num_probes", exhaustive.index.num_lists)
+    same, exact = ndcg_beside_exact(model, exhaustive, KNOWN, DATA.test)
     assert same == pytest.approx(exact, abs=1e-6)
 
 
 def test_what_cannot_be_indexed_is_refused(model, monkeypatch):
     with pytest.raises(ValueError, match=r"NCF has no item vectors .* Export it without an index"):
-        item_index(built(CASES["neumf"]), KNOWN)
+        item_index(shared("neumf").model, KNOWN)
     with pytest.raises(ValueError, match=r"`recall_floor` must be above 0.* Received: 1\.5"):
         item_index(model, KNOWN, recall_floor=1.5)
     monkeypatch.setattr(

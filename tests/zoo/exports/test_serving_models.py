@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_models import CASES, DATA, EVENTS, TEXTS, built
+from built_models import CASES, DATA, EVENTS, TEXTS, shared
 
 from tfrec_fusion import zoo
 from tfrec_fusion.serving.client import Client
@@ -27,7 +27,7 @@ USERS = [str(one) for one in DATA.users.ids[1:5]]
 def model_of(name):
     if name in BASELINES:
         return zoo.build(name).fit(KNOWN, [f"item {row}" for row in range(len(TEXTS))])
-    model = built(CASES[NETWORKS[name]])
+    model = shared(NETWORKS[name]).model
     if isinstance(model, KnowsEvents):
         model.set_known(EVENTS)
     return model

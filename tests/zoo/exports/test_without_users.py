@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from browser import CHROMIUM, needs_browser, paragraph, shown, texts
+from built_models import CASES, SIZES, built
 from named_people import DATA, KNOWN
 from served_parts import ITEMS, PARTS, POPULARITY, SCORES, TITLES, last_item_model
 from serving_models import call_here, table_model
 from tensorflow.core.protobuf import saved_model_pb2
-from test_models import CASES, SIZES, built
 
 from tfrec_fusion import zoo
 from tfrec_fusion.serving.client import Client

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from test_models import CASES, DATA, built
+from built_models import CASES, DATA, shared
 
-from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.protocols import ScoresByVectors
 
 TOWERS = [name for name, (model, _) in CASES.items() if model not in ("gmf", "mlp", "neumf")]
@@ -27,7 +26,7 @@ SLOW = {
     ],
 )
 def test_products_are_scores(named):
-    model = built(CASES[named])
+    model = shared(named).model
     rng = np.random.default_rng(0)
     for weight in model.weights:
         if "bias" in weight.path and "int" not in str(weight.dtype):
@@ -42,26 +41,27 @@ def test_products_are_scores(named):
     users = np.arange(6)
     query = np.asarray(of_users({"user_id": users})["query"])
     products = query @ vectors[:, :-1].T + vectors[:, -1]
-    expected = compiled_scores(model.score_model(DATA.train))(users)
+    expected = np.asarray(model.score_model(DATA.train)({"user_id": users})["scores"])
     np.testing.assert_allclose(products[:, 1:], expected[:, 1:], rtol=1e-4, atol=1e-4)
-    assert (of_histories is None) == (model.history_model() is None)
+    history_model = model.history_model()
+    assert (of_histories is None) == (history_model is None)
     if of_histories is not None:
         history = {"history": np.array([[0, 3, 5], [2, 2, 1]])}
         query = np.asarray(of_histories(history)["query"])
         products = query @ vectors[:, :-1].T + vectors[:, -1]
-        expected = np.asarray(model.history_model()(history)["scores"])
+        expected = np.asarray(history_model(history)["scores"])
         np.testing.assert_allclose(products[:, 1:], expected[:, 1:], rtol=1e-4, atol=1e-4)
 
 
 def test_other_scores_are_no_products():
-    assert not isinstance(built(CASES["neumf"]), ScoresByVectors)
-    assert not isinstance(built(CASES["evidence"]), ScoresByVectors)
-    assert built(CASES["hybrid ncf"]).candidate_vectors() is None
+    assert not isinstance(shared("neumf").model, ScoresByVectors)
+    assert not isinstance(shared("evidence").model, ScoresByVectors)
+    assert shared("hybrid ncf").model.candidate_vectors() is None
 
 
 @pytest.mark.parametrize("name", ["attention", "hybrid"])
 def test_models_of_the_same_vectors_share_one_table(name):
-    model = built(CASES[name])
+    model = shared(name).model
     scores = [model.score_model(DATA.train, frozen=True), model.history_model()]
     asked = [*scores, model.similarity_model()]
     towers = {id(layer) for one in asked for layer in one.layers if layer.name == "frozen_items"}

@@ -111,13 +111,11 @@ def test_an_ensemble_is_a_run_like_any_other(runs, tmp_path):
 def test_an_ensemble_does_not_need_its_members_runs(runs, tmp_path):
     alone = tmp_path / "alone"
     shutil.copytree(runs / "ensemble", alone)
-    scores = [
-        load_run(folder).model.score_model(load_run(folder).known_at_test)(
-            {"user_id": np.arange(5, dtype=np.int32)}
-        )["scores"]
-        for folder in (runs / "ensemble", alone)
-    ]
-    np.testing.assert_array_equal(*scores)
+    users = {"user_id": np.arange(5, dtype=np.int32)}
+    both = [load_run(folder) for folder in (runs / "ensemble", alone)]
+    np.testing.assert_array_equal(
+        *(one.model.score_model(one.known_at_test)(users)["scores"] for one in both)
+    )
     (alone / "members" / "ease" / "model.npz").unlink()
     with pytest.raises(BrokenRun, match=r"members/ease/model\.npz is missing"):
         load_run(alone)

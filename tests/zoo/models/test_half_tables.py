@@ -73,7 +73,8 @@ def test_a_table_beyond_16_bits_is_refused():
 
 def test_the_command_exports_it(tmp_path):
     tables = generate(num_users=30, num_items=20, num_interactions=400, seed=3)
-    train("two_tower", tables, tmp_path / "run", dim=8, epochs=1, refit=False, progress=False)
+    small = {"dim": 8, "num_layers": 1, "history_length": 8}
+    train("two_tower", tables, tmp_path / "run", **small, epochs=1, refit=False, progress=False)
     shown = run("export", tmp_path / "run", "--to", tmp_path / "films", "--half")
     said = json.loads((tmp_path / "run" / "run.json").read_text())["test"]["ndcg@10"]
     loaded = load_run(tmp_path / "run")

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from built_models import DATA, EVENTS, SIZES, TEXTS
 from scipy.special import log_softmax
 from sklearn.metrics import roc_auc_score
-from test_models import DATA, EVENTS, SIZES, TEXTS, built, with_tasks
+from task_tables import TABLES, TINY, model_of
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import merge
@@ -21,12 +22,6 @@ from tfrec_fusion.zoo.runs.task_losses import losses_of, monitor_of
 from tfrec_fusion.zoo.training_options import TaskWeights
 
 SPEC = zoo.get_spec("multi_task")
-
-
-def model_of(**choices):
-    model = built(("multi_task", with_tasks(**choices)))
-    model.set_known(EVENTS)
-    return model
 
 
 def batch_of(model):
@@ -82,7 +77,8 @@ def test_words_of_a_review_teach_its_item_and_what_was_read_before():
     model = model_of(tasks=("next_token",), id_dropout=0.0)
     before = model.get_layer("items").embeddings.numpy()
     losses = losses_of(SPEC, model)
-    model.compile(keras.optimizers.SGD(1.0), losses, loss_weights={"logits": 0, "next_token": 1})
+    shares = {"logits": 0, "next_token": 1}
+    model.compile(keras.optimizers.SGD(1.0), losses, loss_weights=shares, run_eagerly=True)
     x, y, weight = batch_of(model)
     alone = np.zeros(weight["next_token"].shape, np.float32)
     alone[0, 0] = 1  # of all reviews the first counts
@@ -148,19 +144,6 @@ def test_metrics_of_the_pairs_are_those_of_their_definitions():
     nats = np.take_along_axis(nats, tokens[..., None], axis=-1)[..., 0]
     counted = np.arange(tokens.shape[1]) < numbers[:, None]
     assert found["perplexity"] == pytest.approx(np.exp(nats[counted].mean()), rel=1e-4)
-
-
-TABLES = dataclasses.replace(
-    DATA,
-    train=EVENTS,
-    validation=dataclasses.replace(
-        DATA.validation, text=np.resize(EVENTS.text[:3], len(DATA.validation))
-    ),
-)
-TINY = {
-    **{"dim": 8, "text_components": 6, "history_length": 6, "pairs": 2, "review_length": 5},
-    **{"language_dim": 4, "expert_units": (8,), "vocabulary_size": 262},
-}
 
 
 @pytest.fixture

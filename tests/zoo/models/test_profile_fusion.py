@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from test_models import DATA, EVENTS, SIZES, built, with_evidence
+from built_models import DATA, EVENTS, SIZES, built, with_evidence
 
 from tfrec_fusion import zoo
 from tfrec_fusion.text.interests.user_profiles import DEFAULT_PROFILE, profile_texts, spoken_words

@@ -7,10 +7,10 @@ import sys
 import keras
 import numpy as np
 import pytest
+from built_models import CASES, DATA, EVENTS, SLOW, shared
 from checkout import ROOT, child_environment
-from test_models import CASES, DATA, EVENTS, SLOW, built, one_batch
-from test_text_ranker import built as text_ranker
-from test_text_ranker import inputs_of, randomized
+from text_rankers import built as text_ranker
+from text_rankers import inputs_of, randomized
 
 from tfrec_fusion import zoo
 from tfrec_fusion.layers.text_table import TextTable
@@ -48,7 +48,7 @@ def save(model, inputs, path):
 
 def members():
     knn = zoo.build("item_knn").fit(DATA.train)
-    return {"gmf": built(CASES["gmf"]), "two_tower": built(CASES["attention"]), "item_knn": knn}
+    return {"gmf": shared("gmf").model, "two_tower": shared("attention").model, "item_knn": knn}
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +56,11 @@ def saved(tmp_path_factory):
     """A folder of every network, its scores, baselines' scores and an ensemble's three graphs."""
     folder = tmp_path_factory.mktemp("saved")
     users = {"user_id": np.arange(4, dtype=np.int32)}
-    for case, named in CASES.items():
+    for case in CASES:
         if case in SLOW:
             continue
-        model = built(named)
-        _, batch = one_batch(named, model)
-        stem = case.replace(" ", "-")
-        save(model, next(iter(batch))[0], folder / f"{stem}.keras")
+        model, stem = shared(case).model, case.replace(" ", "-")
+        save(model, shared(case).batch[0], folder / f"{stem}.keras")
         save(model.score_model(EVENTS), users, folder / f"{stem}-scores.keras")
     for name in (name for name, spec in zoo.specs().items() if spec.is_baseline):
         model = zoo.build(name).fit(DATA.train, DATA.item_column("text"))

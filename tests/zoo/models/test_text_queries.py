@@ -4,9 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_models import CASES, DATA, TEXTS, built, tuned
+from built_models import DATA, TEXTS, shared, tuned
 
-from tfrec_fusion.zoo.answers.compiled_scores import compiled_scores
 from tfrec_fusion.zoo.scoring.similarity import meaning_model
 
 COLD = int(DATA.train.item[0])
@@ -24,13 +23,14 @@ def known():
 
 @pytest.mark.parametrize("named", ["hybrid", "hybrid user", "tasks", "knowledge without ids"])
 def test_a_text_is_scored_as_the_item_that_nobody_took(named, known):
-    model = built(CASES[named])
+    model = shared(named).model
     model.set_known(known)
     for weight in model.trainable_weights:
         weight.assign(weight + np.random.default_rng(1).normal(size=weight.shape, scale=0.1))
     asked = {"user_id": USERS, "text": np.repeat(TEXTS[[COLD]], len(USERS), axis=0)}
     found = np.asarray(model.text_score_model(known)(asked)["score"])
-    expected = compiled_scores(model.score_model(known))(USERS)[:, COLD]
+    scores = model.score_model(known)({"user_id": USERS})["scores"]
+    expected = np.asarray(scores)[:, COLD]
     vector = np.asarray(model.text_item_model()({"text": TEXTS[[COLD]]})["embedding"])[0]
     query = np.asarray(model.query_models(known)[0]({"user_id": USERS})["query"])
     np.testing.assert_allclose(
@@ -42,7 +42,7 @@ def test_a_text_is_scored_as_the_item_that_nobody_took(named, known):
 
 
 def test_a_text_is_lifted_like_new_items(known):
-    model = built(CASES["hybrid"])
+    model = shared("hybrid").model
     model.set_known(known)
     asked = {"user_id": USERS, "text": np.repeat(TEXTS[[COLD]], len(USERS), axis=0)}
     plain = np.asarray(model.text_score_model(known)(asked)["score"])
@@ -53,7 +53,7 @@ def test_a_text_is_lifted_like_new_items(known):
 
 
 def test_words_are_explained_by_a_tuned_language_model():
-    model, history, item = built(CASES["hybrid lora"]), np.array([3, 5, 2]), 7
+    model, history, item = shared("hybrid lora").model, np.array([3, 5, 2]), 7
     text = model.item_text.tower(*(one[None, item] for one in tuned("lora")["item_tokens"]))
     found = model.text_scores(history, 1, item)(text)
     expected = np.asarray(model.history_model()({"history": history[None, :]})["scores"])[0, item]
@@ -61,9 +61,9 @@ def test_words_are_explained_by_a_tuned_language_model():
 
 
 def test_models_without_texts_or_towers_have_none(known):
-    assert built(CASES["hybrid id"]).text_item_model() is None
-    assert built(CASES["hybrid id"]).text_score_model(known) is None
-    assert built(CASES["hybrid ncf"]).text_score_model(known) is None
+    assert shared("hybrid id").model.text_item_model() is None
+    assert shared("hybrid id").model.text_score_model(known) is None
+    assert shared("hybrid ncf").model.text_score_model(known) is None
 
 
 def test_a_wish_without_direction_is_near_nothing():

@@ -3,15 +3,15 @@
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from command_line import answer, run
 from package_folder import use
+from published_run import publish
+from quick_training import without_graphs, without_pictures  # noqa: F401 (fixtures)
 
-import tfrec_fusion.zoo.prebuilt.publishing
 from tfrec_fusion import zoo
 from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.files.checksums import checksums, sha256
@@ -25,7 +25,6 @@ from tfrec_fusion.zoo.prebuilt.reproducing import reproduce
 from tfrec_fusion.zoo.runs.run import load_run, save_info
 from tfrec_fusion.zoo.runs.train import train
 
-publish = partial(tfrec_fusion.zoo.prebuilt.publishing.publish, include_events=True)
 TABLES = generate(num_users=30, num_items=20, num_interactions=400, seed=3)
 CLASSICS = ("popularity", "ease")
 

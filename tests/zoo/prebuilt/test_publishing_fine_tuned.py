@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 from command_line import run
-from package_folder import use
-from test_fine_tuning import BASE, MINE, NEW_ITEMS, QUICK, WHOLE, genres, read_genres
+from fine_tuning_tables import BASE, MINE, NEW_ITEMS, QUICK, WHOLE, genres, read_genres
+from package_folder import use, use_without_texts
+from quick_training import without_graphs, without_pictures  # noqa: F401 (fixtures)
 
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.zoo.prebuilt import publishing
@@ -41,7 +42,7 @@ def published(tmp_path_factory):
     tuned = fine_tune(start, mine, folder / "tuned", command=COMMAND, **QUICK)
     of_popularity = fine_tune(load_run(folder / "popularity"), mine, folder / "beside")
     with pytest.MonkeyPatch.context() as patch:
-        use(folder, patch)
+        use_without_texts(folder, patch)
         publish("two_tower.base", [folder / "base"], [folder / "popularity"], text="A start.")
         publish("two_tower.mine", [tuned.folder], [of_popularity.folder], text="Fine-tuned.")
     return folder

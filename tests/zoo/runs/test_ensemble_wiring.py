@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 from older_run import without_checksums
-from test_wiring import ndcg, scores_of
+from watched_training import ndcg, scores_of
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data, merge

@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import answer, run
+from fine_tuning_tables import BASE, MINE, NEW_ITEMS, NEW_USERS, QUICK, WHOLE, genres, read_genres
 from keras import ops
 from older_run import without_checksums
+from quick_training import one_encoder, without_graphs, without_pictures  # noqa: F401 (fixtures)
 from tiny_bert import save_tiny_bert
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.data.split import SPLITS
 from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.text.encoding.item_vectors import text_vectors
@@ -23,25 +24,7 @@ from tfrec_fusion.zoo.runs.fine_tuning import fine_tune, grown_tables
 from tfrec_fusion.zoo.runs.run import load_run, save_info
 from tfrec_fusion.zoo.runs.train import train
 
-WHOLE = generate(num_users=40, num_items=24, num_interactions=600, seed=3)
-USERS, ITEMS = (WHOLE.interactions[name].unique() for name in ("user_id", "item_id"))
-NEW_USERS, NEW_ITEMS = set(USERS[::5]), set(ITEMS[::8])
-QUICK = {"epochs": 2, "progress": False}
-ONCE = {**QUICK, "epochs": 1}
-ONE_PASS = {**ONCE, "refit": False}
-
-
-def part(name, users=True):
-    """Tables that the base is trained on, or those that come later."""
-    events, items = WHOLE.interactions, WHOLE.items
-    late = events["user_id"].isin(NEW_USERS) | events["item_id"].isin(NEW_ITEMS)
-    if name == "base":
-        kept = items[~items["item_id"].isin(NEW_ITEMS)]
-        return RecData(events[~late], kept, name="base")
-    return RecData(events[late], items, name="mine")
-
-
-BASE, MINE = part("base"), part("mine")
+ONE_PASS = {"epochs": 1, "progress": False, "refit": False}
 
 
 @pytest.fixture(scope="module")
@@ -261,20 +244,6 @@ def test_new_users_with_one_event_each_leave_nothing_to_validate_on(bases, tmp_p
     assert pairs_of(tuned, "test") == pairs_of(bases["two_tower"], "test") | frame_pairs(few)
 
 
-def genres(table):
-    labels = table["genres"].str.split("|").map(set)
-    return dict(zip(table["item_id"], labels, strict=True))
-
-
-def read_genres(run):
-    """Labels of each item as the model reads them, named by those that the run keeps."""
-    features = ops.convert_to_numpy(run.model.get_layer("items").features)
-    return {
-        item: {run.features.labels[number][1] for number in np.flatnonzero(row)}
-        for item, row in zip(run.items.ids[1:], features[1:], strict=True)
-    }
-
-
 def test_labels_of_new_items_land_in_their_own_columns(tmp_path):
     items = WHOLE.items
     old = items[~items["item_id"].isin(NEW_ITEMS)].assign(genres="Drama|War")
@@ -293,7 +262,7 @@ def test_labels_of_new_items_land_in_their_own_columns(tmp_path):
     )
     assert read_genres(start) == genres(old)
     mine = RecData(late[late["item_id"].isin(NEW_ITEMS)], new, name="mine")
-    tuned = fine_tune(start, mine, tmp_path / "run", **{**QUICK, "refit": False})
+    tuned = fine_tune(start, mine, tmp_path / "run", **ONE_PASS)
     assert read_genres(tuned) == genres(old) | genres(new)
     kept = ops.convert_to_numpy(tuned.model.get_layer("items").features)
     np.testing.assert_array_equal(tuned.features.multi_hot(), kept)
@@ -308,19 +277,23 @@ def test_labels_of_new_items_land_in_their_own_columns(tmp_path):
         fine_tune(load_run(start.folder), mine, tmp_path / "refused")
 
 
+@pytest.fixture(scope="module")
+def continued(bases, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("continued") / "run"
+    return fine_tune(bases["two_tower"], MINE, folder, **ONE_PASS)
+
+
 @pytest.mark.parametrize("kind", ["uncompiled", "saved and loaded"])
-def test_it_continues_from_any_model(kind, bases, tmp_path):
+def test_it_continues_from_any_model(kind, bases, continued, tmp_path):
     start = bases["two_tower"]
     if kind == "uncompiled":
         model = type(start.model).from_config(start.model.get_config())
         model.set_weights(start.model.get_weights())
     else:
         model = keras.saving.load_model(start.folder / "model.keras")
-    made = [
-        fine_tune(replace(start, model=one), MINE, tmp_path / name, **ONCE).model
-        for name, one in (("other", model), ("fresh", start.model))
-    ]
-    for one, other in zip(*(model.get_weights() for model in made), strict=True):
+    made = fine_tune(replace(start, model=model), MINE, tmp_path / "run", **ONE_PASS)
+    pairs = zip(made.model.get_weights(), continued.model.get_weights(), strict=True)
+    for one, other in pairs:
         np.testing.assert_array_equal(one, other)
 
 
@@ -478,7 +451,7 @@ def test_labels_joined_otherwise_keep_their_features(tmp_path):
     assert start.features.multi_hot()[1:].sum(1).tolist() == [2] * len(items)
     more = MINE.items.assign(genres=MINE.items["genres"] + ", new")
     mine = RecData(MINE.interactions, more, name="mine")
-    made = fine_tune(start, mine, tmp_path / "made", **ONCE)
+    made = fine_tune(start, mine, tmp_path / "made", **ONE_PASS)
     assert made.info["options"]["label_separator"] == ", "
     assert made.features.labels[: len(labels)] == start.features.labels
     assert ("genres", "new") in made.features.labels[len(labels) :]

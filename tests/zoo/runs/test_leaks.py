@@ -10,44 +10,25 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from leak_tables import OTHER_WORDS, WORDS, tables
-from model_keywords import NETWORKS, keywords_for
+from model_keywords import NETWORKS, SIZES, keywords_for
+from quick_training import eagerly, one_encoder, without_pictures  # noqa: F401 (fixtures)
 from reference_protocol import assert_ranked
 from tiny_bert import save_tiny_bert
 
 from tfrec_fusion import zoo
+from tfrec_fusion.text.encoding import item_vectors
 from tfrec_fusion.training.checkpoint import best_weights
-from tfrec_fusion.training.fit import fit
 from tfrec_fusion.zoo.runs.ensembling import before_refit, train_ensemble
 from tfrec_fusion.zoo.runs.run import PARTS
 from tfrec_fusion.zoo.runs.train import train
 
-SMALL = {"dim": 8, "history_length": 6, "num_layers": 1}
-HYBRID = {**SMALL, "text_components": 4}
-# Sizes that train in a moment; a model that is not named here is trained with its defaults.
-SIZES = {
-    "gmf": {"gmf_dim": 4},
-    "mlp": {"mlp_dim": 4, "mlp_units": (8,)},
-    "neumf": {"gmf_dim": 4, "mlp_dim": 4, "mlp_units": (8,)},
-    "two_tower": {**SMALL, "query": "user_id+history"},
-    "text_hybrid": {**HYBRID, "query": "user_id"},
-    "gpt2_hybrid": {**HYBRID, "query": "user_id+history"},
-    "knowledge_hybrid": {**HYBRID, "graph_dim": 4},
-    "multi_task": {
-        **{**HYBRID, "pairs": 2, "review_length": 5, "language_dim": 4, "language_layers": 1},
-        **{"expert_units": (8,), "vocabulary_size": 262},
-    },
-    "profile_fusion": {
-        **{"dim": 8, "text_components": 4, "history_length": 6},
-        **{"negatives": 2, "reasoning_units": 8},
-    },
-}
+# Few steps: some models' own batches are small.
+BATCHES = {"two_tower": 64, "gpt2_hybrid": 64, "knowledge_hybrid": 64, "multi_task": 128}
 # What is chosen after training, too.
 FURTHER = {
-    "gpt2_hybrid": {"batch_size": 16, "offer_new_items": True},
-    "knowledge_hybrid": {"batch_size": 16},
-    "multi_task": {"batch_size": 16, "weigh_scores": True},
+    "gpt2_hybrid": {"offer_new_items": True},
+    "multi_task": {"weigh_scores": True},
     "neumf": {"part_epochs": 1},  # or validation would choose the weights that it starts from
 }
 every_model = pytest.mark.parametrize("name", zoo.list_models())
@@ -59,23 +40,16 @@ def preset(tmp_path_factory):
     return save_tiny_bert(tmp_path_factory.mktemp("preset") / "tiny_bert", texts)
 
 
-def eagerly(*arguments, **choices):
-    """Trains without graphs: to trace one costs more than the few steps here."""
-    tf.config.run_functions_eagerly(True)
-    try:
-        return fit(*arguments, **choices)
-    finally:
-        tf.config.run_functions_eagerly(False)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, preset):
     """Runs by model and by the part whose rows are others, each trained once."""
     folder, runs = tmp_path_factory.mktemp("runs"), {}
+    item_vectors.item_encoder(preset, None)  # now: the weights it draws come after no seed
 
     def run(name, changed=None):
         if (name, changed) not in runs:
             options = {"epochs": 2, "refit": changed != "validation", **FURTHER.get(name, {})}
+            options |= {"batch_size": BATCHES[name]} if name in BATCHES else {}
             options |= keywords_for(name, text_preset=preset)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("TFREC_FUSION_CACHE", str(folder / "cache"))

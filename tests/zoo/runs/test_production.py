@@ -15,9 +15,9 @@ import pytest
 from command_line import answer, run
 from linear_models import Recording
 from package_folder import use_without_texts
+from quick_training import eagerly, without_pictures  # noqa: F401 (fixtures)
 from reference_protocol import assert_ranked
-from test_leaks import eagerly
-from test_wiring import FOUND, Seen, fits, ndcg, pairs_of, positives, scores_of, trained
+from watched_training import FOUND, Seen, fits, ndcg, pairs_of, positives, scores_of, trained
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data

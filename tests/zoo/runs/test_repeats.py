@@ -8,8 +8,9 @@ import json
 import numpy as np
 import pytest
 from command_line import answer, run
-from test_undefined_metrics import REPEATS, SMALL, tables_of
-from test_wiring import ndcg, scores_of
+from quick_training import without_graphs, without_pictures  # noqa: F401 (fixtures)
+from repeated_events import REPEATS, SMALL, tables_of
+from watched_training import ndcg, scores_of
 
 from tfrec_fusion import zoo
 from tfrec_fusion.zoo.runs.ensembling import train_ensemble

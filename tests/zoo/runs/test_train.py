@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from linear_models import Recording
-from test_leaks import eagerly
-from test_wiring import Seen, ndcg, pairs_of
+from quick_training import eagerly
+from watched_training import Seen, ndcg, pairs_of
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data

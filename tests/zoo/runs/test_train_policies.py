@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from fine_tuning_tables import BASE, MINE
 from leak_tables import WORDS, tables
-from model_keywords import NETWORKS, keywords_for
-from test_balancing import Y, batches, losses, two_tasks
-from test_fine_tuning import BASE, MINE
-from test_leaks import SIZES, eagerly
+from model_keywords import NETWORKS, SIZES, keywords_for
+from quick_training import eagerly, without_pictures  # noqa: F401 (fixtures)
 from tiny_bert import save_tiny_bert
+from two_tasks import Y, batches, losses, two_tasks
 
 from tfrec_fusion import zoo
 from tfrec_fusion.layers.multitask import BALANCES

@@ -6,14 +6,13 @@ import dataclasses
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
+from built_models import EVENTS
 from command_line import answer, run
-from test_models import EVENTS
-from test_multi_task import model_of
+from repeated_events import REPEATS, SMALL, tables_of
+from task_tables import model_of
 
 from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.tables.rec_data import RecData
 from tfrec_fusion.zoo.runs.comparison import write_report, yardsticks
 from tfrec_fusion.zoo.runs.ensembling import train_ensemble
 from tfrec_fusion.zoo.runs.measurement import measured
@@ -22,34 +21,10 @@ from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.seeds import summary
 from tfrec_fusion.zoo.runs.train import train
 
-HOUR = 3600
-START = 1_600_000_000
-
-
-def tables_of(histories, num_items):
-    """Items 0 to `num_items` - 1, and each user's items in their order of time."""
-    rows = [
-        (f"u{user:02}", f"i{item:02}", START + step * HOUR)
-        for user, items in enumerate(histories)
-        for step, item in enumerate(items)
-    ]
-    names = [f"i{item:02}" for item in range(num_items)]
-    return RecData(
-        pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]),
-        pd.DataFrame({"item_id": names, "title": names, "text": [f"item {n}" for n in names]}),
-        name="few",
-    )
-
-
 ONE_USER = tables_of([[0, 1, 2, 3, 4]], 5)
 EVERYTHING = tables_of([[0, 1, 2], [1, 2, 0], [2, 0, 1]], 3)
 LONGER = tables_of([np.roll(np.arange(5), -user) for user in range(5)], 5)
-REPEATS = tables_of([[0, 1] * 5, [1, 2] * 5, [2, 3] * 5], 12)
 FEW_ITEMS = tables_of([np.roll(np.arange(8), user)[:6] for user in range(12)], 8)
-SMALL = {
-    "two_tower": {"dim": 4, "num_layers": 1, "history_length": 4},
-    "neumf": {"gmf_dim": 4, "mlp_dim": 4, "mlp_units": (8, 4)},
-}
 TEN_ALONE = {"ndcg@10", "mrr@10"}
 FULL = {f"{name}@{k}" for name in ("ndcg", "recall", "hr", "mrr", "coverage") for k in (10,)}
 
@@ -66,6 +41,20 @@ def check(found, tables, names, notes):
     found.recommender.recommend(user, 2)
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Trains a baseline on tables, once."""
+    kept = {}
+
+    def make(name, tables):
+        key = name, id(tables)
+        if key not in kept:
+            kept[key] = train(name, tables, tmp_path_factory.mktemp("runs") / name)
+        return kept[key]
+
+    return make
+
+
 CASES = {
     # The one item left is what is held out.
     "one user": (ONE_USER, TEN_ALONE, 1.0, ["5 items, so a list of 10", "One user is measured"]),
@@ -77,9 +66,9 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", ["popularity", "ease", "item_knn"])
-def test_a_classic_is_kept_whatever_is_undefined(name, case, tmp_path):
+def test_a_classic_is_kept_whatever_is_undefined(name, case, trained):
     tables, names, ndcg, notes = CASES[case]
-    found = train(name, tables, tmp_path / "run")
+    found = trained(name, tables)
     check(found, tables, names, notes)
     assert found.info["test"]["ndcg@10"] == ndcg
     assert [row["model"] for row in found.info["rows"]][:2] == [
@@ -113,9 +102,9 @@ def test_a_network_is_kept_whatever_is_undefined(name, case, tmp_path):
         assert "ndcg@10" in training["validation"]
 
 
-def test_few_items_by_hand(tmp_path):
+def test_few_items_by_hand(trained):
     # User u has items u to u + 5 of a ring of 8: the last is held out, two others are new.
-    found = train("popularity", FEW_ITEMS, tmp_path / "run")
+    found = trained("popularity", FEW_ITEMS)
     check(found, FEW_ITEMS, TEN_ALONE, ["The catalog has 8 items, so a list of 10 holds all"])
     known = found.known_at_test
     values = []
@@ -128,8 +117,8 @@ def test_few_items_by_hand(tmp_path):
     assert set(found.info["test_intervals"]) == TEN_ALONE
 
 
-def test_twelve_items_have_no_lists_of_twenty(tmp_path):
-    found = train("popularity", REPEATS, tmp_path / "run")
+def test_twelve_items_have_no_lists_of_twenty(trained):
+    found = trained("popularity", REPEATS)
     assert not [name for name in found.info["test"] if name.endswith("@20")]
     assert any("12 items, so a list of 20 holds all" in one for one in found.info["notes"])
 
@@ -169,8 +158,8 @@ def test_commands_show_what_there_is(tmp_path):
         assert "The catalog has 3 items" in said.output and "NDCG@10" in said.output
 
 
-def test_an_ensemble_whose_weights_cannot_be_chosen_counts_its_members_alike(tmp_path):
-    runs = [train(name, REPEATS, tmp_path / name).folder for name in ("popularity", "ease")]
+def test_an_ensemble_whose_weights_cannot_be_chosen_counts_its_members_alike(trained, tmp_path):
+    runs = [trained(name, REPEATS).folder for name in ("popularity", "ease")]
     made = train_ensemble(runs, tmp_path / "both")
     assert made.info["weights"] == {"popularity": 0.5, "ease": 0.5}
     assert made.info["training"]["validation"] == {}
@@ -223,8 +212,8 @@ def test_rows_without_a_metric_are_reported(tmp_path):
         assert (tmp_path / "metrics.csv").read_text().startswith("model")
 
 
-def test_seeds_show_what_all_of_them_have(tmp_path):
-    runs = [train("popularity", FEW_ITEMS, tmp_path / "run")] * 2
+def test_seeds_show_what_all_of_them_have(trained):
+    runs = [trained("popularity", FEW_ITEMS)] * 2
     less = dataclasses.replace(runs[0], info={**runs[0].info, "test": {"mrr@10": 0.5}})
     row = summary("both", [runs[0], less], ["ndcg@10", "mrr@10"])
     assert set(row.metrics) == {"mrr@10"}

@@ -12,17 +12,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_models import TEXTS
-from test_multi_task import TABLES, TINY
+from built_models import TEXTS
+from task_tables import TABLES, TINY
+from watched_training import DATA, FOUND, Seen, ndcg, pairs_of, positives, scores_of, trained
 
 from tfrec_fusion import zoo
-from tfrec_fusion.data.indexed import index_data
-from tfrec_fusion.data.sources.synthetic import generate
 from tfrec_fusion.text.pretraining.augment import TextAugmentation
 from tfrec_fusion.training.balancing import BalancedModel
-from tfrec_fusion.training.fit import FitResult
-from tfrec_fusion.zoo.runs.network_trainer import NetworkTrainer
-from tfrec_fusion.zoo.runs.settings import Settings
 
 CLICKS, CLICKS_FROM_BRANCHES = (
     zoo.get_spec("neumf").recipe_of(None, after_parts=after_parts) for after_parts in (False, True)
@@ -30,64 +26,6 @@ CLICKS, CLICKS_FROM_BRANCHES = (
 TWO_TOWER = zoo.get_spec("two_tower")
 NEXT_ITEMS = TWO_TOWER.recipe_of(TWO_TOWER.make_config(num_users=2, num_items=2))
 TEXT_ARRAYS = "tfrec_fusion.zoo.models.text_hybrid.text_inputs.text_arrays"
-DATA = index_data(generate(20, 25, 300, seed=2))
-FOUND = FitResult({"loss": [1.0] * 5}, 3, 0.25, epochs_run=5, seconds=0.0, stopped_early=True)
-
-
-class Seen(Exception):
-    """Ends a training where the test has seen enough."""
-
-
-@pytest.fixture
-def fits(monkeypatch):
-    """What `fit` was called with."""
-    calls = []
-
-    def record(model, dataset, **given):
-        calls.append(SimpleNamespace(model=model, dataset=dataset, **given))
-        calls[-1].weights = model.get_weights()
-        return FOUND
-
-    monkeypatch.setattr("tfrec_fusion.zoo.runs.network_trainer.fit", record)
-    return calls
-
-
-def trained(name, folder, hyperparameters=None, data=DATA, *, run=True, callbacks=(), **options):
-    """The result of a training, or the trainer that is yet to `run`."""
-    keywords = {**(hyperparameters or {}), "progress": False, **options}
-    settings = Settings.from_keywords(zoo.get_spec(name), keywords)
-    trainer = NetworkTrainer(data, settings, folder, lambda line: None, callbacks=callbacks)
-    return trainer.run() if run else trainer
-
-
-def positives(dataset):
-    """The pairs that a data set of clicks labels 1, in order."""
-    found = []
-    for x, label in dataset.as_numpy_iterator():
-        pairs = zip(x["user_id"].tolist(), x["item_id"].tolist(), label, strict=True)
-        found += [(user, item) for user, item, one in pairs if one]
-    return sorted(found)
-
-
-def pairs_of(events):
-    return sorted(zip(events.user.tolist(), events.item.tolist(), strict=True))
-
-
-def ndcg(scores, known, heldout, k=10):
-    """NDCG@k by its definition, user by user."""
-    values = []
-    for user in np.unique(heldout.user):
-        wanted = set(heldout.item[heldout.user == user].tolist())
-        seen = {0, *known.item[known.user == user].tolist()}
-        ranked = [item for item in np.argsort(-scores[user], kind="stable") if item not in seen]
-        hits = [1 / np.log2(place + 2) for place, item in enumerate(ranked[:k]) if item in wanted]
-        values.append(sum(hits) / sum(1 / np.log2(np.arange(min(k, len(wanted))) + 2)))
-    return float(np.mean(values))
-
-
-def scores_of(model, known):
-    users = np.arange(known.num_users, dtype=np.int32)
-    return np.asarray(model.score_model(known)({"user_id": users})["scores"])
 
 
 # What each pass learns
@@ -309,7 +247,8 @@ def test_epochs_are_not_chosen_by_a_task_that_is_undefined(zero, defined, fits, 
         if (part := getattr(TABLES, name))
     }
     weights = dict.fromkeys(zero, 0.0)
-    trained("multi_task", tmp_path, TINY, replace(TABLES, **good), loss_weights=weights)
+    tables = replace(TABLES, **good)
+    trained("multi_task", tmp_path, TINY, tables, loss_weights=weights, refit=False)
     assert (fits[0].validate is not None) == defined
 
 
