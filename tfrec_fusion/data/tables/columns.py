@@ -71,7 +71,8 @@ def _renaming(columns: list[str], missing: list[str]) -> str:
     if meant:
         pairs = ", ".join(f"{column!r} to {name!r}" for name, column in meant.items())
         return f"Rename {pairs}: names count with blanks and capitals."
-    return "Rename your columns, or name them in Python (`from_frames`, `load_csv`)."
+    own = f"`zoo.read(frame, {missing[0]}=…)`"
+    return f"Rename your columns, or name them in Python: {own}."
 
 
 def separator_hint(names: str) -> str:
