@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
-import pytest
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data
@@ -20,20 +17,6 @@ FOUND = FitResult({"loss": [1.0] * 5}, 3, 0.25, epochs_run=5, seconds=0.0, stopp
 
 class Seen(Exception):
     """Ends a training where the test has seen enough."""
-
-
-@pytest.fixture
-def fits(monkeypatch):
-    """What `fit` was called with."""
-    calls = []
-
-    def record(model, dataset, **given):
-        calls.append(SimpleNamespace(model=model, dataset=dataset, **given))
-        calls[-1].weights = model.get_weights()
-        return FOUND
-
-    monkeypatch.setattr("tfrec_fusion.zoo.runs.network_trainer.fit", record)
-    return calls
 
 
 def trained(name, folder, hyperparameters=None, data=DATA, *, run=True, callbacks=(), **options):

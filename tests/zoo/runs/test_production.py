@@ -17,7 +17,7 @@ from linear_models import Recording
 from package_folder import use_without_texts
 from quick_training import eagerly, without_pictures  # noqa: F401 (fixtures)
 from reference_protocol import assert_ranked
-from watched_training import FOUND, Seen, fits, ndcg, pairs_of, positives, scores_of, trained
+from watched_training import FOUND, Seen, ndcg, pairs_of, positives, scores_of, trained
 
 from tfrec_fusion import zoo
 from tfrec_fusion.data.indexed import index_data
@@ -32,8 +32,6 @@ from tfrec_fusion.zoo.runs.measurement import PRODUCTION_NOTE
 from tfrec_fusion.zoo.runs.run import load_run
 from tfrec_fusion.zoo.runs.train import train
 from tfrec_fusion.zoo.runs.train_options import TrainOptions
-
-__all__ = ["fits"]  # the fixture
 
 TABLES = generate(40, 60, 700, seed=6)
 DATA = index_data(TABLES)
