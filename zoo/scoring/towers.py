@@ -1,6 +1,7 @@
-"""A query tower and a candidate tower: from a user and a history to a query, from items to rows."""
+"""A query tower and a candidate tower: from a user and a history to a query, from items to rows.
 
-from __future__ import annotations
+Annotations are evaluated here: the documentation reads those of subclasses in other modules.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self
